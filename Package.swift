@@ -33,6 +33,8 @@ let package = Package(
     name: "booking-status-sync",
     platforms: [.macOS(.v26)],
     products: [
+        .library(name: "CloudEvents", targets: ["CloudEvents"]),
+        .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
     ],
     dependencies: [
         // `traits: []` keeps the whole of Foundation, with its ICU tables, out of `booking-status-function`.
@@ -48,6 +50,9 @@ let package = Package(
     targets: [
         // What the container runs, in the order in which an event passes through it.
         .target(name: "Timestamps", swiftSettings: settings),
+        .target(name: "CloudEvents", dependencies: ["Timestamps", .httpTypes], swiftSettings: settings),
+        .target(name: "FunctionRuntime", dependencies: ["CloudEvents", .logging], swiftSettings: settings),
         .testTarget(name: "TimestampsTests", dependencies: ["Timestamps"], swiftSettings: settings),
+        .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", .httpTypes], swiftSettings: settings),
     ]
 )

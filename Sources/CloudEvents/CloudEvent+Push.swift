@@ -1,0 +1,45 @@
+import FoundationEssentials
+import HTTPTypes
+
+extension CloudEvent {
+    /// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages".
+    static func push(_ push: PushBody, body: Data, topic: Topic) throws(EnvelopeError) -> CloudEvent {
+        CloudEvent(try push.message(), topic: topic, data: body)
+    }
+
+    /// The event that Eventarc makes of a message.
+    init(_ message: PubSubMessage, topic: Topic, data: Data) {
+        self.init(
+            id: message.id,
+            source: topic.name.map { "//pubsub.googleapis.com/\($0)" } ?? "//pubsub.googleapis.com/",
+            type: Self.messagePublished,
+            time: message.publishTime,
+            dataContentType: "application/json",
+            data: data
+        )
+        decodedMessage = message
+    }
+}
+
+/// The topic that a push's URL names, in its path or as Google's frameworks take it: `?__GCP_CloudEventsMode=CUSTOM_PUBSUB_TOPIC`.
+struct Topic: Equatable {
+    /// `projects/P/topics/T`, or nil where the URL names none.
+    var name: String?
+
+    init(name: String? = nil) { self.name = name }
+
+    init(path: String?) {
+        guard let url = path.flatMap({ URLComponents(string: $0) }) else { return }
+        let mode = url.queryItems?.first { $0.name == "__GCP_CloudEventsMode" }?.value ?? ""
+        let prefix = "CUSTOM_PUBSUB_"
+        name =
+            [mode.hasPrefix(prefix) ? String(mode.dropFirst(prefix.count)) : "", url.path]
+            .lazy.compactMap(Self.topic(in:)).first
+    }
+
+    private static func topic(in text: String) -> String? {
+        let parts = text.split(separator: "/")
+        guard let start = parts.firstIndex(of: "projects"), parts.count >= start + 4, parts[start + 2] == "topics" else { return nil }
+        return parts[start..<start + 4].joined(separator: "/")
+    }
+}

@@ -1,0 +1,54 @@
+public import FoundationEssentials
+
+/// One event as the CloudEvents specification 1.0 describes it, whatever form it arrived in.
+///
+/// Source: CloudEvents specification 1.0.2, "Context Attributes" and "Event Data".
+public struct CloudEvent: Equatable, Sendable {
+    /// Identifies the event together with `source`; never empty.
+    public var id: String
+    /// Where the event happened, a URI reference; for Pub/Sub `//pubsub.googleapis.com/projects/P/topics/T`.
+    public var source: String
+    /// What happened, for Pub/Sub `google.cloud.pubsub.topic.v1.messagePublished`.
+    public var type: String
+    /// When it happened.
+    public var time: Date?
+    /// What in the source it is about.
+    public var subject: String?
+    /// The media type of `data`.
+    public var dataContentType: String?
+    /// The schema that `data` keeps to, a URI.
+    public var dataSchema: String?
+    /// Every other attribute, its name in lower case.
+    public var extensions: [String: String]
+    /// The event's data as it came; nil where it has none.
+    public var data: Data?
+    /// The message in `data`, where the reader of the envelope had to decode it anyway.
+    var decodedMessage: PubSubMessage?
+
+    public init(
+        id: String,
+        source: String,
+        type: String,
+        time: Date? = nil,
+        subject: String? = nil,
+        dataContentType: String? = nil,
+        dataSchema: String? = nil,
+        extensions: [String: String] = [:],
+        data: Data? = nil
+    ) {
+        self.id = id
+        self.source = source
+        self.type = type
+        self.time = time
+        self.subject = subject
+        self.dataContentType = dataContentType
+        self.dataSchema = dataSchema
+        self.extensions = extensions
+        self.data = data
+    }
+}
+
+extension CloudEvent {
+    /// The type of an event that carries a Pub/Sub message.
+    public static let messagePublished = "google.cloud.pubsub.topic.v1.messagePublished"
+}

@@ -1,0 +1,122 @@
+import FoundationEssentials
+import Timestamps
+
+/// What Pub/Sub posts to a push endpoint, which is also the data of a `messagePublished` CloudEvent.
+///
+/// Pub/Sub writes `messageId` and `publishTime` in two spellings, and a relay may keep one of them; either will do.
+///
+/// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages"; googleapis/google-cloudevents,
+/// `google.events.cloud.pubsub.v1.MessagePublishedData`.
+struct PushBody: Codable {
+    var message: Message
+    var subscription: String?
+    var deliveryAttempt: Int?
+
+    struct Message {
+        var data: String?
+        var attributes: [String: String]?
+        var messageID: String?
+        var publishTime: String?
+        var orderingKey: String?
+    }
+
+    /// - Parameters:
+    ///   - fallbackID: stands in for a message id that the body does not have.
+    ///   - fallbackTime: stands in for a publish time that the body does not have.
+    func message(fallbackID: String? = nil, fallbackTime: Date? = nil) throws(EnvelopeError) -> PubSubMessage {
+        guard let id = message.messageID ?? fallbackID, !id.isEmpty else {
+            throw .malformed("message.messageId is missing")
+        }
+        guard let data = Data(base64Encoded: message.data ?? "") else { throw .malformed("message.data is not base64") }
+        var publishTime = fallbackTime
+        if let text = message.publishTime {
+            guard let time = Date(rfc3339: text) else { throw .malformed("message.publishTime is not an RFC 3339 time") }
+            publishTime = time
+        }
+        return PubSubMessage(
+            id: id,
+            data: data,
+            attributes: message.attributes ?? [:],
+            publishTime: publishTime,
+            orderingKey: message.orderingKey.flatMap { $0.isEmpty ? nil : $0 },
+            subscription: subscription,
+            deliveryAttempt: deliveryAttempt
+        )
+    }
+}
+
+extension PushBody {
+    init(_ message: PubSubMessage) {
+        self.init(
+            message: Message(
+                data: message.data.isEmpty ? nil : message.data.base64EncodedString(),
+                attributes: message.attributes,
+                messageID: message.id,
+                publishTime: message.publishTime.map(\.rfc3339),
+                orderingKey: message.orderingKey
+            ),
+            subscription: message.subscription,
+            deliveryAttempt: message.deliveryAttempt
+        )
+    }
+}
+
+extension PushBody.Message: Codable {
+    private enum Key: String, CodingKey {
+        case data, attributes, messageId, message_id, publishTime, publish_time, orderingKey, ordering_key
+    }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        func text(_ spellings: Key...) throws -> String? {
+            for key in spellings {
+                if let text = try container.decodeIfPresent(String.self, forKey: key) { return text }
+            }
+            return nil
+        }
+        data = try text(.data)
+        attributes = try container.decodeIfPresent([String: String].self, forKey: .attributes)
+        messageID = try text(.messageId, .message_id)
+        publishTime = try text(.publishTime, .publish_time)
+        orderingKey = try text(.orderingKey, .ordering_key)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encodeIfPresent(data, forKey: .data)
+        try container.encodeIfPresent(attributes, forKey: .attributes)
+        for key in [Key.messageId, .message_id] { try container.encodeIfPresent(messageID, forKey: key) }
+        for key in [Key.publishTime, .publish_time] { try container.encodeIfPresent(publishTime, forKey: key) }
+        try container.encodeIfPresent(orderingKey, forKey: .orderingKey)
+    }
+}
+
+extension Date {
+    init?(rfc3339 text: String) {
+        guard let time = RFC3339(text) else { return nil }
+        self.init(timeIntervalSince1970: Double(time.seconds) + Double(time.nanoseconds) / 1_000_000_000)
+    }
+
+    /// To the millisecond, as Pub/Sub writes its publish times.
+    var rfc3339: String {
+        let milliseconds = Int64((timeIntervalSince1970 * 1000).rounded(.down))
+        let seconds = milliseconds >= 0 ? milliseconds / 1000 : (milliseconds - 999) / 1000
+        return RFC3339(seconds: seconds, nanoseconds: Int32(milliseconds - seconds * 1000) * 1_000_000, fractionDigits: 3).description
+    }
+}
+
+extension EnvelopeError {
+    /// Names the place where decoding failed, never the value.
+    init(decoding error: any Error, of what: String) {
+        func path(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
+            (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
+        }
+        switch error {
+        case DecodingError.keyNotFound(let key, let context): self = .malformed("\(path(context, key)) is missing")
+        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
+            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty:
+            self = .malformed("\(path(context)) has the wrong type")
+        default: self = .malformed("\(what) is not a JSON object")
+        }
+    }
+}

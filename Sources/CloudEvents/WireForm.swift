@@ -1,0 +1,57 @@
+import HTTPTypes
+
+/// The forms in which a request can carry an event.
+///
+/// Sources: CloudEvents HTTP protocol binding 1.0.2, section 3; Pub/Sub's documentation, "Push subscriptions" and "Payload
+/// unwrapping"; GoogleCloudPlatform/functions-framework, "Event conversion".
+public enum WireForm: Equatable, Sendable {
+    /// The attributes in `ce-` headers, the data in the body.
+    case binary
+    /// One JSON object that holds attributes and data.
+    case structured
+    /// An array of such objects.
+    case batch
+    /// What a Pub/Sub push subscription posts: `{"message": …, "subscription": …}`.
+    case push
+    /// What a push subscription with `noWrapper` posts: the message's data alone, what is known of it in headers.
+    case unwrapped
+    /// What a first generation Cloud Function got: `{"context": …, "data": …}`, or all of it at the top level.
+    case legacy
+
+    /// The members of a JSON body by which a form is told from the others.
+    enum Mark: String, CodingKey, CaseIterable {
+        case message, context, eventId
+    }
+
+    /// Tells the form from a request; the first rule that holds decides.
+    ///
+    /// - Parameters:
+    ///   - headers: the request's header fields.
+    ///   - marks: which of the marks the body's top level has; empty for a body that is no JSON object. Asked only if the headers
+    ///     do not tell.
+    static func detect(_ headers: HTTPFields, marks: () -> Set<Mark>) -> WireForm {
+        if headers.contains(where: { $0.name.canonicalName.hasPrefix("ce-") }) { return .binary }
+        switch mediaType(headers[.contentType]) {
+        case "application/cloudevents+json": return .structured
+        case "application/cloudevents-batch+json": return .batch
+        default: break
+        }
+        if headers[.pubSubMessageID] != nil { return .unwrapped }
+        let marks = marks()
+        if marks.contains(.message) { return .push }
+        return marks.isEmpty ? .unwrapped : .legacy
+    }
+
+    /// `application/json` of `Application/JSON; charset=utf-8`.
+    private static func mediaType(_ field: String?) -> String? {
+        guard let type = field?.split(separator: ";", maxSplits: 1).first else { return nil }
+        return type.filter { $0 != " " && $0 != "\t" }.lowercased()
+    }
+}
+
+extension HTTPField.Name {
+    static let pubSubMessageID = HTTPField.Name("x-goog-pubsub-message-id")!
+    static let pubSubPublishTime = HTTPField.Name("x-goog-pubsub-publish-time")!
+    static let pubSubOrderingKey = HTTPField.Name("x-goog-pubsub-ordering-key")!
+    static let pubSubSubscriptionName = HTTPField.Name("x-goog-pubsub-subscription-name")!
+}

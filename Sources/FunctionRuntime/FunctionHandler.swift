@@ -1,0 +1,21 @@
+/// A serverless function: one method, called once for each delivery of an event.
+///
+/// Whether the event is done is told by how the method ends:
+///
+/// | ends by | HTTP answer | what Pub/Sub does |
+/// |---|---|---|
+/// | returning | 204 | acknowledges the message: it never comes again |
+/// | throwing ``FunctionFailure/tryAgain(after:_:)`` | 503, `Retry-After` if a time is given | delivers it again by the subscription's retry policy |
+/// | throwing ``FunctionFailure/unprocessable(_:)`` | 422 | delivers it again until its attempts are used up, then keeps it in the dead-letter topic |
+/// | throwing anything else | 500 | the same |
+/// | still running at the deadline | 504; the task is cancelled | the same |
+///
+/// Deliveries may be repeated, run at once, and come in any order: make the method idempotent. No work may go on after it has
+/// returned. Cancellation is cooperative: pass it on to what you await, since the answer waits until the method has ended.
+public protocol FunctionHandler<Event>: Sendable {
+    /// What the function is called with: a `PubSubMessage`, or a `CloudEvent` of any type.
+    associatedtype Event: FunctionEvent
+
+    /// Handles one delivery of an event.
+    func handle(_ event: Event, _ context: FunctionContext) async throws
+}
