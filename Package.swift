@@ -35,6 +35,7 @@ let package = Package(
     products: [
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
+        .library(name: "SpannerChangeStreams", targets: ["SpannerChangeStreams"]),
     ],
     dependencies: [
         // `traits: []` keeps the whole of Foundation, with its ICU tables, out of `booking-status-function`.
@@ -52,6 +53,7 @@ let package = Package(
         .target(name: "Timestamps", swiftSettings: settings),
         .target(name: "CloudEvents", dependencies: ["Timestamps", .httpTypes], swiftSettings: settings),
         .target(name: "FunctionRuntime", dependencies: ["CloudEvents", .logging], swiftSettings: settings),
+        .target(name: "SpannerChangeStreams", dependencies: ["Timestamps"], swiftSettings: settings),
         .testTarget(name: "TimestampsTests", dependencies: ["Timestamps"], swiftSettings: settings),
         .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", .httpTypes], swiftSettings: settings),
     ]

@@ -1,0 +1,52 @@
+/// The value of a column as Spanner writes it in JSON: INT64, NUMERIC, BYTES, DATE, TIMESTAMP and JSON as strings, arrays as lists.
+///
+/// Source: Spanner's documentation, "Change streams partitions, records, and queries", "Data change records"; `TypeCode`.
+public enum ColumnValue: Hashable, Sendable {
+    case null
+    case string(String)
+    case bool(Bool)
+    /// A number without fraction; the producers write INT64 as a string, Google's documentation shows a number.
+    case integer(Int64)
+    case number(Double)
+    case array([ColumnValue])
+
+    /// The text of a STRING or the digits of an INT64, however it is written; nil for anything else.
+    public var text: String? {
+        switch self {
+        case .string(let text): text
+        case .integer(let number): String(number)
+        case .null, .bool, .number, .array: nil
+        }
+    }
+}
+
+extension ColumnValue: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let text = try? container.decode(String.self) {
+            self = .string(text)
+        } else if let flag = try? container.decode(Bool.self) {
+            self = .bool(flag)
+        } else if let number = try? container.decode(Int64.self) {
+            self = .integer(number)
+        } else if let number = try? container.decode(Double.self) {
+            self = .number(number)
+        } else {
+            self = .array(try container.decode([ColumnValue].self))
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .string(let text): try container.encode(text)
+        case .bool(let flag): try container.encode(flag)
+        case .integer(let number): try container.encode(number)
+        case .number(let number): try container.encode(number)
+        case .array(let values): try container.encode(values)
+        }
+    }
+}

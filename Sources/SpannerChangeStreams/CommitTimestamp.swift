@@ -1,0 +1,93 @@
+import Timestamps
+
+/// When Spanner committed a transaction, with the precision that the producer of the record kept.
+///
+/// Spanner's commit timestamps have microseconds. Google's template keeps them; mercari's cuts them to milliseconds, so that two
+/// commits of one millisecond cannot be told apart. Timestamps are therefore compared at the coarser precision of the two.
+public struct CommitTimestamp: Hashable, Sendable {
+    /// Whole seconds since 1970-01-01T00:00:00Z.
+    public let seconds: Int64
+    /// What lies beyond the whole second, 0 to 999,999,999, cut to the precision.
+    public let nanoseconds: Int32
+    public let precision: Precision
+
+    /// To what part of a second a timestamp is exact.
+    public enum Precision: Int, CaseIterable, Comparable, Sendable {
+        case milliseconds = 3
+        case microseconds = 6
+        case nanoseconds = 9
+
+        var nanoseconds: Int32 {
+            switch self {
+            case .milliseconds: 1_000_000
+            case .microseconds: 1_000
+            case .nanoseconds: 1
+            }
+        }
+
+        public static func < (left: Precision, right: Precision) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    /// Cuts, and never rounds, to the precision.
+    public init(seconds: Int64, nanoseconds: Int32, precision: Precision) {
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds - nanoseconds % precision.nanoseconds
+        self.precision = precision
+    }
+
+    /// Reads an RFC 3339 time; nil if it is none.
+    ///
+    /// Up to 3 fraction digits count as milliseconds (a producer that cuts to milliseconds may leave out zeros), up to 6 as
+    /// microseconds.
+    public init?(rfc3339 text: String) {
+        guard let time = RFC3339(text) else { return nil }
+        self.init(
+            seconds: time.seconds,
+            nanoseconds: time.nanoseconds,
+            precision: time.fractionDigits <= 3 ? .milliseconds : time.fractionDigits <= 6 ? .microseconds : .nanoseconds
+        )
+    }
+
+    /// RFC 3339 in UTC with as many fraction digits as the precision has; reading it gives the same timestamp again.
+    public var rfc3339: String {
+        RFC3339(seconds: seconds, nanoseconds: nanoseconds, fractionDigits: precision.rawValue).description
+    }
+
+    /// Seconds since 1970 as a number to calculate with.
+    public var secondsSince1970: Double { Double(seconds) + Double(nanoseconds) / 1_000_000_000 }
+
+    /// Whether this lies before the other, at the coarser precision of the two; nil where they are the same at that precision.
+    public func isBefore(_ other: CommitTimestamp) -> Bool? {
+        let precision = min(precision, other.precision)
+        let left = CommitTimestamp(seconds: seconds, nanoseconds: nanoseconds, precision: precision)
+        let right = CommitTimestamp(seconds: other.seconds, nanoseconds: other.nanoseconds, precision: precision)
+        guard left != right else { return nil }
+        return (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
+    }
+}
+
+extension CommitTimestamp: Decodable {
+    private enum Key: CodingKey { case seconds, nanos }
+
+    /// As `{"seconds": …, "nanos": …}` (Google's template, microseconds) or as RFC 3339 (mercari's).
+    public init(from decoder: any Decoder) throws {
+        if let text = try? decoder.singleValueContainer().decode(String.self) {
+            guard let timestamp = CommitTimestamp(rfc3339: text) else {
+                throw DecodingError.dataCorrupted(
+                    .init(codingPath: decoder.codingPath, debugDescription: "expected an RFC 3339 time")
+                )
+            }
+            self = timestamp
+            return
+        }
+        let container = try decoder.container(keyedBy: Key.self)
+        let seconds = try container.decode(LenientInteger.self, forKey: .seconds).value
+        let nanos = try container.decodeIfPresent(LenientInteger.self, forKey: .nanos)?.value ?? 0
+        guard (-62_135_596_800...253_402_300_799).contains(seconds), (0..<1_000_000_000).contains(nanos) else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "seconds or nanos out of range")
+            )
+        }
+        self.init(seconds: seconds, nanoseconds: Int32(nanos), precision: nanos % 1000 == 0 ? .microseconds : .nanoseconds)
+    }
+}

@@ -1,0 +1,77 @@
+/// One data change record of a Spanner change stream: the rows of one table that one transaction changed in one way.
+///
+/// Two producers publish it as JSON, in layouts that differ in details: Google's Dataflow template "Spanner change streams to
+/// Pub/Sub", and mercari/DataflowTemplate, v0.9.0 up to its last. Only the table, the mod type and the keys are there in each of them
+/// without fail; `rowType` and `valueCaptureType` are wrong in some versions, so nothing may depend on what they say.
+///
+/// Sources: Spanner's documentation, "Change streams partitions, records, and queries"; apache/beam `DataChangeRecord`;
+/// GoogleCloudPlatform/DataflowTemplates `FileFormatFactorySpannerChangeStreams`; mercari/DataflowTemplate `SpannerSource`.
+public struct DataChangeRecord: Equatable, Sendable {
+    /// The table whose rows changed.
+    public var tableName: String
+    /// What happened to the rows.
+    public var modType: ModType
+    /// The rows, at least one.
+    public var mods: [Mod]
+    /// When the transaction was committed.
+    public var commitTimestamp: CommitTimestamp?
+    /// Identifies the transaction.
+    public var serverTransactionID: String?
+    /// Orders the records of one transaction: digits, zero-padded, rising.
+    public var recordSequence: String?
+    /// What the producer says the stream captures; some versions say `OLD_AND_NEW_VALUES` whatever it is.
+    public var valueCaptureType: String?
+    /// Whether this is the transaction's last record in its partition.
+    public var isLastRecordInTransactionInPartition: Bool?
+    /// How many records of this stream the transaction has.
+    public var numberOfRecordsInTransaction: Int64?
+    /// How many partitions of this stream the transaction's records are spread over.
+    public var numberOfPartitionsInTransaction: Int64?
+    /// The application's tag of the transaction; one producer leaves it out.
+    public var transactionTag: String?
+    /// Whether Spanner itself made the transaction, as when a row's time to live ends; one producer leaves it out.
+    public var isSystemTransaction: Bool?
+
+    /// What happened to a row.
+    public enum ModType: String, Codable, Sendable {
+        case insert = "INSERT"
+        case update = "UPDATE"
+        case delete = "DELETE"
+    }
+
+    /// One changed row. Which columns the two sides hold depends on the stream's value capture type; a side that holds none is empty.
+    public struct Mod: Equatable, Sendable {
+        /// The primary key's columns.
+        public var keys: [String: ColumnValue]
+        /// Columns as they were before.
+        public var oldValues: [String: ColumnValue]
+        /// Columns as they are now.
+        public var newValues: [String: ColumnValue]
+
+        public init(
+            keys: [String: ColumnValue],
+            oldValues: [String: ColumnValue] = [:],
+            newValues: [String: ColumnValue] = [:]
+        ) {
+            self.keys = keys
+            self.oldValues = oldValues
+            self.newValues = newValues
+        }
+    }
+
+    public init(
+        tableName: String,
+        modType: ModType,
+        mods: [Mod],
+        commitTimestamp: CommitTimestamp? = nil,
+        serverTransactionID: String? = nil,
+        recordSequence: String? = nil
+    ) {
+        self.tableName = tableName
+        self.modType = modType
+        self.mods = mods
+        self.commitTimestamp = commitTimestamp
+        self.serverTransactionID = serverTransactionID
+        self.recordSequence = recordSequence
+    }
+}
