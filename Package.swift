@@ -36,6 +36,7 @@ let package = Package(
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
         .library(name: "SpannerChangeStreams", targets: ["SpannerChangeStreams"]),
+        .library(name: "Zendesk", targets: ["Zendesk"]),
     ],
     dependencies: [
         // `traits: []` keeps the whole of Foundation, with its ICU tables, out of `booking-status-function`.
@@ -54,7 +55,29 @@ let package = Package(
         .target(name: "CloudEvents", dependencies: ["Timestamps", .httpTypes], swiftSettings: settings),
         .target(name: "FunctionRuntime", dependencies: ["CloudEvents", .logging], swiftSettings: settings),
         .target(name: "SpannerChangeStreams", dependencies: ["Timestamps"], swiftSettings: settings),
+        .target(
+            name: "Zendesk",
+            dependencies: ["Timestamps", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix],
+            swiftSettings: settings
+        ),
+
+        // Local work: nothing below is linked into `booking-status-function`.
+        .target(
+            name: "ZendeskSimulator",
+            dependencies: ["Timestamps", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .serviceLifecycle],
+            swiftSettings: settings
+        ),
+
+        // Tests.
+        .target(name: "TestSupport", dependencies: ["Zendesk", "ZendeskSimulator"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "TimestampsTests", dependencies: ["Timestamps"], swiftSettings: settings),
         .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", .httpTypes], swiftSettings: settings),
+        .testTarget(
+            name: "SpannerChangeStreamsTests",
+            dependencies: ["SpannerChangeStreams", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "ZendeskTests", dependencies: ["TestSupport", "Zendesk"], swiftSettings: settings),
+        .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),
     ]
 )

@@ -1,0 +1,46 @@
+/// Finds tickets by the text of a custom field.
+///
+/// Zendesk's search is fuzzy (it ignores case, matches prefixes and splits words at hyphens), lags by minutes, and shows old values.
+/// All that it can tell is which tickets to look at.
+///
+/// Source: Zendesk API reference, "Search", and help article "Zendesk Support search reference".
+public struct TicketSearch: Equatable, Sendable {
+    /// The query in Zendesk's search language.
+    let query: String
+
+    /// Tickets that are not closed and whose custom field holds the text.
+    ///
+    /// - Returns: nil if the text could change what the query means: if it is empty, longer than 255 characters, or has quotes,
+    ///   backslashes or control characters.
+    public init?(customField field: Int, text: String) {
+        guard
+            !text.isEmpty, text.count <= 255,
+            !text.unicodeScalars.contains(where: { $0 == "\"" || $0 == "\\" || $0.properties.generalCategory == .control })
+        else { return nil }
+        query = "type:ticket status<closed custom_field_\(field):\"\(text)\""
+    }
+
+    /// What one search can give at most; Zendesk answers 422 to what lies beyond.
+    static let maximumResults = 1000
+    static let pageSize = 100
+
+    func target(page: Int) -> String {
+        "/api/v2/search.json?query=\(percentEncoded(query))&sort_by=created_at&sort_order=asc&per_page=\(Self.pageSize)&page=\(page)"
+    }
+}
+
+/// Encodes everything but RFC 3986's unreserved characters.
+private func percentEncoded(_ text: String) -> String {
+    var encoded = ""
+    for byte in text.utf8 {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+            encoded.unicodeScalars.append(Unicode.Scalar(byte))
+        default:
+            let digits = String(byte, radix: 16, uppercase: true)
+            encoded += digits.count == 1 ? "%0\(digits)" : "%\(digits)"
+        }
+    }
+    return encoded
+}

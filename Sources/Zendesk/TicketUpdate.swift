@@ -1,0 +1,69 @@
+import FoundationEssentials
+
+/// A change of a ticket's custom fields that Zendesk makes only if the ticket is still as it was read (a *safe update*).
+///
+/// Source: Zendesk API reference, "Tickets", "Update Ticket" and "Protecting against ticket update collisions".
+public struct TicketUpdate: Equatable, Sendable {
+    /// The new values; nil empties a field. Fields that are not named stay as they are.
+    public var customFields: [Int: String?]
+    /// `updated_at` of the ticket that was read, to the letter.
+    public var updatedStamp: String
+    /// Ends in the ticket's audit, for whoever asks who changed this and why.
+    public var metadata: [String: String]
+
+    public init(customFields: [Int: String?], updatedStamp: String, metadata: [String: String] = [:]) {
+        self.customFields = customFields
+        self.updatedStamp = updatedStamp
+        self.metadata = metadata
+    }
+
+    var json: Data {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return try encoder.encode(
+                Body(
+                    ticket: .init(
+                        custom_fields: customFields.sorted { $0.key < $1.key }.map { .init(id: $0.key, value: $0.value) },
+                        metadata: metadata,
+                        safe_update: true,
+                        updated_stamp: updatedStamp
+                    )
+                )
+            )
+        }
+    }
+
+    private struct Body: Encodable {
+        let ticket: Ticket
+
+        struct Ticket: Encodable {
+            let custom_fields: [CustomField]
+            let metadata: [String: String]
+            let safe_update: Bool
+            let updated_stamp: String
+        }
+
+        struct CustomField: Encodable {
+            let id: Int
+            let value: String?
+
+            private enum Key: CodingKey { case id, value }
+
+            func encode(to encoder: any Encoder) throws {
+                var container = encoder.container(keyedBy: Key.self)
+                try container.encode(id, forKey: .id)
+                // A null empties the field, a missing member would leave it.
+                try container.encode(value, forKey: .value)
+            }
+        }
+    }
+}
+
+/// What Zendesk says it has done.
+public struct TicketUpdateAnswer: Sendable {
+    /// The ticket after the update.
+    public var ticket: Ticket
+    /// The values that the update replaced, by field id, where the audit names them.
+    public var replaced: [Int: String?]
+}

@@ -1,0 +1,105 @@
+import FoundationEssentials
+
+extension ZendeskError {
+    /// Sorts an answer that is no success.
+    ///
+    /// Sources: Zendesk API reference, "Rate limits", "Requests", "Tickets"; the wording of real answers varies, so the status decides, and
+    /// the body only where one status has several meanings.
+    init(_ response: ZendeskResponse, to request: ZendeskRequest) {
+        let problem = Problem(response)
+        let retryAfter = response.headers["retry-after"].flatMap { Int($0) }.map { Duration.seconds(max(0, $0)) }
+        let status = response.status
+        let what = problem.summary
+        switch status {
+        case 401:
+            self.init(.unauthorized, status: status, "Zendesk does not accept the access token (401\(what)): check the credentials")
+        case 403:
+            self.init(.unauthorized, status: status, "Zendesk forbids this to the token's owner (403\(what)): check its role and scopes")
+        case 404:
+            self.init(.notFound, status: status, "Zendesk does not know it (404\(what))")
+        case 409:
+            self.init(.conflict, status: status, retryAfter: retryAfter, "the ticket was changed meanwhile (409\(what))")
+        case 422 where problem.saysClosed:
+            self.init(.closed, status: status, "the ticket is closed (422\(what))")
+        case 429:
+            let limit: Limit = problem.saysPerTicket || response.headers["zendesk-ratelimit-per-ticket-updates"] != nil ? .ticket : .account
+            self.init(.limited(limit), status: status, retryAfter: retryAfter, "a rate limit of Zendesk is used up (429\(what))")
+        case 423, 503:
+            self.init(.unavailable, status: status, retryAfter: retryAfter, "Zendesk is not available (\(status)\(what))")
+        case 500...:
+            // Nobody knows how far a failing update got.
+            self.init(
+                request.method == .get ? .unavailable : .outcomeUnknown,
+                status: status,
+                retryAfter: retryAfter,
+                "Zendesk failed (\(status)\(what))"
+            )
+        case 300..<400:
+            self.init(.unauthorized, status: status, "Zendesk answered with a redirect (\(status)): check the base URL")
+        default:
+            self.init(.rejected, status: status, "Zendesk rejects the request (\(status)\(what))")
+        }
+    }
+
+    init(_ error: TransportError, to request: ZendeskRequest) {
+        switch error {
+        case .notSent(let reason): self.init(.unavailable, "Zendesk cannot be reached: \(reason)")
+        case .noAnswer(let reason):
+            self.init(request.method == .get ? .unavailable : .outcomeUnknown, "Zendesk gave no answer: \(reason)")
+        case .cancelled: self.init(.cancelled, "the call was cancelled")
+        }
+    }
+
+    static func unreadable(_ response: ZendeskResponse, to request: ZendeskRequest) -> ZendeskError {
+        ZendeskError(
+            request.method == .get ? .unavailable : .outcomeUnknown,
+            status: response.status,
+            "Zendesk answered \(response.status) with a body that is not what its API describes"
+        )
+    }
+}
+
+/// The body of an answer that is no success: JSON in one of several shapes, plain text, HTML or nothing.
+private struct Problem {
+    /// Zendesk's own code, as `RecordInvalid`.
+    var code: String?
+    /// The members of `details`: the fields at fault.
+    var fields: [String] = []
+    var text: String
+
+    init(_ response: ZendeskResponse) {
+        text = String(decoding: response.body.prefix(4096), as: UTF8.self)
+        guard let body = try? JSONDecoder().decode(Body.self, from: response.body) else { return }
+        code = body.code.map { String($0.prefix(60)) }
+        fields = body.fields.sorted()
+    }
+
+    /// `, RecordInvalid: status`, or nothing.
+    var summary: String {
+        guard let code else { return "" }
+        return ", \(code)" + (fields.isEmpty ? "" : ": \(fields.prefix(5).joined(separator: ", "))")
+    }
+
+    var saysClosed: Bool { text.contains("closed prevents") }
+    var saysPerTicket: Bool { text.contains("Rate limit for ticket updates") }
+
+    private struct Body: Decodable {
+        var code: String?
+        var fields: [String] = []
+
+        private enum Key: CodingKey { case error, details }
+        private struct Titled: Decodable { let title: String }
+        private struct AnyKey: CodingKey {
+            let stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: Key.self)
+            code = (try? container.decode(String.self, forKey: .error)) ?? (try? container.decode(Titled.self, forKey: .error).title)
+            fields = (try? container.nestedContainer(keyedBy: AnyKey.self, forKey: .details).allKeys.map(\.stringValue)) ?? []
+        }
+    }
+}

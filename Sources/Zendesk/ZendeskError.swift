@@ -1,0 +1,60 @@
+/// Why Zendesk did not do what it was asked, sorted by what a caller can do about it.
+public struct ZendeskError: Error, Equatable {
+    public var kind: Kind
+    /// The HTTP status, where there was an answer.
+    public var status: Int?
+    /// How long Zendesk asked to wait.
+    public var retryAfter: Duration?
+    /// What happened, for a person to read. It holds no token and nothing of a ticket's content.
+    public var detail: String
+
+    public enum Kind: Equatable, Sendable {
+        /// The ticket has changed since it was read, or two updates collided: read it again and decide again.
+        case conflict
+        /// There is no such ticket (any more).
+        case notFound
+        /// The ticket is closed and can never be changed again.
+        case closed
+        /// A limit is used up: nothing that it covers will be done before ``ZendeskError/retryAfter``.
+        case limited(Limit)
+        /// Zendesk is down or in maintenance, or cannot be reached; nothing was changed.
+        case unavailable
+        /// The request may have had its effect: read before anything else.
+        case outcomeUnknown
+        /// The token is not accepted, or its owner may not do this; a person has to mend it.
+        case unauthorized
+        /// The request can never succeed as it is.
+        case rejected
+        /// More tickets match than a search can give.
+        case tooManyResults
+        /// The task was cancelled.
+        case cancelled
+    }
+
+    /// What a 429 covers.
+    public enum Limit: Equatable, Sendable {
+        /// The account's requests, or its ticket updates, a minute.
+        case account
+        /// The updates of one ticket.
+        case ticket
+    }
+
+    public init(_ kind: Kind, status: Int? = nil, retryAfter: Duration? = nil, _ detail: String) {
+        self.kind = kind
+        self.status = status
+        self.retryAfter = retryAfter
+        self.detail = detail
+    }
+
+    /// Whether the same request can succeed at another time.
+    public var canSucceedLater: Bool {
+        switch kind {
+        case .conflict, .limited, .unavailable, .outcomeUnknown, .unauthorized, .cancelled: true
+        case .notFound, .closed, .rejected, .tooManyResults: false
+        }
+    }
+}
+
+extension ZendeskError: CustomStringConvertible {
+    public var description: String { detail }
+}

@@ -1,0 +1,56 @@
+public import FoundationEssentials
+
+/// Sends one request to Zendesk and brings the whole answer.
+public protocol ZendeskTransport: Sendable {
+    /// - Parameter timeout: bounds the call as a whole, from the making of a connection to the last byte of the answer's body.
+    /// - Throws: ``TransportError`` where there is no answer.
+    func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse
+}
+
+/// A request to Zendesk.
+public struct ZendeskRequest: Equatable, Sendable {
+    public enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT" }
+
+    public var method: Method
+    /// Path and query, percent-encoded, from `/api/` on.
+    public var target: String
+    /// Header fields besides those of the transport.
+    public var headers: [(name: String, value: String)]
+    public var body: Data?
+
+    public init(_ method: Method, _ target: String, headers: [(name: String, value: String)] = [], body: Data? = nil) {
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+    }
+
+    public static func == (left: ZendeskRequest, right: ZendeskRequest) -> Bool {
+        left.method == right.method && left.target == right.target && left.body == right.body
+            && left.headers.elementsEqual(right.headers, by: ==)
+    }
+}
+
+/// Zendesk's answer.
+public struct ZendeskResponse: Sendable {
+    public var status: Int
+    /// Names in lower case.
+    public var headers: [String: String]
+    public var body: Data
+
+    public init(status: Int, headers: [String: String] = [:], body: Data = Data()) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+}
+
+/// Why there is no answer.
+public enum TransportError: Error, Equatable {
+    /// The request cannot have reached Zendesk.
+    case notSent(String)
+    /// The request may have reached Zendesk and may have had its effect.
+    case noAnswer(String)
+    /// The task was cancelled; the request may have had its effect.
+    case cancelled
+}

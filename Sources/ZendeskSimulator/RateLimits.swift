@@ -1,0 +1,36 @@
+/// How much the account allows.
+///
+/// Source: Zendesk API reference, "Rate limits".
+package struct RateLimits: Equatable, Sendable {
+    /// Requests a minute.
+    package var requests = 700
+    /// Ticket updates a minute.
+    package var ticketUpdates = 100
+    /// Updates of one ticket in ten minutes.
+    package var updatesOfOneTicket = 30
+
+    package init() {}
+}
+
+/// Counts what falls into a window of fixed length, which begins with the first that is counted.
+struct RateWindow: Sendable {
+    private let length: Double
+    private var end: Double?
+    private(set) var count = 0
+
+    init(length: Double) { self.length = length }
+
+    /// Counts one more, unless the limit is reached.
+    mutating func take(limit: Int, now: Double) -> Bool {
+        if end.map({ now >= $0 }) ?? true {
+            end = now + length
+            count = 0
+        }
+        guard count < limit else { return false }
+        count += 1
+        return true
+    }
+
+    /// Whole seconds until the window ends.
+    func resets(now: Double) -> Int { end.map { max(1, Int(($0 - now).rounded(.up))) } ?? Int(length) }
+}

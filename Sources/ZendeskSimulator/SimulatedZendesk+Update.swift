@@ -1,0 +1,129 @@
+import FoundationEssentials
+import Timestamps
+
+extension SimulatedZendesk {
+    private struct UpdateBody: Decodable {
+        struct Ticket: Decodable {
+            struct CustomField: Decodable { let id: Int, value: JSON? }
+            let custom_fields: [CustomField]?
+            let status: String?
+            let subject: String?
+            let safe_update: Bool?
+            let updated_stamp: String?
+            let metadata: JSON?
+        }
+        let ticket: Ticket
+    }
+
+    mutating func update(_ id: Int, _ body: Data, now: Double) -> Response {
+        guard let ticket = tickets[id] else { return notFound }
+        guard let change = try? JSONDecoder().decode(UpdateBody.self, from: body).ticket else {
+            return Response(
+                400,
+                ["error": ["title": "Invalid attribute", "message": "You passed an invalid value for the ticket attribute."]]
+            )
+        }
+        guard updateWindow.take(limit: limits.ticketUpdates, now: now) else {
+            var response = limited(
+                after: updateWindow.resets(now: now),
+                [
+                    "error": "APIRateLimitExceeded",
+                    "description": "Number of allowed API requests per minute exceeded",
+                ]
+            )
+            response.headers["zendesk-ratelimit-tickets-update"] = updateLimitHeader(now)
+            return response
+        }
+        if ticket.status == "closed" {
+            return Response(
+                422,
+                [
+                    "error": "RecordInvalid", "description": "Record validation errors",
+                    "details": ["status": [["description": "Status: closed prevents ticket update"]]],
+                ]
+            )
+        }
+        var window = ticketWindows[id] ?? RateWindow(length: 600)
+        defer { ticketWindows[id] = window }
+        guard window.take(limit: limits.updatesOfOneTicket, now: now) else {
+            var response = Response(
+                429,
+                text: "Rate limit for ticket updates exceeded, please wait before updating this ticket again"
+            )
+            response.headers["retry-after"] = String(window.resets(now: now))
+            response.headers["zendesk-ratelimit-per-ticket-updates"] =
+                "total=\(limits.updatesOfOneTicket); remaining=0; resets=\(window.resets(now: now))"
+            return response
+        }
+        // Whatever the property's value, safe_update makes the update safe. The stamp has whole seconds: what changed within the
+        // stamp's second goes unnoticed.
+        if change.safe_update != nil, let stamp = change.updated_stamp.flatMap({ RFC3339($0) }),
+            Int64(ticket.updatedAt.rounded(.down)) > stamp.seconds
+        {
+            return Response(
+                409,
+                [
+                    "error": "UpdateConflict",
+                    "description": .string(
+                        "Safe Update prevented the update due to outdated ticket data. "
+                            + "Please fetch the latest ticket data and try again."
+                    ),
+                ]
+            )
+        }
+        var response = Response(200, apply(change, to: ticket, now: now))
+        response.headers["zendesk-ratelimit-tickets-update"] = updateLimitHeader(now)
+        return response
+    }
+
+    private func updateLimitHeader(_ now: Double) -> String {
+        "total=\(limits.ticketUpdates); remaining=\(limits.ticketUpdates - updateWindow.count); resets=\(updateWindow.resets(now: now))"
+    }
+
+    private mutating func apply(_ change: UpdateBody.Ticket, to ticket: SimulatedTicket, now: Double) -> JSON {
+        var updated = ticket
+        var changes: [SimulatedTicket.Change] = []
+        for field in change.custom_fields ?? [] {
+            let value = field.value ?? .null
+            guard let definition = fields.first(where: { $0.id == field.id }), definition.accepts(value) else { continue }
+            let new = value == "" ? .null : value
+            let old = ticket.customFields[field.id] ?? .null
+            guard new != old else { continue }
+            updated.customFields[field.id] = new == .null ? nil : new
+            changes.append(.init(field: String(field.id), from: old, to: new))
+        }
+        if let status = change.status, status != ticket.status {
+            updated.status = status
+            changes.append(.init(field: "status", from: .string(ticket.status), to: .string(status)))
+        }
+        if let subject = change.subject, subject != ticket.subject {
+            updated.subject = subject
+            changes.append(.init(field: "subject", from: .string(ticket.subject), to: .string(subject)))
+        }
+        // Only an update that changes something makes an event, and only an event moves updated_at.
+        if !changes.isEmpty {
+            updated.updatedAt = max(now, ticket.updatedAt)
+            updated.audits.append(.init(at: now, changes: changes, metadata: change.metadata ?? .null))
+            put(updated, now: now)
+        }
+        let audit = updated.audits.last
+        return [
+            "ticket": updated.json(fields),
+            "audit": [
+                "id": .int(ticket.id * 1000 + updated.audits.count),
+                "ticket_id": .int(ticket.id),
+                "created_at": .string(SimulatedTicket.stamp(audit?.at ?? ticket.createdAt)),
+                "metadata": ["system": [:], "custom": audit?.metadata ?? [:]],
+                // An update that changes nothing is answered with the audit of an older one.
+                "events": .array(
+                    (audit?.changes ?? []).enumerated().map { number, change in
+                        [
+                            "id": .int(number + 1), "type": "Change", "field_name": .string(change.field), "value": change.to,
+                            "previous_value": change.from,
+                        ]
+                    }
+                ),
+            ],
+        ]
+    }
+}

@@ -1,0 +1,54 @@
+/// A ticket field of the account.
+package struct TicketField: Equatable, Sendable {
+    package var id: Int
+    package var title: String
+    /// The options of a drop-down, in their order; nil for a text field.
+    package var options: [Option]?
+
+    package struct Option: Equatable, Sendable {
+        package var name: String
+        package var tag: String
+
+        package init(name: String, tag: String) {
+            self.name = name
+            self.tag = tag
+        }
+    }
+
+    package init(id: Int, title: String, options: [Option]? = nil) {
+        self.id = id
+        self.title = title
+        self.options = options
+    }
+
+    /// Whether the field takes the value. Zendesk drops what a drop-down does not know, and says nothing.
+    func accepts(_ value: JSON) -> Bool {
+        switch value {
+        case .null, "": true
+        case .string(let text): options.map { $0.contains { $0.tag == text } } ?? true
+        default: false
+        }
+    }
+}
+
+extension TicketField {
+    var json: JSON {
+        var members: [JSON.Member] = [
+            .init(name: "id", value: .int(id)),
+            .init(name: "type", value: options == nil ? "text" : "tagger"),
+            .init(name: "title", value: .string(title)),
+            .init(name: "active", value: true),
+            .init(name: "required", value: false),
+        ]
+        if let options {
+            let values: [JSON] = options.enumerated().map { number, option in
+                [
+                    "id": .int(id * 100 + number), "name": .string(option.name), "raw_name": .string(option.name),
+                    "value": .string(option.tag), "default": false,
+                ]
+            }
+            members.append(.init(name: "custom_field_options", value: .array(values)))
+        }
+        return .object(members)
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Synchronization
+package import Zendesk
+package import ZendeskSimulator
+
+/// Calls the simulated account in place, without a socket.
+package final class SimulatorTransport: ZendeskTransport {
+    private let account: Mutex<SimulatedZendesk>
+    private let log = Mutex<[ZendeskRequest]>([])
+    private let time: ManualTime
+    /// Comes between a request and the account, to spoil it.
+    private let interfere = Mutex<(@Sendable (ZendeskRequest, Int) throws(TransportError) -> ZendeskResponse?)?>(nil)
+    /// Is called after the account has answered, and may lose the answer.
+    private let afterwards = Mutex<(@Sendable (ZendeskRequest, Int) throws(TransportError) -> Void)?>(nil)
+
+    package init(_ account: SimulatedZendesk, _ time: ManualTime) {
+        self.account = Mutex(account)
+        self.time = time
+    }
+
+    package var requests: [ZendeskRequest] { log.withLock { $0 } }
+    package var writes: [ZendeskRequest] { requests.filter { $0.method == .put } }
+
+    /// What the account should not see, by request and its number from 1.
+    package func before(_ body: @escaping @Sendable (ZendeskRequest, Int) throws(TransportError) -> ZendeskResponse?) {
+        interfere.withLock { $0 = body }
+    }
+
+    package func after(_ body: @escaping @Sendable (ZendeskRequest, Int) throws(TransportError) -> Void) {
+        afterwards.withLock { $0 = body }
+    }
+
+    package func withAccount<Result: Sendable>(_ body: (inout SimulatedZendesk, Double) -> Result) -> Result {
+        account.withLock { body(&$0, time.secondsSince1970) }
+    }
+
+    package func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse {
+        let number = log.withLock { log in
+            log.append(request)
+            return log.count
+        }
+        if let interfere = interfere.withLock({ $0 }), let response = try interfere(request, number) { return response }
+        let answer = withAccount { account, now in
+            account.respond(
+                to: .init(
+                    method: request.method.rawValue,
+                    target: request.target,
+                    authorization: request.headers.first { $0.name == "authorization" }?.value,
+                    body: request.body ?? Data()
+                ),
+                now: now
+            )
+        }
+        if let afterwards = afterwards.withLock({ $0 }) { try afterwards(request, number) }
+        return ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
+    }
+}

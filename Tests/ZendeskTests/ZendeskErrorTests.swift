@@ -1,0 +1,131 @@
+import FoundationEssentials
+import TestSupport
+import Testing
+import Zendesk
+
+@Suite("What Zendesk's answers mean")
+struct ZendeskErrorTests {
+    struct Case: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let method: ZendeskRequest.Method
+        let response: ZendeskResponse
+        let kind: ZendeskError.Kind
+
+        init(_ description: String, _ method: ZendeskRequest.Method, _ status: Int, _ body: String, _ kind: ZendeskError.Kind) {
+            testDescription = "\(status) \(description)"
+            self.method = method
+            response = ZendeskResponse(status: status, headers: ["retry-after": "42"], body: Data(body.utf8))
+            self.kind = kind
+        }
+    }
+
+    static let cases: [Case] = [
+        .init("bad request as text", .put, 400, "bad", .rejected),
+        .init("error as an object", .get, 400, #"{"error":{"title":"Invalid attribute","message":"m"}}"#, .rejected),
+        .init("wrong token", .get, 401, #"{"error":"Couldn't authenticate you"}"#, .unauthorized),
+        .init("no rights", .put, 403, #"{"error":{"title":"Forbidden","message":"m"}}"#, .unauthorized),
+        .init("deleted", .get, 404, #"{"error":"RecordNotFound","description":"Not found"}"#, .notFound),
+        .init("safe update", .put, 409, #"{"error":"UpdateConflict","description":"d"}"#, .conflict),
+        .init("collision", .put, 409, #"{"error":"DatabaseConflict","description":"Database collision"}"#, .conflict),
+        .init(
+            "closed, keyed by status",
+            .put,
+            422,
+            #"{"error":"RecordInvalid","details":{"status":[{"description":"Status: closed prevents ticket update"}]}}"#,
+            .closed
+        ),
+        .init(
+            "closed, keyed by base",
+            .put,
+            422,
+            #"{"error":"RecordInvalid","details":{"base":[{"description":"Status closed prevents update"}]}}"#,
+            .closed
+        ),
+        .init(
+            "required field",
+            .put,
+            422,
+            #"{"error":"RecordInvalid","details":{"base":[{"description":"Room: is required"}]}}"#,
+            .rejected
+        ),
+        .init("locked", .put, 423, "", .unavailable),
+        .init("account limit", .get, 429, #"{"error":"APIRateLimitExceeded","description":"d"}"#, .limited(.account)),
+        .init(
+            "ticket limit",
+            .put,
+            429,
+            "Rate limit for ticket updates exceeded, please wait before updating this ticket again",
+            .limited(.ticket)
+        ),
+        .init("failing read", .get, 500, "<html>", .unavailable),
+        .init("failing update", .put, 500, "<html>", .outcomeUnknown),
+        .init("gateway", .put, 502, "", .outcomeUnknown),
+        .init("maintenance", .put, 503, "", .unavailable),
+        .init("redirect", .get, 302, "", .unauthorized),
+        .init("read with a body that is no JSON", .get, 200, "<html>", .unavailable),
+        .init("update with a body that is no JSON", .put, 200, "<html>", .outcomeUnknown),
+        .init("read with another shape", .get, 200, #"{"tickets":[]}"#, .unavailable),
+    ]
+
+    @Test("each answer is sorted by what can be done about it", arguments: cases)
+    func kind(of answer: Case) async {
+        let client = ZendeskClient(transport: Answering { _ in answer.response }, accessToken: "secret-token")
+        let deadline = Deadline(after: .seconds(5), ManualTime().source)
+        do throws(ZendeskError) {
+            switch answer.method {
+            case .get: _ = try await client.ticket(1, deadline: deadline)
+            default: _ = try await client.update(1, TicketUpdate(customFields: [1: "x"], updatedStamp: "s"), deadline: deadline)
+            }
+            Issue.record("no error")
+        } catch {
+            #expect(error.kind == answer.kind)
+            #expect(!error.description.contains("secret-token"))
+            if [409, 423, 429, 500, 502, 503].contains(answer.response.status) { #expect(error.retryAfter == .seconds(42)) }
+        }
+    }
+
+    @Test(
+        "no answer is another thing for a read than for an update",
+        arguments: [
+            (.get, .notSent("x"), .unavailable), (.put, .notSent("x"), .unavailable), (.get, .noAnswer("x"), .unavailable),
+            (.put, .noAnswer("x"), .outcomeUnknown), (.put, .cancelled, .cancelled),
+        ] as [(ZendeskRequest.Method, TransportError, ZendeskError.Kind)]
+    )
+    func noAnswer(method: ZendeskRequest.Method, failure: TransportError, kind: ZendeskError.Kind) async {
+        let client = ZendeskClient(transport: Answering { _ throws(TransportError) in throw failure }, accessToken: "t")
+        let deadline = Deadline(after: .seconds(5), ManualTime().source)
+        do throws(ZendeskError) {
+            switch method {
+            case .get: _ = try await client.ticket(1, deadline: deadline)
+            default: _ = try await client.update(1, TicketUpdate(customFields: [:], updatedStamp: "s"), deadline: deadline)
+            }
+            Issue.record("no error")
+        } catch {
+            #expect(error.kind == kind)
+        }
+    }
+
+    @Test("nothing is sent once the time is over")
+    func deadline() async {
+        let time = ManualTime()
+        let deadline = Deadline(after: .seconds(1), time.source)
+        time.advance(.seconds(1))
+        let client = ZendeskClient(
+            transport: Answering { _ in
+                Issue.record("a request was sent")
+                return ZendeskResponse(status: 500)
+            },
+            accessToken: "t"
+        )
+        await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
+    }
+}
+
+/// Answers every request by a closure.
+struct Answering: ZendeskTransport {
+    let answer: @Sendable (ZendeskRequest) throws(TransportError) -> ZendeskResponse
+
+    init(_ answer: @escaping @Sendable (ZendeskRequest) throws(TransportError) -> ZendeskResponse) { self.answer = answer }
+
+    func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse { try answer(request) }
+}
