@@ -60,6 +60,11 @@ let package = Package(
             dependencies: ["Timestamps", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix],
             swiftSettings: settings
         ),
+        .target(
+            name: "BookingStatusSync",
+            dependencies: ["CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", .logging],
+            swiftSettings: settings
+        ),
 
         // Local work: nothing below is linked into `booking-status-function`.
         .target(
@@ -75,6 +80,14 @@ let package = Package(
         .testTarget(
             name: "SpannerChangeStreamsTests",
             dependencies: ["SpannerChangeStreams", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "BookingStatusSyncTests",
+            dependencies: [
+                "BookingStatusSync", "CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "TestSupport", "Zendesk",
+                "ZendeskSimulator", .inMemoryLogging, .logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(name: "ZendeskTests", dependencies: ["TestSupport", "Zendesk"], swiftSettings: settings),

@@ -1,0 +1,122 @@
+public import CloudEvents
+import FoundationEssentials
+public import FunctionRuntime
+import Logging
+import SpannerChangeStreams
+public import Zendesk
+
+/// Keeps the booking status on Zendesk tickets true: the one entry point of the function.
+///
+/// A message carries a data change record. Each status change in it is brought to every ticket of its booking; what becomes of it there
+/// is an ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final, is to be tried again when one of them
+/// may still change, and can never be processed when one of them is hopeless.
+public struct BookingStatusHandler: FunctionHandler {
+    private let settings: BookingStatusSettings
+    private let synchronizer: TicketSynchronizer
+    private let time: TimeSource
+
+    /// How much of the time that the runtime gives is kept for the answer.
+    private static let timeToAnswer = Duration.milliseconds(500)
+    /// A commit can lie ahead by what two clocks differ; more is a damaged record, and would shut out every true change.
+    static let largestClockDifference = 3600.0
+
+    public init(settings: BookingStatusSettings, zendesk: ZendeskClient, time: TimeSource = .system) {
+        self.settings = settings
+        self.time = time
+        synchronizer = TicketSynchronizer(desk: TicketDesk(zendesk: zendesk, settings: settings), settings: settings, time: time)
+    }
+
+    public func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
+        let changes = try changes(in: message)
+        if changes.isEmpty {
+            context.logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)"])
+        }
+        let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
+        var results: [TicketResult] = []
+        for change in changes {
+            let tagChange: TagChange
+            switch tags(of: change, isFresh: isFresh(change, message, context)) {
+            case .known(let known): tagChange = known
+            case .unknownStatus:
+                results.append(TicketResult(ticket: nil, outcome: .unknownStatus, reason: "no tag is configured for the status"))
+                log(results.suffix(1), of: change, context.logger)
+                continue
+            }
+            let metadata = ["source": "booking-status-sync", "booking": change.bookingID, "event": context.eventID]
+            let ofBooking = await synchronizer.synchronize(tagChange, metadata: metadata, deadline: deadline)
+            log(ofBooking, of: change, context.logger)
+            results += ofBooking
+        }
+        if let failure = FunctionFailure(results) { throw failure }
+    }
+
+    private func changes(in message: PubSubMessage) throws(FunctionFailure) -> [BookingChange] {
+        guard !message.data.isEmpty else { throw .unprocessable("the message has no data: expected a change record") }
+        let changes: [BookingChange]
+        do {
+            changes = try BookingChange.changes(in: DataChangeRecord(json: message.data), settings)
+        } catch let error as UnusableRecord {
+            throw .unprocessable(error.reason)
+        } catch {
+            throw .unprocessable("\(error)")
+        }
+        guard changes.allSatisfy({ $0.version.commitTimestamp.secondsSince1970 <= latestCommit }) else {
+            throw .unprocessable("the record's commitTimestamp lies over an hour ahead")
+        }
+        return changes
+    }
+
+    private var latestCommit: Double { time.secondsSince1970() + Self.largestClockDifference }
+
+    private enum Tags {
+        case known(TagChange)
+        case unknownStatus
+    }
+
+    private func tags(of change: BookingChange, isFresh: Bool) -> Tags {
+        var to: String?
+        if let status = change.to {
+            guard let tag = settings.tags[status] else { return .unknownStatus }
+            to = tag
+        }
+        var from: String?
+        // An old status without a tag is one that no ticket can show.
+        if case .status(let status) = change.from { from = settings.tags[status] }
+        return .known(TagChange(bookingID: change.bookingID, from: from, to: to, version: change.version, isFresh: isFresh))
+    }
+
+    /// Whether the change before this one may still be on its way.
+    private func isFresh(_ change: BookingChange, _ message: PubSubMessage, _ context: FunctionContext) -> Bool {
+        if let attempt = message.deliveryAttempt ?? context.deliveryAttempt, attempt <= 4 { return true }
+        let published = (message.publishTime ?? context.eventTime)?.timeIntervalSince1970 ?? change.version.commitTimestamp.secondsSince1970
+        return time.secondsSince1970() - published < settings.reorderWindow / .seconds(1)
+    }
+
+    private func log(_ results: some Sequence<TicketResult>, of change: BookingChange, _ logger: Logger) {
+        for result in results {
+            var metadata: Logger.Metadata = [
+                "booking": "\(change.bookingID)",
+                "from": "\(change.from.text)",
+                "to": "\(change.to ?? "none")",
+                "outcome": "\(result.outcome.rawValue)",
+            ]
+            if let ticket = result.ticket { metadata["ticket"] = "\(ticket)" }
+            if let reason = result.reason { metadata["reason"] = "\(reason)" }
+            if let writtenAt = result.writtenAt {
+                let milliseconds = (writtenAt - change.version.commitTimestamp.secondsSince1970) * 1000
+                metadata["commit_to_write_ms"] = "\(Int(milliseconds.rounded()))"
+            }
+            logger.log(level: result.outcome.logLevel, "booking status", metadata: metadata)
+        }
+    }
+}
+
+extension Outcome {
+    fileprivate var logLevel: Logger.Level {
+        switch verdict {
+        case .done: .info
+        case .tryAgain: .notice
+        case .never: .error
+        }
+    }
+}

@@ -1,0 +1,44 @@
+/// What the handler has to know of an account and a database.
+public struct BookingStatusSettings: Equatable, Sendable {
+    /// The ticket field that holds the booking's ID.
+    public var bookingIDField: Int
+    /// The ticket field that shows the booking's status, a drop-down.
+    public var bookingStatusField: Int
+    /// The ticket field that holds the version of our last write, a text field. Without it the handler cannot tell an old change from a
+    /// new one.
+    public var bookingVersionField: Int?
+    /// The drop-down's tag for each status.
+    public var tags: [String: String]
+    /// The watched table.
+    public var table: String
+    /// The key column that holds the booking's ID.
+    public var bookingIDColumn: String
+    /// The watched column.
+    public var statusColumn: String
+    /// How long after its publication a change may be overtaken by the one before it.
+    public var reorderWindow: Duration
+    /// Read and decide, and write nothing.
+    public var dryRun: Bool
+
+    public init(
+        bookingIDField: Int,
+        bookingStatusField: Int,
+        bookingVersionField: Int? = nil,
+        tags: [String: String],
+        table: String = "Bookings",
+        bookingIDColumn: String = "ID",
+        statusColumn: String = "Status",
+        reorderWindow: Duration = .seconds(120),
+        dryRun: Bool = false
+    ) {
+        self.bookingIDField = bookingIDField
+        self.bookingStatusField = bookingStatusField
+        self.bookingVersionField = bookingVersionField
+        self.tags = tags
+        self.table = table
+        self.bookingIDColumn = bookingIDColumn
+        self.statusColumn = statusColumn
+        self.reorderWindow = reorderWindow
+        self.dryRun = dryRun
+    }
+}

@@ -1,0 +1,55 @@
+/// What became of a change on one ticket, or on none.
+package enum Outcome: String, CaseIterable, Sendable {
+    /// The field had no value and shows the new status now.
+    case added
+    /// The field shows the new status now.
+    case updated
+    /// The field was emptied, since the booking is gone.
+    case cleared
+    /// The ticket showed the new status already.
+    case unchanged
+
+    /// The ticket is closed.
+    case closed
+    /// Search found the ticket, but it belongs to another booking.
+    case otherBooking = "other_booking"
+    /// The ticket carries this version or a newer one.
+    case stale
+    /// Somebody set the status by hand.
+    case unexpectedStatus = "unexpected_status"
+    /// No ticket names the booking.
+    case noTicket = "no_ticket"
+    /// The ticket has been deleted.
+    case gone
+    /// The change does not concern the booking's status.
+    case notAStatusChange = "not_a_status_change"
+    /// The change would have been written.
+    case dryRun = "dry_run"
+
+    /// The change before this one may still be on its way.
+    case waiting
+    /// The ticket changed again and again while we tried.
+    case conflict
+    /// Zendesk is busy or down, a limit is used up, or time ran out.
+    case deferred
+
+    /// No tag is configured for the status.
+    case unknownStatus = "unknown_status"
+    /// Zendesk dropped the tag: the drop-down has no such option.
+    case tagNotAccepted = "tag_not_accepted"
+    /// Zendesk will never take the change.
+    case rejected
+
+    /// Whether the change is done with, to be tried again, or hopeless.
+    var verdict: Verdict {
+        switch self {
+        case .added, .updated, .cleared, .unchanged, .closed, .otherBooking, .stale, .unexpectedStatus, .noTicket, .gone,
+            .notAStatusChange, .dryRun:
+            .done
+        case .waiting, .conflict, .deferred: .tryAgain
+        case .unknownStatus, .tagNotAccepted, .rejected: .never
+        }
+    }
+
+    enum Verdict { case done, tryAgain, never }
+}

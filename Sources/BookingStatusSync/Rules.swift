@@ -1,0 +1,76 @@
+/// What the rules have to know of a ticket.
+package struct TicketState: Equatable, Sendable {
+    package var isClosed: Bool
+    package var bookingID: String?
+    /// The tag that the status field shows.
+    package var tag: String?
+    /// What we wrote last; nil if no version is kept, or none that can be trusted.
+    package var kept: KeptVersion?
+
+    package init(isClosed: Bool = false, bookingID: String?, tag: String?, kept: KeptVersion? = nil) {
+        self.isClosed = isClosed
+        self.bookingID = bookingID
+        self.tag = tag
+        self.kept = kept
+    }
+}
+
+/// What the rules have to know of a change, its statuses translated to tags.
+package struct TagChange: Equatable, Sendable {
+    package var bookingID: String
+    /// The tag that the old status has; nil if there was none, if it is not known, or if it has no tag.
+    package var from: String?
+    /// Nil for "no status".
+    package var to: String?
+    package var version: BookingVersion
+    /// The change before this one may still be on its way.
+    package var isFresh: Bool
+
+    package init(bookingID: String, from: String?, to: String?, version: BookingVersion, isFresh: Bool) {
+        self.bookingID = bookingID
+        self.from = from
+        self.to = to
+        self.version = version
+        self.isFresh = isFresh
+    }
+}
+
+/// What to do with a ticket.
+package enum Decision: Equatable, Sendable {
+    /// Leave the ticket as it is.
+    case skip(Outcome)
+    /// Write tag and version; the outcome is what it will be called.
+    case write(Outcome)
+    /// The tag is right; write the newer version.
+    case writeVersion
+}
+
+/// The rules of this system, row by row: the first that holds decides.
+///
+/// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field: without one they never hold.
+///
+/// - Parameter keepsVersions: whether a version field is configured.
+package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: Bool) -> Decision {
+    // 1, 2
+    if ticket.isClosed { return .skip(.closed) }
+    if ticket.bookingID != change.bookingID { return .skip(.otherBooking) }
+
+    let kept = keepsVersions ? ticket.kept : nil
+    let order = kept.map { $0.version.order(to: change.version) }
+    // 3: done before, or overtaken.
+    if order == .same || order == .newer { return .skip(.stale) }
+    // 4: right already; a version that cannot be ordered is not a newer one.
+    if ticket.tag == change.to { return keepsVersions && order != .unordered ? .writeVersion : .skip(.unchanged) }
+
+    let write = Decision.write(change.to == nil ? .cleared : ticket.tag == nil ? .added : .updated)
+    // 5
+    if ticket.tag == nil { return write }
+    // 6
+    if ticket.tag == change.from { return write }
+    // 7: nobody has touched what we wrote, we only missed a change in between.
+    if let kept, order == .older, ticket.tag == kept.tag { return write }
+    // 8
+    if keepsVersions, kept == nil, change.isFresh { return .skip(.waiting) }
+    // 9
+    return .skip(.unexpectedStatus)
+}

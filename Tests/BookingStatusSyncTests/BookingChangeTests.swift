@@ -1,0 +1,147 @@
+import BookingStatusSync
+public import SpannerChangeStreams
+import Testing
+
+@Suite("Status changes of a record")
+struct BookingChangeTests {
+    private typealias Values = [String: ColumnValue]
+    private static let settings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
+
+    struct Case: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let modType: DataChangeRecord.ModType
+        let old: [String: ColumnValue]
+        let new: [String: ColumnValue]
+        /// Nil if the status is as it was.
+        let expected: Expected?
+
+        struct Expected: Equatable, Sendable {
+            let from: FormerStatus
+            let to: String?
+        }
+    }
+
+    private static let booked: Values = ["Status": "Booked"]
+    private static let tentative: Values = ["Status": "Tentative"]
+
+    static let cases: [Case] = [
+        .init(testDescription: "insert", modType: .insert, old: [:], new: booked, expected: .init(from: .none, to: "Booked")),
+        .init(testDescription: "insert without a status", modType: .insert, old: [:], new: ["Status": .null], expected: nil),
+        .init(testDescription: "insert, keys only", modType: .insert, old: [:], new: [:], expected: nil),
+        .init(
+            testDescription: "update, OLD_AND_NEW_VALUES",
+            modType: .update,
+            old: tentative,
+            new: booked,
+            expected: .init(from: .status("Tentative"), to: "Booked")
+        ),
+        .init(testDescription: "update to the same value", modType: .update, old: booked, new: booked, expected: nil),
+        .init(testDescription: "update of another column", modType: .update, old: ["Note": "a"], new: ["Note": "b"], expected: nil),
+        .init(
+            testDescription: "update, NEW_VALUES or NEW_ROW",
+            modType: .update,
+            old: [:],
+            new: booked,
+            expected: .init(from: .unknown, to: "Booked")
+        ),
+        .init(
+            testDescription: "update, NEW_ROW_AND_OLD_VALUES",
+            modType: .update,
+            old: tentative,
+            new: ["Status": "Booked", "Note": "b"],
+            expected: .init(from: .status("Tentative"), to: "Booked")
+        ),
+        .init(
+            testDescription: "update of another column, NEW_ROW_AND_OLD_VALUES",
+            modType: .update,
+            old: ["Note": "a"],
+            new: ["Status": "Booked", "Note": "b"],
+            expected: nil
+        ),
+        .init(
+            testDescription: "update from NULL",
+            modType: .update,
+            old: ["Status": .null],
+            new: booked,
+            expected: .init(from: .none, to: "Booked")
+        ),
+        .init(
+            testDescription: "update to NULL",
+            modType: .update,
+            old: booked,
+            new: ["Status": .null],
+            expected: .init(from: .status("Booked"), to: nil)
+        ),
+        .init(
+            testDescription: "update of an integer column",
+            modType: .update,
+            old: ["Status": "1"],
+            new: ["Status": .integer(2)],
+            expected: .init(from: .status("1"), to: "2")
+        ),
+        .init(testDescription: "delete", modType: .delete, old: booked, new: [:], expected: .init(from: .status("Booked"), to: nil)),
+        .init(
+            testDescription: "delete, NEW_VALUES or NEW_ROW",
+            modType: .delete,
+            old: [:],
+            new: [:],
+            expected: .init(from: .unknown, to: nil)
+        ),
+    ]
+
+    @Test("what a row says of the status, by value capture type", arguments: cases)
+    func statuses(of row: Case) throws {
+        let record = record(row.modType, [.init(keys: ["ID": "b"], oldValues: row.old, newValues: row.new)])
+        let changes = try BookingChange.changes(in: record, Self.settings)
+        #expect(changes.map { Case.Expected(from: $0.from, to: $0.to) } == (row.expected.map { [$0] } ?? []))
+        #expect(changes.allSatisfy { $0.bookingID == "b" && $0.version == version(1) })
+    }
+
+    @Test("a record gives a change for each row, in its order")
+    func severalRows() throws {
+        let mods = ["c", "a", "b"].map { DataChangeRecord.Mod(keys: ["ID": .string($0)], newValues: Self.booked) }
+        #expect(try BookingChange.changes(in: record(.insert, mods), Self.settings).map(\.bookingID) == ["c", "a", "b"])
+    }
+
+    @Test("other tables do not concern us")
+    func otherTable() throws {
+        var record = record(.insert, [.init(keys: ["Room": "1"], newValues: Self.booked)])
+        record.tableName = "Rooms"
+        #expect(try BookingChange.changes(in: record, Self.settings).isEmpty)
+    }
+
+    @Test("an integer key is a booking ID too", arguments: [ColumnValue.string("42"), .integer(42)])
+    func integerKey(key: ColumnValue) throws {
+        let record = record(.insert, [.init(keys: ["ID": key, "Night": "2026-11-24"], newValues: Self.booked)])
+        #expect(try BookingChange.changes(in: record, Self.settings).map(\.bookingID) == ["42"])
+    }
+
+    @Test("a record that cannot be used is refused")
+    func unusable() {
+        #expect(throws: UnusableRecord.self) {
+            try BookingChange.changes(in: record(.insert, [.init(keys: ["Key": "1"], newValues: Self.booked)]), Self.settings)
+        }
+        #expect(throws: UnusableRecord.self) {
+            try BookingChange.changes(in: record(.insert, [.init(keys: ["ID": "1"], newValues: ["Status": .bool(true)])]), Self.settings)
+        }
+        var timeless = record(.insert, [.init(keys: ["ID": "1"], newValues: Self.booked)])
+        timeless.commitTimestamp = nil
+        #expect(throws: UnusableRecord.self) { try BookingChange.changes(in: timeless, Self.settings) }
+    }
+
+    private func record(_ modType: DataChangeRecord.ModType, _ mods: [DataChangeRecord.Mod]) -> DataChangeRecord {
+        let version = version(1)
+        return DataChangeRecord(
+            tableName: "Bookings",
+            modType: modType,
+            mods: mods,
+            commitTimestamp: version.commitTimestamp,
+            serverTransactionID: version.transactionID,
+            recordSequence: version.recordSequence
+        )
+    }
+}
+
+extension ColumnValue: ExpressibleByStringLiteral {
+    public init(stringLiteral value: String) { self = .string(value) }
+}

@@ -1,0 +1,329 @@
+import BookingStatusSync
+import FunctionRuntime
+import InMemoryLogging
+import Logging
+import TestSupport
+import Testing
+import Zendesk
+import ZendeskSimulator
+
+@Suite("The handler")
+struct BookingStatusHandlerTests {
+    @Test("a change reaches every ticket of its booking, and no other")
+    func allTickets() async throws {
+        let world = HandlerWorld()
+        for id in 1...3 { world.open(id, booking: "BK-1", status: "Tentative") }
+        world.open(4, booking: "BK-12", status: "Tentative")
+        world.open(5, booking: "BK-1", isClosed: true)
+        try await world.deliver("BK-1", from: "Tentative", to: "Booked", at: 1)
+        #expect((1...5).map(world.status) == ["Booked", "Booked", "Booked", "Tentative", nil])
+        #expect(world.outcomes == ["1 updated", "2 updated", "3 updated", "4 other_booking"])
+        #expect(world.kept(1)?.hasPrefix("tag_Booked since ") == true)
+    }
+
+    @Test("a write costs a search, a read and one update, and says who made it")
+    func calls() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        #expect(
+            world.transport.requests.map { String($0.target.prefix { $0 != "?" }) } == [
+                "/api/v2/search.json", "/api/v2/tickets/show_many.json", "/api/v2/tickets/1.json",
+            ]
+        )
+        let metadata = world.transport.withAccount { account, _ in account.tickets[1]?.audits.last?.metadata }
+        #expect(metadata?["booking"]?.string == "b")
+        #expect(metadata?["event"]?.string == "m1")
+    }
+
+    @Test("a redelivered change is not applied twice")
+    func redelivered() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        world.time.advance(.seconds(5))
+        try await world.deliver("b", from: "Booked", to: "Tentative", at: 2)
+        world.time.advance(.seconds(5))
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.status(1) == "Tentative")
+        #expect(world.outcomes == ["1 updated", "1 updated", "1 stale"])
+    }
+
+    @Test("a change that was overtaken ends where the newer one left the ticket")
+    func reordered() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: "Booked", to: "InStay", at: 2) }
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        world.time.advance(.seconds(5))
+        try await world.deliver("b", from: "Booked", to: "InStay", at: 2)
+        #expect(world.status(1) == "InStay")
+        #expect(world.outcomes == ["1 waiting", "1 updated", "1 updated"])
+    }
+
+    @Test("a change waits for the one before it while it is young, or in its first four deliveries")
+    func fresh() async throws {
+        for (age, attempt, waits) in [(1, nil, true), (119, nil, true), (121, nil, false), (500, 4, true), (500, 5, false)]
+            as [(Double, Int?, Bool)]
+        {
+            let world = HandlerWorld()
+            world.open(1, booking: "b", status: "Tentative")
+            do {
+                try await world.deliver("b", from: "Booked", to: "InStay", at: 2, publishedBefore: age, attempt: attempt)
+                #expect(!waits)
+            } catch FunctionFailure.tryAgain {
+                #expect(waits)
+            }
+            #expect(world.status(1) == "Tentative")
+        }
+    }
+
+    @Test("a hand edit stays")
+    func handEdit() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        world.setByHand(1, "CheckedOut")
+        world.time.advance(.seconds(5))
+        try await world.deliver("b", from: "Booked", to: "InStay", at: 2)
+        #expect(world.status(1) == "CheckedOut")
+        #expect(world.outcomes.last == "1 unexpected_status")
+    }
+
+    @Test("a deleted booking's field is cleared, and an old redelivery does not fill it again")
+    func deleted() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        world.time.advance(.seconds(5))
+        try await world.deliver("b", from: "Booked", to: nil, at: 2)
+        #expect(world.status(1) == nil)
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        #expect(world.status(1) == nil)
+        #expect(world.outcomes == ["1 added", "1 cleared", "1 stale"])
+    }
+
+    @Test("a ticket that was updated within two seconds is read again before it is written")
+    func youngStamp() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        world.transport.withAccount { account, now in account.edit(1, now: now) { $0.subject = "new" } }
+        let before = world.time.secondsSince1970
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.status(1) == "Booked")
+        #expect(world.time.secondsSince1970 - before >= 2)
+        #expect(world.transport.writes.count == 1)
+    }
+
+    @Test("on a conflict the ticket is read and decided upon again")
+    func conflict() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        world.transport.before { [world] request, _ in
+            if request.method == .put, world.transport.writes.count == 1 {
+                world.time.advance(.seconds(1))
+                world.setByHand(1, "CheckedOut")
+            }
+            return nil
+        }
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1, publishedBefore: 500)
+        #expect(world.status(1) == "CheckedOut")
+        #expect(world.outcomes == ["1 unexpected_status"])
+    }
+
+    @Test("a ticket that conflicts again and again is left for the next delivery")
+    func endlessConflict() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        world.transport.before { request, _ in request.method == .put ? ZendeskResponse(status: 409) : nil }
+        await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: "Tentative", to: "Booked", at: 1) }
+        #expect(world.outcomes == ["1 conflict"])
+        #expect(world.transport.writes.count == 5)
+    }
+
+    @Test("an update without an answer is not repeated if it had its effect")
+    func lostAnswer() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        world.transport.after { request, _ throws(TransportError) in
+            if request.method == .put { throw .noAnswer("lost") }
+        }
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.status(1) == "Booked")
+        #expect(world.outcomes == ["1 updated"])
+        #expect(world.transport.writes.count == 1)
+    }
+
+    @Test("a tag that Zendesk drops is reported, and leaves no version behind")
+    func droppedTag() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        try await world.deliver("b", from: "Booked", to: "Tentative", at: 1)
+        let version = world.kept(1)
+        world.time.advance(.seconds(5))
+        await #expect(throws: FunctionFailure.self) {
+            try await world.deliver("b", from: "Tentative", to: "Unconfigured in Zendesk", at: 2)
+        }
+        #expect(world.status(1) == "Tentative")
+        #expect(world.kept(1) == version)
+        #expect(world.outcomes.last == "1 tag_not_accepted")
+    }
+
+    @Test("Zendesk's troubles make the event come again", arguments: [401, 403, 429, 500, 503])
+    func troubles(status: Int) async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.transport.before { _, _ in ZendeskResponse(status: status, headers: ["retry-after": "17"]) }
+        do {
+            try await world.deliver("b", from: nil, to: "Booked", at: 1)
+            Issue.record("the event was acknowledged")
+        } catch FunctionFailure.tryAgain(let after, _) {
+            #expect(after == (status < 429 ? .seconds(10) : .seconds(17)))
+        }
+        #expect(world.outcomes == ["deferred"])
+    }
+
+    @Test("one failing ticket does not keep the others from being written, and fails the event")
+    func oneFails() async throws {
+        let world = HandlerWorld()
+        for id in 1...3 { world.open(id, booking: "b") }
+        world.transport.before { request, _ in
+            request.method == .put && request.target.contains("/2.json") ? ZendeskResponse(status: 503) : nil
+        }
+        await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
+        #expect((1...3).map(world.status) == ["Booked", nil, "Booked"])
+        #expect(world.outcomes == ["1 added", "2 deferred", "3 added"])
+    }
+
+    @Test("a booking without tickets, and a deleted ticket, are done with")
+    func nothingToDo() async throws {
+        let world = HandlerWorld()
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        world.open(1, booking: "b")
+        world.transport.before { request, _ in request.method == .put ? ZendeskResponse(status: 404) : nil }
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        #expect(world.outcomes == ["no_ticket", "1 gone"])
+    }
+
+    @Test("more tickets than search can give can never be processed")
+    func tooMany() async throws {
+        let world = HandlerWorld()
+        for id in 1...1001 { world.open(id, booking: "b") }
+        await #expect(
+            throws: FunctionFailure.unprocessable("rejected: 1001 tickets match one booking; Zendesk's search gives 1,000 at most")
+        ) {
+            try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        }
+    }
+
+    @Test("a status without a tag is a failure, and asks Zendesk nothing")
+    func unknownStatus() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        await #expect(throws: FunctionFailure.unprocessable("unknown_status: no tag is configured for the status")) {
+            try await world.deliver("b", from: nil, to: "Levitating", at: 1)
+        }
+        #expect(world.transport.requests.isEmpty)
+        #expect(world.outcomes == ["unknown_status"])
+    }
+
+    @Test(
+        "what can never be processed is refused with its reason, and asks Zendesk nothing",
+        arguments: [
+            "", "no JSON", "{}",
+            #"{"tableName":"Bookings","modType":"INSERT","mods":[{"keysJson":"{\"ID\":\"b\"}","newValuesJson":"{\"Status\":\"Booked\"}"}]}"#,
+        ]
+    )
+    func unprocessable(json: String) async throws {
+        let world = HandlerWorld()
+        do {
+            try await world.deliver(json)
+            Issue.record("the event was acknowledged")
+        } catch FunctionFailure.unprocessable(let reason) {
+            #expect(!reason.isEmpty)
+        }
+        #expect(world.transport.requests.isEmpty)
+    }
+
+    @Test(
+        "an ID that would change what a search means is refused before it is sent",
+        arguments: [#"a\\\" OR status:closed"#, #"a\\\\b"#, #"a\\nb"#]
+    )
+    func queryInjection(id: String) async throws {
+        let world = HandlerWorld()
+        await #expect(throws: FunctionFailure.self) { try await world.deliver(id, from: nil, to: "Booked", at: 1) }
+        #expect(world.transport.requests.isEmpty)
+        #expect(world.outcomes == ["rejected"])
+    }
+
+    @Test("a commit over an hour ahead is refused, and a version over an hour ahead counts as none")
+    func future() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        await #expect(throws: FunctionFailure.unprocessable("the record's commitTimestamp lies over an hour ahead")) {
+            try await world.deliver("b", from: "Tentative", to: "Booked", at: 3800)
+        }
+        let ahead = KeptVersion(bookingID: "b", version: version(9000), tag: "tag_Tentative").text
+        world.transport.withAccount { account, now in
+            account.edit(1, now: now - 60) { $0.customFields[HandlerWorld.versionField] = .string(ahead) }
+        }
+        world.time.advance(.seconds(5))
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.status(1) == "Booked")
+    }
+
+    @Test("a version that names another booking counts as none")
+    func foreignVersion() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        let foreign = KeptVersion(bookingID: "c", version: version(50), tag: "tag_Tentative").text
+        world.transport.withAccount { account, now in
+            account.edit(1, now: now - 60) { $0.customFields[HandlerWorld.versionField] = .string(foreign) }
+        }
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.status(1) == "Booked")
+    }
+
+    @Test("a change that is none is acknowledged and told")
+    func notAStatusChange() async throws {
+        let world = HandlerWorld()
+        try await world.deliver("b", from: "Booked", to: "Booked", at: 1)
+        #expect(world.transport.requests.isEmpty)
+        #expect(world.outcomes == ["not_a_status_change"])
+    }
+
+    @Test("a dry run reads and decides, and writes nothing")
+    func dryRun() async throws {
+        var world = HandlerWorld()
+        world.settings.dryRun = true
+        world.open(1, booking: "b", status: "Tentative")
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.status(1) == "Tentative")
+        #expect(world.transport.writes.isEmpty)
+        #expect(world.outcomes == ["1 dry_run"])
+    }
+
+    @Test("without a version field the talk's logic is left, and writes one field")
+    func withoutVersions() async throws {
+        let world = HandlerWorld(keepsVersions: false)
+        world.open(1, booking: "b", status: "Tentative")
+        try await world.deliver("b", from: "Booked", to: "InStay", at: 2)
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.status(1) == "Booked")
+        #expect(world.outcomes == ["1 unexpected_status", "1 updated"])
+        #expect(world.kept(1) == nil)
+    }
+
+    @Test("the log names what the design promises")
+    func logLine() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 95)
+        let entry = try #require(world.log.entries.first)
+        #expect("\(entry.message)" == "booking status")
+        #expect(entry.metadata["booking"] == "b")
+        #expect(entry.metadata["from"] == "Tentative")
+        #expect(entry.metadata["to"] == "Booked")
+        #expect(entry.metadata["commit_to_write_ms"] == "5000")
+    }
+}

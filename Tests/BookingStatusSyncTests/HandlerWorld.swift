@@ -1,0 +1,117 @@
+import BookingStatusSync
+import CloudEvents
+import Foundation
+import FunctionRuntime
+import InMemoryLogging
+import Logging
+import TestSupport
+import Zendesk
+import ZendeskSimulator
+
+/// The handler with a simulated account behind it, called in place: no socket, and no time that passes.
+struct HandlerWorld {
+    static let bookingField = 11
+    static let statusField = 12
+    static let versionField = 13
+
+    let time = ManualTime()
+    let transport: SimulatorTransport
+    let log = InMemoryLogHandler()
+    var settings: BookingStatusSettings
+
+    init(keepsVersions: Bool = true) {
+        let statuses = ["Tentative", "Booked", "InStay", "CheckedOut"]
+        let account = SimulatedZendesk(fields: [
+            TicketField(id: Self.bookingField, title: "Booking ID"),
+            TicketField(id: Self.statusField, title: "Status", options: statuses.map { .init(name: $0, tag: Self.tag($0)) }),
+            TicketField(id: Self.versionField, title: "Version"),
+        ])
+        transport = SimulatorTransport(account, time)
+        settings = BookingStatusSettings(
+            bookingIDField: Self.bookingField,
+            bookingStatusField: Self.statusField,
+            bookingVersionField: keepsVersions ? Self.versionField : nil,
+            tags: Dictionary(uniqueKeysWithValues: (statuses + ["Unconfigured in Zendesk"]).map { ($0, Self.tag($0)) })
+        )
+    }
+
+    static func tag(_ status: String) -> String { "tag_\(status)" }
+
+    func open(_ id: Int, booking: String, status: String? = nil, isClosed: Bool = false) {
+        transport.withAccount { account, now in
+            var fields: [Int: JSON] = [Self.bookingField: .string(booking)]
+            if let status { fields[Self.statusField] = .string(Self.tag(status)) }
+            account.put(
+                SimulatedTicket(
+                    id: id,
+                    subject: "Ticket \(id)",
+                    status: isClosed ? "closed" : "open",
+                    createdAt: now - 3600,
+                    customFields: fields
+                ),
+                now: now
+            )
+        }
+    }
+
+    func setByHand(_ id: Int, _ status: String) {
+        transport.withAccount { account, now in
+            account.edit(id, now: now) { $0.customFields[Self.statusField] = .string(Self.tag(status)) }
+        }
+    }
+
+    func status(_ id: Int) -> String? {
+        transport.withAccount { account, _ in account.tickets[id]?.text(of: Self.statusField).map { String($0.dropFirst(4)) } }
+    }
+
+    func kept(_ id: Int) -> String? {
+        transport.withAccount { account, _ in account.tickets[id]?.text(of: Self.versionField) }
+    }
+
+    /// Delivers the change of a booking, committed `seconds` after some moment.
+    func deliver(
+        _ booking: String,
+        from: String?,
+        to: String?,
+        at seconds: Int64,
+        publishedBefore age: Double = 1,
+        attempt: Int? = nil,
+        remaining: Duration = .seconds(30)
+    ) async throws {
+        func side(_ status: String?) -> String { status.map { #"{\"Status\":\"\#($0)\"}"# } ?? "{}" }
+        let modType = from == nil ? "INSERT" : to == nil ? "DELETE" : "UPDATE"
+        let json = """
+            {"commitTimestamp":{"seconds":\(1_795_464_800 + seconds),"nanos":0},"serverTransactionId":"t\(seconds)",
+            "recordSequence":"00000000","tableName":"Bookings","modType":"\(modType)",
+            "mods":[{"keysJson":"{\\"ID\\":\\"\(booking)\\"}","oldValuesJson":"\(side(from))","newValuesJson":"\(side(to))"}]}
+            """
+        try await deliver(json, publishedBefore: age, attempt: attempt, remaining: remaining)
+    }
+
+    func deliver(_ json: String, publishedBefore age: Double = 1, attempt: Int? = nil, remaining: Duration = .seconds(30)) async throws {
+        let now = time.source.now
+        let end = now() + remaining
+        let message = PubSubMessage(
+            id: "m1",
+            data: Data(json.utf8),
+            publishTime: Date(timeIntervalSince1970: time.secondsSince1970 - age),
+            deliveryAttempt: attempt
+        )
+        let handler = BookingStatusHandler(
+            settings: settings,
+            zendesk: ZendeskClient(transport: transport, accessToken: "t"),
+            time: time.source
+        )
+        try await handler.handle(
+            message,
+            FunctionContext(eventID: "m1", executionID: "e1", logger: Logger(label: "test") { _ in log }, timeRemaining: { end - now() })
+        )
+    }
+
+    /// The outcomes that were logged, with their tickets.
+    var outcomes: [String] {
+        log.entries.map { entry in
+            [entry.metadata["ticket"], entry.metadata["outcome"]].compactMap { $0.map { "\($0)" } }.joined(separator: " ")
+        }
+    }
+}

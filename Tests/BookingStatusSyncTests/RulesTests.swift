@@ -1,0 +1,168 @@
+import BookingStatusSync
+import SpannerChangeStreams
+import Testing
+
+/// A row of the table in `decide`'s documentation, or a way to miss it narrowly.
+struct RuleCase: CustomTestStringConvertible, Sendable {
+    var testDescription: String
+    var ticket = TicketState(bookingID: "b", tag: "old")
+    var change = TagChange(bookingID: "b", from: "old", to: "new", version: version(2), isFresh: false)
+    var keepsVersions = true
+    var decision: Decision
+
+    init(_ description: String, _ decision: Decision, _ arrange: (inout RuleCase) -> Void = { _ in }) {
+        testDescription = description
+        self.decision = decision
+        arrange(&self)
+    }
+}
+
+/// A version whose commit lies `seconds` after some moment.
+func version(_ seconds: Int64, nanoseconds: Int32 = 0, record: String = "00000000", transaction: String? = nil) -> BookingVersion {
+    BookingVersion(
+        commitTimestamp: CommitTimestamp(seconds: 1_795_464_800 + seconds, nanoseconds: nanoseconds, precision: .microseconds),
+        recordSequence: record,
+        transactionID: transaction ?? "t\(seconds)"
+    )
+}
+
+private func kept(_ seconds: Int64, tag: String?, transaction: String? = nil) -> KeptVersion {
+    KeptVersion(bookingID: "b", version: version(seconds, transaction: transaction), tag: tag)
+}
+
+@Suite("The rules")
+struct RulesTests {
+    static let cases: [RuleCase] = [
+        RuleCase("row 1: a closed ticket is skipped", .skip(.closed)) { $0.ticket.isClosed = true },
+        RuleCase("row 1 comes before row 2", .skip(.closed)) {
+            $0.ticket.isClosed = true
+            $0.ticket.bookingID = "c"
+        },
+        RuleCase("row 2: a ticket of another booking is skipped", .skip(.otherBooking)) { $0.ticket.bookingID = "b-1" },
+        RuleCase("row 2: booking IDs are compared exactly", .skip(.otherBooking)) { $0.ticket.bookingID = "B" },
+        RuleCase("row 2: a ticket without a booking is skipped", .skip(.otherBooking)) { $0.ticket.bookingID = nil },
+        RuleCase("row 3: the change's own version is stale", .skip(.stale)) { $0.ticket.kept = kept(2, tag: "old") },
+        RuleCase("row 3: a newer version makes the change stale", .skip(.stale)) { $0.ticket.kept = kept(3, tag: "old") },
+        RuleCase("row 3 comes before row 4", .skip(.stale)) {
+            $0.ticket.kept = kept(2, tag: "new")
+            $0.ticket.tag = "new"
+        },
+        RuleCase("row 3 comes before row 5", .skip(.stale)) {
+            $0.ticket.kept = kept(3, tag: nil)
+            $0.ticket.tag = nil
+        },
+        RuleCase("row 3 missed: an older version does not make it stale", .write(.updated)) { $0.ticket.kept = kept(1, tag: "other") },
+        RuleCase("row 3 missed: an unordered version does not make it stale", .write(.updated)) {
+            $0.ticket.kept = kept(2, tag: "old", transaction: "other")
+        },
+        RuleCase("row 3 missed: without a version field", .write(.updated)) {
+            $0.ticket.kept = kept(3, tag: "old")
+            $0.keepsVersions = false
+        },
+        RuleCase("row 4: the right status gets a newer version", .writeVersion) {
+            $0.ticket.tag = "new"
+            $0.ticket.kept = kept(1, tag: "new")
+        },
+        RuleCase("row 4: the right status gets its first version", .writeVersion) { $0.ticket.tag = "new" },
+        RuleCase("row 4: a version that cannot be ordered is not replaced", .skip(.unchanged)) {
+            $0.ticket.tag = "new"
+            $0.ticket.kept = kept(2, tag: "new", transaction: "other")
+        },
+        RuleCase("row 4: nothing is written without a version field", .skip(.unchanged)) {
+            $0.ticket.tag = "new"
+            $0.keepsVersions = false
+        },
+        RuleCase("row 4: an empty field is right for a deleted booking", .writeVersion) {
+            $0.ticket.tag = nil
+            $0.change.to = nil
+        },
+        RuleCase("row 4 comes before row 8", .writeVersion) {
+            $0.ticket.tag = "new"
+            $0.change.isFresh = true
+        },
+        RuleCase("row 5: an empty field is filled", .write(.added)) { $0.ticket.tag = nil },
+        RuleCase("row 5: an empty field is filled, whatever was before", .write(.added)) {
+            $0.ticket.tag = nil
+            $0.change.from = nil
+            $0.ticket.kept = kept(1, tag: "other")
+        },
+        RuleCase("row 5 comes before row 8", .write(.added)) {
+            $0.ticket.tag = nil
+            $0.change.isFresh = true
+        },
+        RuleCase("row 5: also without a version field", .write(.added)) {
+            $0.ticket.tag = nil
+            $0.keepsVersions = false
+        },
+        RuleCase("row 6: the change's old status is replaced", .write(.updated)),
+        RuleCase("row 6: also without a version field", .write(.updated)) { $0.keepsVersions = false },
+        RuleCase("row 6: the status of a deleted booking is cleared", .write(.cleared)) { $0.change.to = nil },
+        RuleCase("row 6 comes before row 8", .write(.updated)) { $0.change.isFresh = true },
+        RuleCase("row 6: a person may have set it to what the change expects", .write(.updated)) { $0.ticket.kept = kept(1, tag: "other") },
+        RuleCase("row 7: what we wrote last is replaced, though a change between was missed", .write(.updated)) {
+            $0.ticket.tag = "older"
+            $0.ticket.kept = kept(1, tag: "older")
+        },
+        RuleCase("row 7: also if the old status is not known", .write(.updated)) {
+            $0.change.from = nil
+            $0.ticket.kept = kept(1, tag: "old")
+        },
+        RuleCase("row 7: a deleted booking's status is cleared", .write(.cleared)) {
+            $0.change.from = nil
+            $0.change.to = nil
+            $0.ticket.kept = kept(1, tag: "old")
+        },
+        RuleCase("row 7 missed: a person changed what we wrote", .skip(.unexpectedStatus)) {
+            $0.ticket.tag = "by hand"
+            $0.ticket.kept = kept(1, tag: "older")
+        },
+        RuleCase("row 7 missed: the version cannot be ordered", .skip(.unexpectedStatus)) {
+            $0.ticket.tag = "older"
+            $0.ticket.kept = kept(2, tag: "older", transaction: "other")
+        },
+        RuleCase("row 7 missed: without a version field", .skip(.unexpectedStatus)) {
+            $0.ticket.tag = "older"
+            $0.ticket.kept = kept(1, tag: "older")
+            $0.keepsVersions = false
+        },
+        RuleCase("row 8: a fresh change waits for the one before it", .skip(.waiting)) {
+            $0.ticket.tag = "older"
+            $0.change.isFresh = true
+        },
+        RuleCase("row 8: also if the old status is not known", .skip(.waiting)) {
+            $0.change.from = nil
+            $0.change.isFresh = true
+        },
+        RuleCase("row 8 missed: the change is no longer fresh", .skip(.unexpectedStatus)) { $0.ticket.tag = "older" },
+        RuleCase("row 8 missed: the ticket carries a version", .skip(.unexpectedStatus)) {
+            $0.ticket.tag = "by hand"
+            $0.ticket.kept = kept(1, tag: "older")
+            $0.change.isFresh = true
+        },
+        RuleCase("row 8 missed: without a version field", .skip(.unexpectedStatus)) {
+            $0.ticket.tag = "older"
+            $0.change.isFresh = true
+            $0.keepsVersions = false
+        },
+        RuleCase("row 9: what a person set stays", .skip(.unexpectedStatus)) { $0.ticket.tag = "by hand" },
+        RuleCase("row 9: an unknown old status matches nothing", .skip(.unexpectedStatus)) { $0.change.from = nil },
+    ]
+
+    @Test("each row holds where it should, and not where it narrowly should not", arguments: cases)
+    func row(_ rule: RuleCase) {
+        #expect(decide(rule.ticket, rule.change, keepsVersions: rule.keepsVersions) == rule.decision)
+    }
+
+    @Test("without a version field, rows 3, 7 and 8 never hold")
+    func talkAlone() {
+        for rule in Self.cases {
+            let decision = decide(rule.ticket, rule.change, keepsVersions: false)
+            #expect(decision != .skip(.stale) && decision != .skip(.waiting) && decision != .writeVersion)
+            var bare = rule.ticket
+            bare.kept = nil
+            var stale = rule.change
+            stale.isFresh = false
+            #expect(decide(bare, stale, keepsVersions: false) == decision)
+        }
+    }
+}
