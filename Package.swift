@@ -35,6 +35,7 @@ let package = Package(
     products: [
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
+        .library(name: "FunctionServer", targets: ["FunctionServer"]),
         .library(name: "SpannerChangeStreams", targets: ["SpannerChangeStreams"]),
         .library(name: "Zendesk", targets: ["Zendesk"]),
     ],
@@ -65,6 +66,14 @@ let package = Package(
             dependencies: ["CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", .logging],
             swiftSettings: settings
         ),
+        .target(
+            name: "FunctionServer",
+            dependencies: [
+                "CloudEvents", "FunctionRuntime", "Timestamps", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation,
+                .serviceLifecycle,
+            ],
+            swiftSettings: settings
+        ),
 
         // Local work: nothing below is linked into `booking-status-function`.
         .target(
@@ -91,6 +100,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "ZendeskTests", dependencies: ["TestSupport", "Zendesk"], swiftSettings: settings),
+        .testTarget(
+            name: "FunctionServerTests",
+            dependencies: [
+                "CloudEvents", "FunctionRuntime", "FunctionServer", .asyncHTTPClient, .inMemoryLogging, .logging, .nioCore, .nioHTTP1,
+                .serviceLifecycle,
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),
     ]
 )

@@ -1,0 +1,43 @@
+import HTTPTypes
+import Logging
+
+/// One request on its way through the server.
+struct Execution: Sendable {
+    /// Identifies this execution in the logs.
+    let id: String
+    var logger: Logger
+    private let started = ContinuousClock.now
+    private let timeout: Duration
+
+    init(_ headers: HTTPFields, _ configuration: FunctionServerConfiguration, _ logger: Logger) {
+        id = headers[.functionExecutionID].flatMap { Self.isPlain($0) ? $0 : nil } ?? Self.randomID()
+        timeout = configuration.timeout
+        self.logger = logger
+        self.logger[metadataKey: "execution_id"] = "\(id)"
+    }
+
+    var timeRemaining: Duration { timeout - (ContinuousClock.now - started) }
+
+    func log(_ answer: Answer) {
+        guard let code = answer.code else { return }
+        logger.log(
+            level: answer.logLevel,
+            "request refused",
+            metadata: ["status": "\(answer.status.code)", "code": "\(code)", "reason": "\(answer.message)"]
+        )
+    }
+
+    /// What a caller sends ends in the log, so only what can be an id is taken.
+    private static func isPlain(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count) && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
+    }
+
+    private static func randomID() -> String {
+        let characters = Array("abcdefghijklmnopqrstuvwxyz0123456789")
+        return String((0..<12).map { _ in characters.randomElement()! })
+    }
+}
+
+extension HTTPField.Name {
+    static let functionExecutionID = HTTPField.Name("function-execution-id")!
+}

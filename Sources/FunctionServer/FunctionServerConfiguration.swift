@@ -1,0 +1,23 @@
+/// Where a function listens and what it bears.
+public struct FunctionServerConfiguration: Equatable, Sendable {
+    /// The address to listen on; a loopback address for local work.
+    public var host: String
+    /// The port to listen on; 0 takes a free one.
+    public var port: Int
+    /// How long one invocation may take, from the arrival of the request's head.
+    public var timeout: Duration
+    /// The longest request body, in bytes.
+    public var maximumBodyBytes: Int
+
+    public init(
+        host: String = "0.0.0.0",
+        port: Int = 8080,
+        timeout: Duration = .seconds(30),
+        maximumBodyBytes: Int = 32 << 20
+    ) {
+        self.host = host
+        self.port = port
+        self.timeout = timeout
+        self.maximumBodyBytes = maximumBodyBytes
+    }
+}

@@ -1,0 +1,54 @@
+import Foundation
+import FunctionServer
+import Logging
+import Synchronization
+import Testing
+
+@Suite("Cloud Logging's format")
+struct CloudLogHandlerTests {
+    @Test("a line is one JSON object with what Cloud Logging knows by name")
+    func json() throws {
+        let line = try #require(
+            lines(isText: false) { $0.warning("it \"broke\"\n\u{1}", metadata: ["execution_id": "e", "list": ["a", ["b": "c"]]]) }.first
+        )
+        #expect(line.hasSuffix("}\n") && !line.dropLast().contains("\n"))
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        #expect(object["severity"] as? String == "WARNING")
+        #expect(object["message"] as? String == "it \"broke\"\n\u{1}")
+        #expect(object["logger"] as? String == "test")
+        #expect(object["logging.googleapis.com/labels"] as? [String: String] == ["execution_id": "e"])
+        #expect(object["execution_id"] as? String == "e")
+        #expect((object["list"] as? [Any])?.count == 2)
+        #expect((object["time"] as? String)?.hasSuffix("Z") == true)
+        let location = try #require(object["logging.googleapis.com/sourceLocation"] as? [String: String])
+        #expect(location["file"]?.hasSuffix("CloudLogHandlerTests.swift") == true)
+    }
+
+    @Test(
+        "every level has its severity",
+        arguments: zip(Logger.Level.allCases, ["DEBUG", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"])
+    )
+    func severity(level: Logger.Level, severity: String) {
+        #expect(lines(isText: false) { $0.log(level: level, "x") }.first?.contains("\"severity\":\"\(severity)\"") == true)
+    }
+
+    @Test("for people a line is plain text")
+    func text() {
+        let line = lines(isText: true) { $0.info("done", metadata: ["b": "2", "a": "1"]) }.first
+        #expect(line?.hasSuffix(" info done a=1 b=2\n") == true)
+    }
+
+    private func lines(isText: Bool, _ body: (Logger) -> Void) -> [String] {
+        let lines = Lines()
+        var logger = Logger(label: "test") { CloudLogHandler(label: $0, output: LogOutput(isText: isText) { lines.add($0) }) }
+        logger.logLevel = .trace
+        body(logger)
+        return lines.all
+    }
+}
+
+private final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+    var all: [String] { lines.withLock { $0 } }
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
+}
