@@ -33,6 +33,7 @@ let package = Package(
     name: "booking-status-sync",
     platforms: [.macOS(.v26)],
     products: [
+        .executable(name: "booking-status-function", targets: ["BookingStatusFunction"]),
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
         .library(name: "FunctionServer", targets: ["FunctionServer"]),
@@ -74,6 +75,15 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "BookingStatusService",
+            dependencies: [
+                "BookingStatusSync", "FunctionServer", "Zendesk", .asyncHTTPClient, .configuration, .logging, .serviceLifecycle,
+                .unixSignals,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(name: "BookingStatusFunction", dependencies: ["BookingStatusService"], swiftSettings: settings),
 
         // Local work: nothing below is linked into `booking-status-function`.
         .target(
@@ -106,6 +116,11 @@ let package = Package(
                 "CloudEvents", "FunctionRuntime", "FunctionServer", .asyncHTTPClient, .inMemoryLogging, .logging, .nioCore, .nioHTTP1,
                 .serviceLifecycle,
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "BookingStatusServiceTests",
+            dependencies: ["BookingStatusService", "BookingStatusSync", "FunctionServer", .configuration, .logging],
             swiftSettings: settings
         ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),

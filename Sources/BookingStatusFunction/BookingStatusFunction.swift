@@ -1,0 +1,6 @@
+import BookingStatusService
+
+@main
+enum BookingStatusFunction {
+    static func main() async { await BookingStatusMain.run() }
+}

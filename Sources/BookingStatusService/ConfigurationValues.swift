@@ -1,0 +1,120 @@
+import Configuration
+import FoundationEssentials
+
+/// Reads configuration values and collects what is wrong with them, so that all of it can be told in one go.
+///
+/// The reader's own typed getters give the default for a value that they cannot convert; a typing error would go unnoticed.
+struct ConfigurationValues {
+    private let config: ConfigReader
+    private(set) var faults: [String] = []
+
+    init(_ config: ConfigReader) { self.config = config }
+
+    private func value(_ name: String, isSecret: Bool = false) -> String? {
+        config.string(forKey: ConfigKey([name.lowercased()]), isSecret: isSecret).flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    private mutating func required(_ name: String) -> String? {
+        guard let value = value(name) else {
+            faults.append("\(name) is missing")
+            return nil
+        }
+        return value
+    }
+
+    mutating func text(_ name: String, default defaultValue: String) -> String { value(name) ?? defaultValue }
+
+    mutating func integer(_ name: String, in range: ClosedRange<Int>, default defaultValue: Int) -> Int {
+        guard let text = value(name) else { return defaultValue }
+        guard let number = Int(text), range.contains(number) else {
+            faults.append("\(name) is not a whole number from \(range.lowerBound) to \(range.upperBound)")
+            return defaultValue
+        }
+        return number
+    }
+
+    mutating func choice<Value>(_ name: String, of choices: [(String, Value)], default defaultValue: Value) -> Value {
+        guard let text = value(name) else { return defaultValue }
+        guard let choice = choices.first(where: { $0.0 == text.lowercased() }) else {
+            faults.append("\(name) is none of \(choices.map(\.0).joined(separator: ", "))")
+            return defaultValue
+        }
+        return choice.1
+    }
+
+    /// `NAME`, or the content of the file that `NAME_FILE` names, without the line break at its end.
+    mutating func secret(_ name: String) -> String {
+        switch (value(name, isSecret: true), value(name + "_FILE")) {
+        case (_?, _?):
+            faults.append("\(name) and \(name)_FILE are both set: keep one")
+        case (let secret?, nil):
+            return checked(secret, name)
+        case (nil, let path?):
+            guard let data = try? Data(contentsOf: URL(filePath: path)), let text = String(data: data, encoding: .utf8) else {
+                faults.append("\(name)_FILE cannot be read")
+                return ""
+            }
+            return checked(String(text.reversed().drop(while: \.isNewline).reversed()), name + "_FILE")
+        case (nil, nil):
+            faults.append("\(name) (or \(name)_FILE) is missing")
+        }
+        return ""
+    }
+
+    /// A secret goes into a header, where a line break would end it.
+    private mutating func checked(_ secret: String, _ name: String) -> String {
+        if secret.isEmpty || !secret.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) {
+            faults.append("\(name) is empty or has characters that no token has")
+        }
+        return secret
+    }
+
+    mutating func url(_ name: String) -> String {
+        guard let text = required(name) else { return "" }
+        let url = URLComponents(string: text)
+        let isLoopback = ["127.0.0.1", "localhost", "[::1]", "::1"].contains(url?.host ?? "")
+        if url?.host?.isEmpty == false, url?.scheme == "https" || (url?.scheme == "http" && isLoopback), url?.user == nil {
+            return text.hasSuffix("/") ? String(text.dropLast()) : text
+        }
+        faults.append("\(name) is not an https URL (http is for loopback addresses only)")
+        return ""
+    }
+
+    mutating func fieldID(_ name: String, isRequired: Bool = true) -> Int? {
+        guard let text = isRequired ? required(name) : value(name) else { return nil }
+        guard let id = Int(text), id > 0 else {
+            faults.append("\(name) is not the id of a ticket field (a positive whole number)")
+            return nil
+        }
+        return id
+    }
+
+    /// `STATUS=TAG,STATUS=TAG`
+    mutating func tags(_ name: String) -> [String: String] {
+        guard let text = required(name) else { return [:] }
+        var tags: [String: String] = [:]
+        for pair in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let parts = pair.split(separator: "=", omittingEmptySubsequences: false).map { String($0).withoutSpacesAround }
+            guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), !parts[1].contains(where: \.isWhitespace) else {
+                faults.append("\(name) is not of the form STATUS=TAG,STATUS=TAG (a tag has no white space)")
+                return [:]
+            }
+            guard tags.updateValue(parts[1], forKey: parts[0]) == nil else {
+                faults.append("\(name) names the status \(parts[0]) twice")
+                return [:]
+            }
+        }
+        return tags
+    }
+
+    mutating func requireDistinct(_ names: [String]) {
+        let values = names.compactMap { value($0) }
+        if Set(values).count < values.count { faults.append("\(names.joined(separator: ", ")) must be different fields") }
+    }
+}
+
+extension String {
+    fileprivate var withoutSpacesAround: String {
+        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+}

@@ -1,0 +1,99 @@
+package import BookingStatusSync
+package import Configuration
+package import FunctionServer
+package import Logging
+
+/// Everything that the service reads from its environment.
+///
+/// ## Configuration keys
+///
+/// | variable | default | |
+/// |---|---|---|
+/// | `PORT` | 8080 | port to listen on |
+/// | `HOST` | 0.0.0.0 | address to listen on |
+/// | `LOG_LEVEL` | info | trace, debug, info, notice, warning, error or critical |
+/// | `ZENDESK_URL` | – | `https://SUBDOMAIN.zendesk.com` |
+/// | `ZENDESK_ACCESS_TOKEN` | – | an OAuth access token with `read` and `write`, or `ZENDESK_ACCESS_TOKEN_FILE` |
+/// | `ZENDESK_BOOKING_ID_FIELD` | – | id of the ticket field with the booking's ID |
+/// | `ZENDESK_BOOKING_STATUS_FIELD` | – | id of the drop-down that shows the status |
+/// | `ZENDESK_BOOKING_VERSION_FIELD` | none | id of the text field that keeps the version |
+/// | `BOOKING_STATUS_TAGS` | – | `InStay=booking_1_in_stay,Booked=booking_2_booked` |
+/// | `BOOKING_TABLE` | Bookings | the watched table |
+/// | `BOOKING_ID_COLUMN` | ID | its key column |
+/// | `BOOKING_STATUS_COLUMN` | Status | the watched column |
+/// | `REORDER_WINDOW_SECONDS` | 120 | how long a change may be overtaken |
+/// | `FUNCTION_TIMEOUT_SECONDS` | 30 | what one event may take |
+/// | `MAX_BODY_BYTES` | 33554432 | the longest request |
+/// | `DRY_RUN` | false | decide and log, write nothing |
+///
+/// Empty means unset. Every URL is https, or http to a loopback address.
+package struct ServiceSettings: Equatable, Sendable {
+    package var server: FunctionServerConfiguration
+    package var bookingStatus: BookingStatusSettings
+    package var zendeskURL: String
+    package var zendeskAccessToken: String
+    package var logLevel: Logger.Level
+
+    /// - Throws: ``ConfigurationFaults`` with every fault there is.
+    package init(config: ConfigReader) throws(ConfigurationFaults) {
+        var values = ConfigurationValues(config)
+        server = FunctionServerConfiguration(
+            host: values.text("HOST", default: "0.0.0.0"),
+            port: values.integer("PORT", in: 0...65_535, default: 8080),
+            timeout: .seconds(values.integer("FUNCTION_TIMEOUT_SECONDS", in: 1...3600, default: 30)),
+            maximumBodyBytes: values.integer("MAX_BODY_BYTES", in: 1...(1 << 30), default: 32 << 20)
+        )
+        logLevel = values.choice("LOG_LEVEL", of: Logger.Level.allCases.map { ($0.rawValue, $0) }, default: .info)
+        zendeskURL = values.url("ZENDESK_URL")
+        zendeskAccessToken = values.secret("ZENDESK_ACCESS_TOKEN")
+        bookingStatus = BookingStatusSettings(
+            bookingIDField: values.fieldID("ZENDESK_BOOKING_ID_FIELD") ?? 0,
+            bookingStatusField: values.fieldID("ZENDESK_BOOKING_STATUS_FIELD") ?? 0,
+            bookingVersionField: values.fieldID("ZENDESK_BOOKING_VERSION_FIELD", isRequired: false),
+            tags: values.tags("BOOKING_STATUS_TAGS"),
+            table: values.text("BOOKING_TABLE", default: "Bookings"),
+            bookingIDColumn: values.text("BOOKING_ID_COLUMN", default: "ID"),
+            statusColumn: values.text("BOOKING_STATUS_COLUMN", default: "Status"),
+            reorderWindow: .seconds(values.integer("REORDER_WINDOW_SECONDS", in: 0...86_400, default: 120)),
+            dryRun: values.choice("DRY_RUN", of: [("true", true), ("false", false)], default: false)
+        )
+        values.requireDistinct(["ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD", "ZENDESK_BOOKING_VERSION_FIELD"])
+        guard values.faults.isEmpty else { throw ConfigurationFaults(faults: values.faults) }
+    }
+
+    /// What works, but not as well as it could.
+    package var warnings: [String] {
+        guard bookingStatus.bookingVersionField == nil else { return [] }
+        return [
+            "ZENDESK_BOOKING_VERSION_FIELD is not set: changes that are delivered twice or out of order can leave a wrong status "
+                + "(an old change cannot be told from a new one)"
+        ]
+    }
+}
+
+/// What is wrong with the configuration, all of it at once.
+package struct ConfigurationFaults: Error, Equatable, CustomStringConvertible {
+    /// One sentence each, which starts with the variable's name and holds no secret.
+    package var faults: [String]
+
+    package var description: String {
+        "the configuration has \(faults.count == 1 ? "a fault" : "\(faults.count) faults"):\n" + faults.map { "  - \($0)\n" }.joined()
+    }
+}
+
+extension ServiceSettings {
+    /// Settings that were put together by code.
+    package init(
+        server: FunctionServerConfiguration,
+        bookingStatus: BookingStatusSettings,
+        zendeskURL: String,
+        zendeskAccessToken: String,
+        logLevel: Logger.Level = .info
+    ) {
+        self.server = server
+        self.bookingStatus = bookingStatus
+        self.zendeskURL = zendeskURL
+        self.zendeskAccessToken = zendeskAccessToken
+        self.logLevel = logLevel
+    }
+}

@@ -1,0 +1,114 @@
+import BookingStatusService
+import BookingStatusSync
+import Configuration
+import Foundation
+import FunctionServer
+import Logging
+import Testing
+
+@Suite("Settings")
+struct ServiceSettingsTests {
+    private static let complete = [
+        "ZENDESK_URL": "https://example.zendesk.com/", "ZENDESK_ACCESS_TOKEN": "token", "ZENDESK_BOOKING_ID_FIELD": "1001",
+        "ZENDESK_BOOKING_STATUS_FIELD": "1002", "ZENDESK_BOOKING_VERSION_FIELD": "1003",
+        "BOOKING_STATUS_TAGS": "InStay=booking_1_in_stay, Booked=booking_2_booked",
+    ]
+
+    @Test("what is not set has its default")
+    func defaults() throws {
+        let settings = try settings([:])
+        #expect(settings.server == .init(host: "0.0.0.0", port: 8080, timeout: .seconds(30), maximumBodyBytes: 33_554_432))
+        #expect(settings.logLevel == .info)
+        #expect(settings.zendeskURL == "https://example.zendesk.com")
+        #expect(settings.zendeskAccessToken == "token")
+        #expect(
+            settings.bookingStatus
+                == .init(
+                    bookingIDField: 1001,
+                    bookingStatusField: 1002,
+                    bookingVersionField: 1003,
+                    tags: ["InStay": "booking_1_in_stay", "Booked": "booking_2_booked"],
+                    table: "Bookings",
+                    bookingIDColumn: "ID",
+                    statusColumn: "Status",
+                    reorderWindow: .seconds(120),
+                    dryRun: false
+                )
+        )
+        #expect(settings.warnings.isEmpty)
+    }
+
+    @Test("every variable is read")
+    func everything() throws {
+        let settings = try settings([
+            "PORT": "9000", "HOST": "127.0.0.1", "LOG_LEVEL": "DEBUG", "ZENDESK_URL": "http://127.0.0.1:8081", "BOOKING_TABLE": "Stays",
+            "BOOKING_ID_COLUMN": "Key", "BOOKING_STATUS_COLUMN": "State", "REORDER_WINDOW_SECONDS": "5", "FUNCTION_TIMEOUT_SECONDS": "7",
+            "MAX_BODY_BYTES": "100", "DRY_RUN": "true", "ZENDESK_BOOKING_VERSION_FIELD": "",
+        ])
+        #expect(settings.server == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), maximumBodyBytes: 100))
+        #expect(settings.logLevel == .debug)
+        #expect(settings.bookingStatus.table == "Stays")
+        #expect(settings.bookingStatus.bookingIDColumn == "Key")
+        #expect(settings.bookingStatus.statusColumn == "State")
+        #expect(settings.bookingStatus.reorderWindow == .seconds(5))
+        #expect(settings.bookingStatus.dryRun)
+        #expect(settings.bookingStatus.bookingVersionField == nil)
+        #expect(settings.warnings.count == 1)
+    }
+
+    @Test("every fault is named in one go")
+    func allFaults() {
+        #expect {
+            try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: ["PORT": "abc"])))
+        } throws: { error in
+            let faults = (error as? ConfigurationFaults)?.faults ?? []
+            let named = faults.map { String($0.prefix { $0 != " " }) }
+            return named == [
+                "PORT", "ZENDESK_URL", "ZENDESK_ACCESS_TOKEN", "ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD",
+                "BOOKING_STATUS_TAGS",
+            ]
+        }
+    }
+
+    @Test(
+        "a wrong value is a fault that names its variable",
+        arguments: [
+            ("PORT", "65536"), ("PORT", "-1"), ("PORT", "8080 "), ("LOG_LEVEL", "loud"), ("ZENDESK_URL", "example.zendesk.com"),
+            ("ZENDESK_URL", "http://example.zendesk.com"), ("ZENDESK_URL", "https://"), ("ZENDESK_URL", "https://user@example.com"),
+            ("ZENDESK_ACCESS_TOKEN", "a b"), ("ZENDESK_ACCESS_TOKEN", "a\nb"), ("ZENDESK_BOOKING_ID_FIELD", "0"),
+            ("ZENDESK_BOOKING_STATUS_FIELD", "x"), ("ZENDESK_BOOKING_VERSION_FIELD", "-3"), ("BOOKING_STATUS_TAGS", "InStay"),
+            ("BOOKING_STATUS_TAGS", "InStay=a b"), ("BOOKING_STATUS_TAGS", "A=a,,B=b"), ("BOOKING_STATUS_TAGS", "A=a,A=b"),
+            ("REORDER_WINDOW_SECONDS", "-1"), ("FUNCTION_TIMEOUT_SECONDS", "0"), ("MAX_BODY_BYTES", "1e6"), ("DRY_RUN", "yes"),
+        ]
+    )
+    func wrongValue(name: String, value: String) {
+        #expect {
+            try settings([name: value])
+        } throws: { error in
+            guard let faults = (error as? ConfigurationFaults)?.faults else { return false }
+            return faults.count == 1 && faults[0].hasPrefix(name)
+        }
+    }
+
+    @Test("one field cannot serve twice")
+    func distinctFields() {
+        #expect(throws: ConfigurationFaults.self) { try settings(["ZENDESK_BOOKING_VERSION_FIELD": "1001"]) }
+    }
+
+    @Test("a secret may come as a file, but not twice")
+    func secretFile() throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+        try Data("from-file\n".utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        #expect(try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path]).zendeskAccessToken == "from-file")
+        #expect(throws: ConfigurationFaults.self) { try settings(["ZENDESK_ACCESS_TOKEN_FILE": file.path]) }
+        #expect(throws: ConfigurationFaults.self) {
+            try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path + ".missing"])
+        }
+    }
+
+    private func settings(_ changes: [String: String]) throws -> ServiceSettings {
+        let variables = Self.complete.merging(changes) { _, new in new }
+        return try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: variables)))
+    }
+}
