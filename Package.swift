@@ -34,6 +34,7 @@ let package = Package(
     platforms: [.macOS(.v26)],
     products: [
         .executable(name: "booking-status-function", targets: ["BookingStatusFunction"]),
+        .executable(name: "bookingstatus", targets: ["BookingStatusCLI"]),
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
         .library(name: "FunctionServer", targets: ["FunctionServer"]),
@@ -91,6 +92,22 @@ let package = Package(
             dependencies: ["Timestamps", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .serviceLifecycle],
             swiftSettings: settings
         ),
+        .target(
+            name: "LocalStack",
+            dependencies: [
+                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Timestamps", "ZendeskSimulator",
+                .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "BookingStatusCLI",
+            dependencies: [
+                "CloudEvents", "FunctionServer", "LocalStack", "ZendeskSimulator", .argumentParser, .httpTypes, .logging, .nioCore,
+                .nioHTTP1, .serviceLifecycle, .unixSignals,
+            ],
+            swiftSettings: settings
+        ),
 
         // Tests.
         .target(name: "TestSupport", dependencies: ["Zendesk", "ZendeskSimulator"], path: "Tests/TestSupport", swiftSettings: settings),
@@ -124,5 +141,12 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "CloudEvents", "LocalStack", "TestSupport", "ZendeskSimulator", .logging, .nioHTTP1,
+            ],
+            swiftSettings: settings
+        ),
     ]
 )

@@ -1,0 +1,10 @@
+import ArgumentParser
+
+@main
+struct BookingStatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bookingstatus",
+        abstract: "Local work with the booking status function.",
+        subcommands: [DemoCommand.self, InvokeCommand.self, SimulatorCommand.self]
+    )
+}

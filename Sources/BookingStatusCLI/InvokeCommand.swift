@@ -1,0 +1,61 @@
+public import ArgumentParser
+public import CloudEvents
+import Foundation
+import HTTPTypes
+import LocalStack
+import NIOCore
+import NIOHTTP1
+
+struct InvokeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "invoke",
+        abstract: "Send a sample event to a running function, and print its answer.",
+        discussion: """
+            FILE holds a change record as JSON, or a whole push body; - reads it from standard input. Ends with 0 if the function \
+            acknowledges the event, else with 1.
+
+            Examples:
+              bookingstatus invoke events/checked-in.google.json
+              bookingstatus invoke events/booked.mercari.json --as binary --to http://127.0.0.1:9000/
+            """
+    )
+
+    @Argument(help: "The file with the event.")
+    var file: String
+
+    @Option(name: .customLong("to"), help: "The function's URL.")
+    var url = "http://127.0.0.1:8080/"
+
+    @Option(name: .customLong("as"), help: "How the message is posted: push or binary.")
+    var form = PubSubMessage.DeliveryForm.push
+
+    func run() async throws {
+        let data: Data
+        do {
+            data = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
+        } catch {
+            throw ValidationError("\(file) cannot be read")
+        }
+        let message = try message(data)
+        let status: HTTPResponseStatus
+        do {
+            let answer = try await EventSender(url: url).send(message, as: form, timeout: .seconds(120))
+            status = answer.status
+            print("\(status.code) \(status.reasonPhrase)")
+            if !answer.body.isEmpty { print(answer.body) }
+        } catch {
+            throw ValidationError("no answer from \(url): is the function running there? (\(error))")
+        }
+        guard (200..<300).contains(status.code) else { throw ExitCode.failure }
+    }
+
+    /// The file may be the data of a message, or a push body that somebody kept.
+    private func message(_ data: Data) throws -> PubSubMessage {
+        let event = try CloudEvent(HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/"), body: data)
+        var message = try PubSubMessage(event)
+        message.publishTime = message.publishTime ?? Date()
+        return message
+    }
+}
+
+extension PubSubMessage.DeliveryForm: ExpressibleByArgument {}
