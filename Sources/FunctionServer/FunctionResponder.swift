@@ -13,11 +13,11 @@ struct FunctionResponder: HTTPResponder {
 
     func respond(to request: Request, context: FunctionRequestContext) async throws -> Response {
         let execution = Execution(request.headers, configuration, logger)
-        do {
+        do throws(Refusal) {
             return Response(await invoke(request.head, try await body(of: request), execution))
-        } catch let refusal as Refusal {
-            execution.log(refusal.answer)
-            return Response(refusal.answer)
+        } catch {
+            execution.log(error.answer)
+            return Response(error.answer)
         }
     }
 
