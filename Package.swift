@@ -95,7 +95,7 @@ let package = Package(
         .target(
             name: "LocalStack",
             dependencies: [
-                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Timestamps", "ZendeskSimulator",
+                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Timestamps", "Zendesk", "ZendeskSimulator",
                 .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
             ],
             swiftSettings: settings
@@ -137,7 +137,7 @@ let package = Package(
         ),
         .testTarget(
             name: "BookingStatusServiceTests",
-            dependencies: ["BookingStatusService", "BookingStatusSync", "FunctionServer", .configuration, .logging],
+            dependencies: ["BookingStatusService", "BookingStatusSync", "FunctionServer", "Zendesk", .configuration, .logging],
             swiftSettings: settings
         ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),

@@ -40,6 +40,7 @@ struct SimulatorCommand: AsyncParsableCommand {
             }
         }
         account.accessToken = token
+        account.clients = [LocalAccount.client]
         let logger = Logger(label: "zendesk-simulator") { CloudLogHandler(label: $0, output: .text) }
         let count = account.tickets.count
         let simulator = ZendeskSimulator(account, port: port, logger: logger) { port in

@@ -22,7 +22,9 @@ package struct BookingStatusService: Service {
         try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
             let zendesk = ZendeskClient(
                 transport: HTTPClientTransport(client: client, baseURL: settings.zendeskURL),
-                accessToken: settings.zendeskAccessToken
+                credentials: settings.zendeskCredentials,
+                readsPerMinute: settings.readsPerMinute,
+                writesPerMinute: settings.writesPerMinute
             )
             let handler = BookingStatusHandler(settings: settings.bookingStatus, zendesk: zendesk)
             try await FunctionServer(handler, configuration: settings.server, logger: logger, onListening: onListening).run()

@@ -1,5 +1,6 @@
 import Configuration
 import FoundationEssentials
+import Zendesk
 
 /// Reads configuration values and collects what is wrong with them, so that all of it can be told in one go.
 ///
@@ -42,11 +43,28 @@ struct ConfigurationValues {
         return choice.1
     }
 
+    /// An OAuth client, or an access token.
+    mutating func credentials() -> ZendeskCredentials {
+        let id = value("ZENDESK_CLIENT_ID")
+        switch (id, secret("ZENDESK_CLIENT_SECRET"), secret("ZENDESK_ACCESS_TOKEN")) {
+        case (let id?, let secret?, nil): return .client(id: id, secret: secret)
+        case (nil, nil, let token?): return .accessToken(token)
+        case (nil, nil, nil):
+            faults.append("ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET are missing (or ZENDESK_ACCESS_TOKEN instead of them)")
+        case (_, _, _?):
+            faults.append("ZENDESK_ACCESS_TOKEN is set beside ZENDESK_CLIENT_ID or ZENDESK_CLIENT_SECRET: keep one way to authenticate")
+        case (nil, _, nil): faults.append("ZENDESK_CLIENT_ID is missing beside ZENDESK_CLIENT_SECRET")
+        case (_, nil, nil): faults.append("ZENDESK_CLIENT_SECRET (or ZENDESK_CLIENT_SECRET_FILE) is missing beside ZENDESK_CLIENT_ID")
+        }
+        return .accessToken("")
+    }
+
     /// `NAME`, or the content of the file that `NAME_FILE` names, without the line break at its end.
-    mutating func secret(_ name: String) -> String {
+    private mutating func secret(_ name: String) -> String? {
         switch (value(name, isSecret: true), value(name + "_FILE")) {
         case (_?, _?):
             faults.append("\(name) and \(name)_FILE are both set: keep one")
+            return ""
         case (let secret?, nil):
             return checked(secret, name)
         case (nil, let path?):
@@ -56,9 +74,8 @@ struct ConfigurationValues {
             }
             return checked(String(text.reversed().drop(while: \.isNewline).reversed()), name + "_FILE")
         case (nil, nil):
-            faults.append("\(name) (or \(name)_FILE) is missing")
+            return nil
         }
-        return ""
     }
 
     /// A secret goes into a header, where a line break would end it.

@@ -2,6 +2,7 @@ package import BookingStatusSync
 package import Configuration
 package import FunctionServer
 package import Logging
+package import Zendesk
 
 /// Everything that the service reads from its environment.
 ///
@@ -13,11 +14,14 @@ package import Logging
 /// | `HOST` | 0.0.0.0 | address to listen on |
 /// | `LOG_LEVEL` | info | trace, debug, info, notice, warning, error or critical |
 /// | `ZENDESK_URL` | – | `https://SUBDOMAIN.zendesk.com` |
-/// | `ZENDESK_ACCESS_TOKEN` | – | an OAuth access token with `read` and `write`, or `ZENDESK_ACCESS_TOKEN_FILE` |
+/// | `ZENDESK_CLIENT_ID`, `ZENDESK_CLIENT_SECRET` | – | an OAuth client with the scopes `read` and `write` |
+/// | `ZENDESK_ACCESS_TOKEN` | – | an access token, instead of a client |
 /// | `ZENDESK_BOOKING_ID_FIELD` | – | id of the ticket field with the booking's ID |
 /// | `ZENDESK_BOOKING_STATUS_FIELD` | – | id of the drop-down that shows the status |
 /// | `ZENDESK_BOOKING_VERSION_FIELD` | none | id of the text field that keeps the version |
 /// | `BOOKING_STATUS_TAGS` | – | `InStay=booking_1_in_stay,Booked=booking_2_booked` |
+/// | `ZENDESK_WRITES_PER_MINUTE` | 50 | ticket updates that this instance makes at most |
+/// | `ZENDESK_READS_PER_MINUTE` | 200 | other calls that this instance makes at most |
 /// | `BOOKING_TABLE` | Bookings | the watched table |
 /// | `BOOKING_ID_COLUMN` | ID | its key column |
 /// | `BOOKING_STATUS_COLUMN` | Status | the watched column |
@@ -26,12 +30,14 @@ package import Logging
 /// | `MAX_BODY_BYTES` | 33554432 | the longest request |
 /// | `DRY_RUN` | false | decide and log, write nothing |
 ///
-/// Empty means unset. Every URL is https, or http to a loopback address.
+/// Empty means unset. A secret may come as a file, `NAME_FILE`. Every URL is https, or http to a loopback address.
 package struct ServiceSettings: Equatable, Sendable {
     package var server: FunctionServerConfiguration
     package var bookingStatus: BookingStatusSettings
     package var zendeskURL: String
-    package var zendeskAccessToken: String
+    package var zendeskCredentials: ZendeskCredentials
+    package var readsPerMinute: Int
+    package var writesPerMinute: Int
     package var logLevel: Logger.Level
 
     /// - Throws: ``ConfigurationFaults`` with every fault there is.
@@ -45,7 +51,9 @@ package struct ServiceSettings: Equatable, Sendable {
         )
         logLevel = values.choice("LOG_LEVEL", of: Logger.Level.allCases.map { ($0.rawValue, $0) }, default: .info)
         zendeskURL = values.url("ZENDESK_URL")
-        zendeskAccessToken = values.secret("ZENDESK_ACCESS_TOKEN")
+        zendeskCredentials = values.credentials()
+        readsPerMinute = values.integer("ZENDESK_READS_PER_MINUTE", in: 1...100_000, default: 200)
+        writesPerMinute = values.integer("ZENDESK_WRITES_PER_MINUTE", in: 1...100_000, default: 50)
         bookingStatus = BookingStatusSettings(
             bookingIDField: values.fieldID("ZENDESK_BOOKING_ID_FIELD") ?? 0,
             bookingStatusField: values.fieldID("ZENDESK_BOOKING_STATUS_FIELD") ?? 0,
@@ -87,13 +95,17 @@ extension ServiceSettings {
         server: FunctionServerConfiguration,
         bookingStatus: BookingStatusSettings,
         zendeskURL: String,
-        zendeskAccessToken: String,
+        zendeskCredentials: ZendeskCredentials,
+        readsPerMinute: Int = 200,
+        writesPerMinute: Int = 50,
         logLevel: Logger.Level = .info
     ) {
         self.server = server
         self.bookingStatus = bookingStatus
         self.zendeskURL = zendeskURL
-        self.zendeskAccessToken = zendeskAccessToken
+        self.zendeskCredentials = zendeskCredentials
+        self.readsPerMinute = readsPerMinute
+        self.writesPerMinute = writesPerMinute
         self.logLevel = logLevel
     }
 }

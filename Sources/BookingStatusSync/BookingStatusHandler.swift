@@ -13,17 +13,31 @@ public import Zendesk
 public struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
     private let synchronizer: TicketSynchronizer
+    private let lanes = BookingLanes()
+    private let settled = SettledChanges()
     private let time: TimeSource
 
     /// How much of the time that the runtime gives is kept for the answer.
     private static let timeToAnswer = Duration.milliseconds(500)
+    /// How many bookings of a record are worked on at once.
+    private static let width = 8
     /// A commit can lie ahead by what two clocks differ; more is a damaged record, and would shut out every true change.
     static let largestClockDifference = 3600.0
 
     public init(settings: BookingStatusSettings, zendesk: ZendeskClient, time: TimeSource = .system) {
+        self.init(settings: settings, zendesk: zendesk, time: time, rule: decide)
+    }
+
+    /// - Parameter rule: what decides; ``decide(_:_:keepsVersions:)``, or what a test puts in its place.
+    package init(settings: BookingStatusSettings, zendesk: ZendeskClient, time: TimeSource, rule: @escaping Rule) {
         self.settings = settings
         self.time = time
-        synchronizer = TicketSynchronizer(desk: TicketDesk(zendesk: zendesk, settings: settings), settings: settings, time: time)
+        synchronizer = TicketSynchronizer(
+            desk: TicketDesk(zendesk: zendesk, settings: settings),
+            settings: settings,
+            time: time,
+            rule: rule
+        )
     }
 
     public func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
@@ -32,22 +46,40 @@ public struct BookingStatusHandler: FunctionHandler {
             context.logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)"])
         }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
-        var results: [TicketResult] = []
-        for change in changes {
-            let tagChange: TagChange
-            switch tags(of: change, isFresh: isFresh(change, message, context)) {
-            case .known(let known): tagChange = known
-            case .unknownStatus:
-                results.append(TicketResult(ticket: nil, outcome: .unknownStatus, reason: "no tag is configured for the status"))
-                log(results.suffix(1), of: change, context.logger)
-                continue
-            }
-            let metadata = ["source": "booking-status-sync", "booking": change.bookingID, "event": context.eventID]
-            let ofBooking = await synchronizer.synchronize(tagChange, metadata: metadata, deadline: deadline)
-            log(ofBooking, of: change, context.logger)
-            results += ofBooking
+        let open = changes.filter { !settled.contains($0) }
+        let results = await concurrently(open, width: Self.width) { change in
+            let results = await settle(change, message, context, deadline)
+            log(results, of: change, context.logger)
+            return results
         }
-        if let failure = FunctionFailure(results) { throw failure }
+        guard let failure = FunctionFailure(results.flatMap { $0 }) else {
+            settled.forget(changes)
+            return
+        }
+        settled.remember(zip(open, results).filter { $0.1.allSatisfy { $0.outcome.verdict == .done } }.map(\.0))
+        throw failure
+    }
+
+    private func settle(
+        _ change: BookingChange,
+        _ message: PubSubMessage,
+        _ context: FunctionContext,
+        _ deadline: Deadline
+    ) async -> [TicketResult] {
+        guard let tagChange = tagChange(change, isFresh: isFresh(change, message, context)) else {
+            return [TicketResult(ticket: nil, outcome: .unknownStatus, reason: "no tag is configured for the status")]
+        }
+        let pending = PendingChange(
+            tagChange: tagChange,
+            metadata: [
+                "source": "booking-status-sync", "booking": change.bookingID, "event": context.eventID,
+                "version": KeptVersion(bookingID: change.bookingID, version: change.version, tag: tagChange.to).text,
+            ]
+        )
+        let results = await lanes.settle(pending, before: deadline) { batch in
+            await synchronizer.synchronize(batch, deadline: deadline)
+        }
+        return results ?? [TicketResult(ticket: nil, outcome: .deferred, reason: "another change of the booking is being written")]
     }
 
     private func changes(in message: PubSubMessage) throws(FunctionFailure) -> [BookingChange] {
@@ -68,21 +100,17 @@ public struct BookingStatusHandler: FunctionHandler {
 
     private var latestCommit: Double { time.secondsSince1970() + Self.largestClockDifference }
 
-    private enum Tags {
-        case known(TagChange)
-        case unknownStatus
-    }
-
-    private func tags(of change: BookingChange, isFresh: Bool) -> Tags {
+    /// The change in tags; nil if the new status has none.
+    private func tagChange(_ change: BookingChange, isFresh: Bool) -> TagChange? {
         var to: String?
         if let status = change.to {
-            guard let tag = settings.tags[status] else { return .unknownStatus }
+            guard let tag = settings.tags[status] else { return nil }
             to = tag
         }
         var from: String?
         // An old status without a tag is one that no ticket can show.
         if case .status(let status) = change.from { from = settings.tags[status] }
-        return .known(TagChange(bookingID: change.bookingID, from: from, to: to, version: change.version, isFresh: isFresh))
+        return TagChange(bookingID: change.bookingID, from: from, to: to, version: change.version, isFresh: isFresh)
     }
 
     /// Whether the change before this one may still be on its way.

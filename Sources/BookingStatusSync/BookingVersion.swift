@@ -38,4 +38,13 @@ package struct BookingVersion: Hashable, Sendable {
     private static func significant(_ sequence: String) -> String {
         String(sequence.drop { $0 == "0" })
     }
+
+    /// A total order for lists. Between unordered versions it decides somehow, but always in the same way.
+    func isListed(before other: BookingVersion) -> Bool {
+        let times = (commitTimestamp.seconds, commitTimestamp.nanoseconds)
+        let otherTimes = (other.commitTimestamp.seconds, other.commitTimestamp.nanoseconds)
+        if times != otherTimes { return times < otherTimes }
+        if transactionID != other.transactionID { return transactionID < other.transactionID }
+        return order(to: other) == .older
+    }
 }

@@ -25,6 +25,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case notAStatusChange = "not_a_status_change"
     /// The change would have been written.
     case dryRun = "dry_run"
+    /// A newer change of the booking was in flight and took this one along.
+    case superseded
 
     /// The change before this one may still be on its way.
     case waiting
@@ -44,7 +46,7 @@ package enum Outcome: String, CaseIterable, Sendable {
     var verdict: Verdict {
         switch self {
         case .added, .updated, .cleared, .unchanged, .closed, .otherBooking, .stale, .unexpectedStatus, .noTicket, .gone,
-            .notAStatusChange, .dryRun:
+            .notAStatusChange, .dryRun, .superseded:
             .done
         case .waiting, .conflict, .deferred: .tryAgain
         case .unknownStatus, .tagNotAccepted, .rejected: .never

@@ -8,9 +8,11 @@ struct TicketDesk: Sendable {
 
     /// The ids of the tickets that may be the booking's; which of them are, only a reading tells.
     ///
-    /// - Throws: ``UnsearchableBookingID`` before anything is sent, or a `ZendeskError`.
-    func ticketIDs(of bookingID: String, deadline: Deadline) async throws -> [Int] {
-        guard let search = TicketSearch(customField: settings.bookingIDField, text: bookingID) else { throw UnsearchableBookingID() }
+    /// - Throws: a `ZendeskError`; of kind `rejected`, before anything is sent, for an ID that would change what a search means.
+    func ticketIDs(of bookingID: String, deadline: Deadline) async throws(ZendeskError) -> [Int] {
+        guard let search = TicketSearch(customField: settings.bookingIDField, text: bookingID) else {
+            throw ZendeskError(.rejected, "the booking's ID would change the meaning of a search")
+        }
         return try await zendesk.ticketIDs(search, deadline: deadline)
     }
 
@@ -34,52 +36,66 @@ struct TicketDesk: Sendable {
         )
     }
 
+    /// Whether the status field has an option with this tag; Zendesk would drop another one and say nothing.
+    func accepts(_ tag: String, deadline: Deadline) async throws(ZendeskError) -> Bool {
+        try await zendesk.field(settings.bookingStatusField, accepts: tag, deadline: deadline)
+    }
+
     /// Writes tag and version in one update, which fails if the ticket is no longer as it was read.
-    ///
-    /// - Parameter writesTag: false if the tag is right already and only a newer version is written.
     func write(
-        _ version: KeptVersion,
-        writesTag: Bool,
+        _ write: BatchPlan.Write,
         to reading: TicketReading,
         metadata: [String: String],
         deadline: Deadline
     ) async throws(ZendeskError) -> WriteResult {
         let ticket = reading.ticket
         var fields: [Int: String?] = [:]
-        if writesTag { fields.updateValue(version.tag, forKey: settings.bookingStatusField) }
-        if let field = settings.bookingVersionField { fields[field] = version.text }
+        if write.writesTag { fields.updateValue(write.version.tag, forKey: settings.bookingStatusField) }
+        if let field = settings.bookingVersionField { fields[field] = write.version.text }
         let update = TicketUpdate(customFields: fields, updatedStamp: ticket.updatedStamp, metadata: metadata)
         let answer = try await zendesk.update(ticket.id, update, deadline: deadline)
-        guard answer.ticket.text(of: settings.bookingStatusField) == version.tag else {
-            try await putBackVersion(of: ticket, insteadOf: version, on: answer.ticket, deadline: deadline)
+        guard answer.ticket.text(of: settings.bookingStatusField) == write.version.tag else {
+            zendesk.forgetOptions(of: settings.bookingStatusField)
+            try await putBack([:], formerVersion: ticket, insteadOf: write.version, on: answer.ticket, deadline: deadline)
             return .tagDropped
         }
-        if let field = settings.bookingVersionField, answer.ticket.text(of: field) != version.text { return .versionDropped }
+        if write.writesTag, let replaced = answer.replaced[settings.bookingStatusField],
+            replaced != ticket.text(of: settings.bookingStatusField)
+        {
+            // Somebody was faster by less than a second, and the stamp could not tell.
+            let status = [settings.bookingStatusField: replaced]
+            try await putBack(status, formerVersion: ticket, insteadOf: write.version, on: answer.ticket, deadline: deadline)
+            throw ZendeskError(.conflict, "the ticket was changed within the second in which it was updated")
+        }
+        if let field = settings.bookingVersionField, answer.ticket.text(of: field) != write.version.text { return .versionDropped }
         return .written
     }
 
     enum WriteResult { case written, tagDropped, versionDropped }
 
+    /// Takes back a version that we wrote, and with it other fields.
+    ///
     /// A version that stays without its tag would make the redelivery look stale, and lose the change.
-    private func putBackVersion(
-        of former: Ticket,
+    private func putBack(
+        _ fields: [Int: String?],
+        formerVersion former: Ticket,
         insteadOf version: KeptVersion,
         on current: Ticket,
         deadline: Deadline
     ) async throws(ZendeskError) {
         guard let field = settings.bookingVersionField else { return }
+        var fields = fields
+        fields.updateValue(former.text(of: field), forKey: field)
         var current = current
         while current.text(of: field) == version.text {
-            let update = TicketUpdate(customFields: [field: former.text(of: field)], updatedStamp: current.updatedStamp)
+            let update = TicketUpdate(customFields: fields, updatedStamp: current.updatedStamp)
             do {
                 _ = try await zendesk.update(current.id, update, deadline: deadline)
-            } catch  where error.kind == .conflict || error.kind == .outcomeUnknown {
-                // Whether it is put back, the next reading tells.
+                return
+            } catch where error.kind == .conflict || error.kind == .outcomeUnknown {
+                // Whether it is back, the next reading tells.
+                current = try await zendesk.ticket(current.id, deadline: deadline).ticket
             }
-            current = try await zendesk.ticket(current.id, deadline: deadline).ticket
         }
     }
 }
-
-/// The booking's ID cannot be searched for without changing what the query means.
-struct UnsearchableBookingID: Error {}

@@ -1,120 +1,185 @@
 import Zendesk
 
-/// Brings one change to every ticket of its booking: finds, reads, decides, writes; and on a conflict reads and decides again.
+/// Brings changes of one booking to each of its tickets: finds, reads, decides, writes; and on a conflict reads and decides again.
 struct TicketSynchronizer: Sendable {
     let desk: TicketDesk
     let settings: BookingStatusSettings
     let time: TimeSource
+    let rule: Rule
 
-    /// How often a ticket that changes under our hands is read again, before Pub/Sub is asked to come back.
-    private static let mostConflicts = 5
-    /// How many tickets of a booking are written at once.
+    /// How often a ticket that changes under our hands, or an update that fails, is tried again before Pub/Sub is asked to come back.
+    private static let mostTries = 5
+    /// How many tickets of a booking are worked on at once.
     private static let width = 4
 
-    func synchronize(_ change: TagChange, metadata: [String: String], deadline: Deadline) async -> [TicketResult] {
-        let ids: [Int]
-        let readings: [Int: TicketReading]
-        do {
-            ids = try await desk.ticketIDs(of: change.bookingID, deadline: deadline)
-            readings = try await desk.read(ids, deadline: deadline)
-        } catch let error as ZendeskError {
-            return [TicketResult(error, ticket: nil)]
+    /// - Returns: for each change what became of it on each ticket.
+    func synchronize(_ unsorted: [PendingChange], deadline: Deadline) async -> [[TicketResult]] {
+        let order = unsorted.indices.sorted { unsorted[$0].tagChange.version.isListed(before: unsorted[$1].tagChange.version) }
+        let changes = order.map { unsorted[$0] }
+        let tickets: [[TicketResult]]
+        do throws(ZendeskError) {
+            // Without a chance to write, reading would only use up what others need.
+            if !settings.dryRun { try desk.zendesk.expectUpdate(before: deadline) }
+            let ids = try await desk.ticketIDs(of: changes[0].tagChange.bookingID, deadline: deadline)
+            let readings = try await desk.read(ids, deadline: deadline)
+            tickets = await settle(changes, ids, readings, deadline)
         } catch {
-            return [TicketResult(ticket: nil, outcome: .rejected, reason: "the booking's ID would change the meaning of a search")]
+            let result = TicketResult(error, ticket: nil)
+            return unsorted.map { _ in [result] }
         }
-        guard !ids.isEmpty else { return [TicketResult(ticket: nil, outcome: .noTicket)] }
-
-        return await withTaskGroup(of: TicketResult.self) { group in
-            var waiting = ids[...]
-            var results: [TicketResult] = []
-            while let id = waiting.popFirst() {
-                if group.isEmpty == false, ids.count - waiting.count > Self.width, let result = await group.next() {
-                    results.append(result)
-                }
-                group.addTask { await settle(change, on: id, readings[id], metadata, deadline) }
-            }
-            for await result in group { results.append(result) }
-            return results.sorted { ($0.ticket ?? 0) < ($1.ticket ?? 0) }
+        var results = unsorted.map { _ in [TicketResult]() }
+        for ticket in tickets {
+            for (position, result) in zip(order, ticket) { results[position].append(result) }
         }
+        return tickets.isEmpty ? unsorted.map { _ in [TicketResult(ticket: nil, outcome: .noTicket)] } : results
     }
 
     private func settle(
-        _ change: TagChange,
-        on id: Int,
-        _ firstReading: TicketReading?,
-        _ metadata: [String: String],
+        _ changes: [PendingChange],
+        _ ids: [Int],
+        _ readings: [Int: TicketReading],
         _ deadline: Deadline
-    ) async -> TicketResult {
-        guard let firstReading else { return TicketResult(ticket: id, outcome: .gone) }
-        do {
-            return try await settle(change, firstReading, metadata, deadline)
-        } catch {
-            return TicketResult(error, ticket: id)
+    ) async -> [[TicketResult]] {
+        await concurrently(ids, width: Self.width) { id in
+            guard let reading = readings[id] else { return changes.map { _ in TicketResult(ticket: id, outcome: .gone) } }
+            return await TicketSettlement(synchronizer: self, changes: changes, deadline: deadline).settle(reading)
         }
     }
 
-    private func settle(
-        _ change: TagChange,
-        _ firstReading: TicketReading,
-        _ metadata: [String: String],
-        _ deadline: Deadline
-    ) async throws(ZendeskError) -> TicketResult {
-        let id = firstReading.ticket.id
-        var reading = firstReading
-        var conflicts = 0
-        // What we tried to write when no answer came: if the next reading shows it, it was done.
-        var unanswered: Outcome?
-        while true {
-            let latest = time.secondsSince1970() + BookingStatusHandler.largestClockDifference
-            let state = desk.state(of: reading.ticket, latest: latest)
-            let outcome: Outcome
-            var writesTag = true
-            switch decide(state, change, keepsVersions: settings.bookingVersionField != nil) {
-            case .skip(let skipped):
-                if let unanswered, state.tag == change.to, state.kept.map({ $0.version == change.version }) ?? true {
-                    return TicketResult(ticket: id, outcome: unanswered, writtenAt: time.secondsSince1970())
+    /// One ticket, from its first reading to the outcome of every change.
+    private struct TicketSettlement {
+        let synchronizer: TicketSynchronizer
+        let changes: [PendingChange]
+        let deadline: Deadline
+        /// Changes whose tag the field does not take.
+        var excluded: [Int: Outcome] = [:]
+
+        private var desk: TicketDesk { synchronizer.desk }
+        private var settings: BookingStatusSettings { synchronizer.settings }
+        private var time: TimeSource { synchronizer.time }
+
+        init(synchronizer: TicketSynchronizer, changes: [PendingChange], deadline: Deadline) {
+            self.synchronizer = synchronizer
+            self.changes = changes
+            self.deadline = deadline
+        }
+
+        func settle(_ first: TicketReading) async -> [TicketResult] {
+            var settlement = self
+            return await settlement.run(first)
+        }
+
+        private mutating func run(_ first: TicketReading) async -> [TicketResult] {
+            let id = first.ticket.id
+            var reading = first
+            var tries = 0
+            // What we tried to write when no answer came: if the next reading shows it, it was done.
+            var unanswered: BatchPlan?
+            while true {
+                let plan = plan(reading)
+                if let unanswered, isDone(unanswered, plan, reading) { return results(unanswered, id) }
+                guard let write = plan.write else { return results(plan, id) }
+                if settings.dryRun { return dryRun(plan, id) }
+                do throws(ZendeskError) {
+                    if let wait = reading.waitForStamp {
+                        reading = try await readAgain(id, after: wait)
+                        continue
+                    }
+                    if write.writesTag, let tag = write.version.tag, !(try await desk.accepts(tag, deadline: deadline)) {
+                        excluded[write.change] = .tagNotAccepted
+                        continue
+                    }
+                    let metadata = changes[write.change].metadata
+                    switch try await desk.write(write, to: reading, metadata: metadata, deadline: deadline) {
+                    case .written: return results(plan, id)
+                    case .tagDropped:
+                        excluded[write.change] = .tagNotAccepted
+                        reading = try await readAgain(id, after: .zero)
+                    case .versionDropped: return results(plan, id, failed: .rejected, "the version field did not keep its value")
+                    }
+                } catch {
+                    unanswered = error.kind == .outcomeUnknown ? plan : nil
+                    tries += 1
+                    do throws(ZendeskError) {
+                        guard tries < TicketSynchronizer.mostTries, let wait = wait(after: error, tries) else { throw error }
+                        reading = try await readAgain(id, after: wait)
+                    } catch {
+                        return results(plan, id, error)
+                    }
                 }
-                return TicketResult(ticket: id, outcome: skipped)
-            case .write(let written): outcome = written
-            case .writeVersion:
-                outcome = .unchanged
-                writesTag = false
-            }
-            if settings.dryRun { return TicketResult(ticket: id, outcome: .dryRun, reason: "would be \(outcome.rawValue)") }
-
-            if let wait = reading.waitForStamp {
-                reading = try await desk.readAgain(id, after: wait, time, deadline)
-                continue
-            }
-            do {
-                let version = KeptVersion(bookingID: change.bookingID, version: change.version, tag: change.to)
-                let result = try await desk.write(version, writesTag: writesTag, to: reading, metadata: metadata, deadline: deadline)
-                return TicketResult(result, ticket: id, outcome: outcome, at: time.secondsSince1970())
-            } catch  where error.kind == .conflict || error.kind == .outcomeUnknown {
-                conflicts += 1
-                guard conflicts < Self.mostConflicts else { throw error }
-                if error.kind == .outcomeUnknown { unanswered = outcome }
-                let jitter = Duration.milliseconds(50 + Int(time.random() * 200) * conflicts)
-                reading = try await desk.readAgain(id, after: jitter, time, deadline)
             }
         }
-    }
-}
 
-extension TicketDesk {
-    fileprivate func readAgain(
-        _ id: Int,
-        after wait: Duration,
-        _ time: TimeSource,
-        _ deadline: Deadline
-    ) async throws(ZendeskError) -> TicketReading {
-        guard wait < deadline.remaining else { throw ZendeskError(.unavailable, "no time is left to read the ticket again") }
-        do {
-            try await time.sleep(wait)
-        } catch {
-            throw ZendeskError(.cancelled, "cancelled while waiting for the ticket")
+        private func plan(_ reading: TicketReading) -> BatchPlan {
+            BatchPlan(
+                desk.state(of: reading.ticket, latest: time.secondsSince1970() + BookingStatusHandler.largestClockDifference),
+                changes.map(\.tagChange),
+                excluded: excluded,
+                keepsVersions: settings.bookingVersionField != nil,
+                rule: synchronizer.rule
+            )
         }
-        return try await zendesk.ticket(id, deadline: deadline)
+
+        /// Whether the ticket is as the unanswered write would have left it.
+        private func isDone(_ unanswered: BatchPlan, _ plan: BatchPlan, _ reading: TicketReading) -> Bool {
+            guard plan.write == nil, let write = unanswered.write else { return false }
+            let state = desk.state(of: reading.ticket, latest: .infinity)
+            return state.tag == write.version.tag && (settings.bookingVersionField == nil || state.kept == write.version)
+        }
+
+        /// How long to wait before the ticket is read again; nil if that makes no sense.
+        private func wait(after error: ZendeskError, _ tries: Int) -> Duration? {
+            let jitter = Duration.milliseconds(50 + Int(time.random() * 200)) * tries
+            switch error.kind {
+            case .conflict, .outcomeUnknown: return jitter
+            case .limited(.ticket): return error.retryAfter.flatMap { $0 < deadline.remaining ? $0 : nil }
+            // The budgets have been blocked for as long as Zendesk asked.
+            case .limited: return error.status == nil ? nil : jitter
+            case .unavailable: return jitter * 4
+            case .notFound, .closed, .unauthorized, .rejected, .tooManyResults, .cancelled: return nil
+            }
+        }
+
+        private func readAgain(_ id: Int, after wait: Duration) async throws(ZendeskError) -> TicketReading {
+            guard wait < deadline.remaining else { throw ZendeskError(.unavailable, "no time is left to read the ticket again") }
+            try await time.pause(wait)
+            return try await desk.zendesk.ticket(id, deadline: deadline)
+        }
+
+        private func results(_ plan: BatchPlan, _ id: Int) -> [TicketResult] {
+            let now = time.secondsSince1970()
+            return plan.outcomes.enumerated().map { index, outcome in
+                let isWritten = index == plan.write?.change && outcome != .unchanged
+                let reason = outcome == .tagNotAccepted ? "the status field has no option with this tag" : nil
+                return TicketResult(ticket: id, outcome: outcome, reason: reason, writtenAt: isWritten ? now : nil)
+            }
+        }
+
+        private func results(_ plan: BatchPlan, _ id: Int, _ error: ZendeskError) -> [TicketResult] {
+            let failed = TicketResult(error, ticket: id)
+            return results(plan, id, failed: failed.outcome, failed.reason, failed.retryAfter)
+        }
+
+        /// The write failed, and with it every change that depends on it.
+        private func results(
+            _ plan: BatchPlan,
+            _ id: Int,
+            failed outcome: Outcome,
+            _ reason: String?,
+            _ retryAfter: Duration? = nil
+        ) -> [TicketResult] {
+            results(plan, id).enumerated().map { index, result in
+                guard plan.depends(onWrite: index) else { return result }
+                return TicketResult(ticket: id, outcome: outcome, reason: reason, retryAfter: retryAfter)
+            }
+        }
+
+        private func dryRun(_ plan: BatchPlan, _ id: Int) -> [TicketResult] {
+            plan.outcomes.enumerated().map { index, outcome in
+                guard plan.depends(onWrite: index) else { return TicketResult(ticket: id, outcome: outcome) }
+                return TicketResult(ticket: id, outcome: .dryRun, reason: "would be \(outcome.rawValue)")
+            }
+        }
     }
 }
 
@@ -128,13 +193,5 @@ extension TicketResult {
             default: error.canSucceedLater ? .deferred : .rejected
             }
         self.init(ticket: ticket, outcome: outcome, reason: error.description, retryAfter: error.retryAfter)
-    }
-
-    init(_ result: TicketDesk.WriteResult, ticket: Int, outcome: Outcome, at date: Double) {
-        switch result {
-        case .written: self.init(ticket: ticket, outcome: outcome, writtenAt: outcome == .unchanged ? nil : date)
-        case .tagDropped: self.init(ticket: ticket, outcome: .tagNotAccepted, reason: "the status field has no option with this tag")
-        case .versionDropped: self.init(ticket: ticket, outcome: .rejected, reason: "the version field did not keep its value")
-        }
     }
 }

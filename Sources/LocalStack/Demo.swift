@@ -61,6 +61,7 @@ package struct Demo: Sendable {
     private func account() -> SimulatedZendesk {
         var account = SimulatedZendesk(fields: LocalAccount.fields)
         account.accessToken = LocalAccount.accessToken
+        account.clients = [LocalAccount.client]
         let anHourAgo = Date().timeIntervalSince1970 - 3600
         for (number, ticket) in Self.tickets.enumerated() {
             let createdAt = anHourAgo + Double(number * 60)

@@ -8,7 +8,10 @@ package enum LocalAccount {
     package static let bookingIDField = 1001
     package static let bookingStatusField = 1002
     package static let bookingVersionField = 1003
+    /// A token that never expires, for whoever looks at the account by hand.
     package static let accessToken = "local"
+    /// The function's OAuth client.
+    package static let client = SimulatedZendesk.Client(id: "booking-status-sync", secret: "local-secret")
 
     /// In the order of the agents' view: Zendesk sorts a drop-down's column by tag.
     package static let statuses: [(status: String, tag: String)] = [

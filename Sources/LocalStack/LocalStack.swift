@@ -5,6 +5,7 @@ import FunctionServer
 package import Logging
 import ServiceLifecycle
 import Synchronization
+import Zendesk
 package import ZendeskSimulator
 
 /// The whole way in one process, on loopback: bookings, push, the function as it runs in production, and a simulated Zendesk.
@@ -48,7 +49,7 @@ package struct LocalStack: Sendable {
                 server: FunctionServerConfiguration(host: "127.0.0.1", port: 0),
                 bookingStatus: LocalAccount.settings,
                 zendeskURL: "http://127.0.0.1:\(zendeskPort)",
-                zendeskAccessToken: LocalAccount.accessToken
+                zendeskCredentials: .client(id: LocalAccount.client.id, secret: LocalAccount.client.secret)
             )
             let (functionPort, functionListens) = AsyncStream.makeStream(of: Int.self)
             let function = BookingStatusService(settings: settings, logger: logger) { functionListens.yield($0) }

@@ -40,8 +40,19 @@ package final class PushSubscription: Service {
     }
 
     /// Ends once every message that has been published is acknowledged.
-    package func drained() async throws {
-        while !unacknowledged.withLock(\.isEmpty) { try await Task.sleep(for: .milliseconds(5)) }
+    ///
+    /// - Throws: ``NotDrained`` if that takes longer.
+    package func drained(within time: Duration = .seconds(60)) async throws {
+        let end = ContinuousClock.now + time
+        while !unacknowledged.withLock(\.isEmpty) {
+            guard ContinuousClock.now < end else { throw NotDrained(messages: unacknowledged.withLock(\.count)) }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    package struct NotDrained: Error, CustomStringConvertible {
+        let messages: Int
+        package var description: String { "\(messages) messages are not acknowledged: run with --verbose to see why" }
     }
 
     package func run() async throws {

@@ -47,4 +47,6 @@ public struct Deadline: Sendable {
 
     /// How long there is until then; negative once it has passed.
     public var remaining: Duration { moment - time.now() }
+
+    func sleep() async throws { try await time.sleep(max(remaining, .zero)) }
 }

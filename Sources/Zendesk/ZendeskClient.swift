@@ -3,18 +3,61 @@ import Timestamps
 
 /// The part of Zendesk's Support API that a synchronisation needs: find tickets, read them, update their fields safely.
 ///
-/// Source: Zendesk API reference, "Search" and "Tickets".
-public struct ZendeskClient: Sendable {
+/// It keeps within the account's limits: every call takes its turn in a budget, a Retry-After is obeyed, and what cannot be done before
+/// the deadline is given back at once. Reads are repeated while there is time; an update never is, since only a reading can tell
+/// what became of it.
+///
+/// Source: Zendesk API reference, "Search", "Tickets", "Ticket fields" and "Rate limits".
+public final class ZendeskClient: Sendable {
     private let transport: any ZendeskTransport
-    private let accessToken: String
+    private let tokens: AccessTokens
+    private let governor: CallGovernor
+    private let tags: DropDownTags
+    private let time: TimeSource
 
     /// What one call may take at most, however much time there is.
     private static let longestCall = Duration.seconds(10)
+    /// How often a failing read is repeated where Zendesk does not say how long to wait.
+    private static let mostRepeats = 2
+    /// Requests without one have been answered 500.
+    static let userAgent = "booking-status-sync"
 
-    public init(transport: any ZendeskTransport, accessToken: String) {
+    /// - Parameters:
+    ///   - readsPerMinute: how many calls that change nothing may be made in any sixty seconds; half of what the account's headers allow
+    ///     if that is less.
+    ///   - writesPerMinute: the same for ticket updates.
+    public init(
+        transport: any ZendeskTransport,
+        credentials: ZendeskCredentials,
+        readsPerMinute: Int = 200,
+        writesPerMinute: Int = 50,
+        time: TimeSource = .system
+    ) {
         self.transport = transport
-        self.accessToken = accessToken
+        self.time = time
+        tokens = AccessTokens(credentials, transport, time)
+        governor = CallGovernor(readsPerMinute: readsPerMinute, writesPerMinute: writesPerMinute, time: time)
+        tags = DropDownTags(time)
     }
+
+    /// Looks at the budget for ticket updates without using it.
+    ///
+    /// - Throws: ``ZendeskError`` of kind `limited` if an update would not have its turn before the deadline.
+    public func expectUpdate(before deadline: Deadline) throws(ZendeskError) {
+        try governor.expect(.write, before: deadline)
+    }
+
+    /// Whether a drop-down field has an option with the tag; true for a field that is no drop-down. The options are read once, and
+    /// again if the tag is missing.
+    public func field(_ field: Int, accepts tag: String, deadline: Deadline) async throws(ZendeskError) -> Bool {
+        try await tags.accepts(tag, field: field, before: deadline) { () async throws(ZendeskError) in
+            let answer: FieldAnswer = try await self.get("/api/v2/ticket_fields/\(field).json", deadline).value
+            return answer.ticket_field.custom_field_options.map { Set($0.map(\.value)) }
+        }
+    }
+
+    /// Forgets a field's options, for when Zendesk dropped a tag that it had.
+    public func forgetOptions(of field: Int) { tags.forget(field) }
 
     /// The ids of the tickets that match, in rising order of their creation, each once.
     ///
@@ -62,80 +105,74 @@ public struct ZendeskClient: Sendable {
         } catch {
             throw ZendeskError(.rejected, "the update cannot be written as JSON: \(error)")
         }
-        let answer: TicketAnswer = try await send(ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: body), deadline).value
+        let answer: TicketAnswer = try await send(ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: body), .write, deadline).value
         return TicketUpdateAnswer(ticket: answer.ticket, replaced: answer.audit?.replaced ?? [:])
     }
 
+    /// Reads, and repeats what failed for a while.
     private func get<Answer: Decodable>(
         _ target: String,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
-        try await send(ZendeskRequest(.get, target), deadline)
+        let request = ZendeskRequest(.get, target)
+        var repeats = 0
+        while true {
+            do throws(ZendeskError) {
+                return try await send(request, .read, deadline)
+            } catch {
+                switch error.kind {
+                // The budget is blocked for as long as Zendesk asked: the next call waits in it.
+                case .limited where error.status != nil && (error.retryAfter ?? .zero) < deadline.remaining: continue
+                case .unavailable where repeats < Self.mostRepeats:
+                    repeats += 1
+                    let wait = error.retryAfter ?? Duration.milliseconds(100 + Int(time.random() * 400)) * repeats
+                    guard wait < deadline.remaining else { throw error }
+                    try await time.pause(wait)
+                default: throw error
+                }
+            }
+        }
     }
 
+    /// Sends a request when it is its turn; with another token if the first one is not accepted.
     private func send<Answer: Decodable>(
         _ request: ZendeskRequest,
+        _ kind: CallGovernor.Kind,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
+        var isSecondTry = false
+        while true {
+            let token = try await tokens.token(before: deadline)
+            let response = try await governor.call(kind, before: deadline) { () async throws(ZendeskError) in
+                try await self.answer(to: request, token, deadline)
+            }
+            governor.learn(response.headers)
+            if response.status == 401, !isSecondTry, tokens.refuse(token) {
+                isSecondTry = true
+                continue
+            }
+            guard (200..<300).contains(response.status) else {
+                let error = ZendeskError(response, to: request)
+                governor.obey(error)
+                throw error
+            }
+            guard let value = try? JSONDecoder().decode(Answer.self, from: response.body) else {
+                throw ZendeskError.unreadable(response, to: request)
+            }
+            return (value, response.headers["date"].flatMap { HTTPDate.seconds($0) })
+        }
+    }
+
+    private func answer(to request: ZendeskRequest, _ token: String, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
         let timeout = min(deadline.remaining, Self.longestCall)
         guard timeout > .zero else { throw ZendeskError(.unavailable, "no time is left for a call to Zendesk") }
         var request = request
-        // Requests without a User-Agent have been answered 500.
-        request.headers += [
-            ("accept", "application/json"), ("user-agent", "booking-status-sync"), ("authorization", "Bearer \(accessToken)"),
-        ]
+        request.headers += [("accept", "application/json"), ("user-agent", Self.userAgent), ("authorization", "Bearer \(token)")]
         if request.body != nil { request.headers.append(("content-type", "application/json")) }
-        let response: ZendeskResponse
         do {
-            response = try await transport.send(request, timeout: timeout)
+            return try await transport.send(request, timeout: timeout)
         } catch {
             throw ZendeskError(error, to: request)
-        }
-        guard (200..<300).contains(response.status) else { throw ZendeskError(response, to: request) }
-        guard let value = try? JSONDecoder().decode(Answer.self, from: response.body) else {
-            throw ZendeskError.unreadable(response, to: request)
-        }
-        return (value, response.headers["date"].flatMap { HTTPDate.seconds($0) })
-    }
-}
-
-private struct SearchAnswer: Decodable {
-    struct Hit: Decodable { let id: Int }
-    let results: [Hit]
-    let next_page: String?
-    let count: Int
-}
-
-private struct TicketsAnswer: Decodable { let tickets: [Ticket] }
-
-private struct TicketAnswer: Decodable {
-    let ticket: Ticket
-    let audit: Audit?
-
-    struct Audit: Decodable {
-        let events: [Event]?
-
-        struct Event: Decodable {
-            let field: Int?
-            let previous: String?
-
-            private enum Key: CodingKey { case type, field_name, previous_value }
-
-            init(from decoder: any Decoder) throws {
-                let container = try decoder.container(keyedBy: Key.self)
-                let name = try? container.decode(String.self, forKey: .field_name)
-                field = try container.decodeIfPresent(String.self, forKey: .type) == "Change" ? name.flatMap { Int($0) } : nil
-                previous = try? container.decode(String.self, forKey: .previous_value)
-            }
-        }
-
-        /// Custom fields are named by their id.
-        var replaced: [Int: String?] {
-            var replaced: [Int: String?] = [:]
-            for event in events ?? [] {
-                if let field = event.field { replaced.updateValue(event.previous, forKey: field) }
-            }
-            return replaced
         }
     }
 }

@@ -7,7 +7,7 @@ extension ZendeskError {
     /// the body only where one status has several meanings.
     init(_ response: ZendeskResponse, to request: ZendeskRequest) {
         let problem = Problem(response)
-        let retryAfter = response.headers["retry-after"].flatMap { Int($0) }.map { Duration.seconds(max(0, $0)) }
+        let retryAfter = response.headers["retry-after"].flatMap { Int($0) }.map { Duration.seconds(max(1, $0)) }
         let status = response.status
         let what = problem.summary
         switch status {
@@ -22,8 +22,8 @@ extension ZendeskError {
         case 422 where problem.saysClosed:
             self.init(.closed, status: status, "the ticket is closed (422\(what))")
         case 429:
-            let limit: Limit = problem.saysPerTicket || response.headers["zendesk-ratelimit-per-ticket-updates"] != nil ? .ticket : .account
-            self.init(.limited(limit), status: status, retryAfter: retryAfter, "a rate limit of Zendesk is used up (429\(what))")
+            // A limit without a time to wait is one of a minute.
+            self.init(.limited(Limit(response, problem)), status: status, retryAfter: retryAfter ?? .seconds(60), "a rate limit of Zendesk is used up (429\(what))")
         case 423, 503:
             self.init(.unavailable, status: status, retryAfter: retryAfter, "Zendesk is not available (\(status)\(what))")
         case 500...:
@@ -56,6 +56,23 @@ extension ZendeskError {
             status: response.status,
             "Zendesk answered \(response.status) with a body that is not what its API describes"
         )
+    }
+}
+
+extension ZendeskError.Limit {
+    /// Which limit it was is told by the header of the one that has nothing left. A limit that no header names is the account's.
+    fileprivate init(_ response: ZendeskResponse, _ problem: Problem) {
+        let headers = response.headers
+        func isUsedUp(_ name: String) -> Bool { headers[name]?.contains("remaining=0") ?? false }
+        if problem.saysPerTicket || isUsedUp("zendesk-ratelimit-per-ticket-updates") {
+            self = .ticket
+        } else if isUsedUp("zendesk-ratelimit-tickets-update") || isUsedUp("zendesk-rate-limit-tickets-update") {
+            self = .ticketUpdates
+        } else if isUsedUp("zendesk-ratelimit-search-index") {
+            self = .search
+        } else {
+            self = .account
+        }
     }
 }
 

@@ -33,8 +33,12 @@ public struct ZendeskError: Error, Equatable {
 
     /// What a 429 covers.
     public enum Limit: Equatable, Sendable {
-        /// The account's requests, or its ticket updates, a minute.
+        /// The account's requests a minute.
         case account
+        /// The account's ticket updates a minute.
+        case ticketUpdates
+        /// The account's searches a minute.
+        case search
         /// The updates of one ticket.
         case ticket
     }

@@ -10,8 +10,12 @@ import Timestamps
 package struct SimulatedZendesk: Sendable {
     package internal(set) var tickets: [Int: SimulatedTicket] = [:]
     package var fields: [TicketField]
-    /// The token that requests have to bear; nil takes any.
+    /// A token that never expires; nil, where there are no clients either, takes any.
     package var accessToken: String?
+    /// The OAuth clients, which mint tokens for themselves.
+    package var clients: [Client] = []
+    /// What a minted token lasts where the request does not say, in seconds.
+    package var tokenLifetime = 1800.0
     package var limits = RateLimits()
     /// How long the search index lags behind, in seconds: each change takes a random time from this range.
     package var searchLag: ClosedRange<Double> = 0...0
@@ -23,6 +27,18 @@ package struct SimulatedZendesk: Sendable {
     var updateWindow = RateWindow(length: 60)
     var ticketWindows: [Int: RateWindow] = [:]
     var random: SplitMix64
+    var mintedTokens: [String: Double] = [:]
+
+    /// A confidential OAuth client.
+    package struct Client: Equatable, Sendable {
+        package var id: String
+        package var secret: String
+
+        package init(id: String, secret: String) {
+            self.id = id
+            self.secret = secret
+        }
+    }
 
     package struct Request: Sendable {
         package var method: String
@@ -78,9 +94,8 @@ package struct SimulatedZendesk: Sendable {
     }
 
     private mutating func admit(_ request: Request, now: Double) -> Response? {
-        if let accessToken, request.authorization != "Bearer \(accessToken)" {
-            return Response(401, ["error": "Couldn't authenticate you"])
-        }
+        if request.target == "/oauth/tokens" { return mint(request, now: now) }
+        guard isAuthorized(request, now: now) else { return Response(401, ["error": "Couldn't authenticate you"]) }
         guard requestWindow.take(limit: limits.requests, now: now) else {
             return limited(
                 after: requestWindow.resets(now: now),

@@ -5,6 +5,7 @@ import Foundation
 import FunctionServer
 import Logging
 import Testing
+import Zendesk
 
 @Suite("Settings")
 struct ServiceSettingsTests {
@@ -20,7 +21,7 @@ struct ServiceSettingsTests {
         #expect(settings.server == .init(host: "0.0.0.0", port: 8080, timeout: .seconds(30), maximumBodyBytes: 33_554_432))
         #expect(settings.logLevel == .info)
         #expect(settings.zendeskURL == "https://example.zendesk.com")
-        #expect(settings.zendeskAccessToken == "token")
+        #expect(settings.zendeskCredentials == .accessToken("token"))
         #expect(
             settings.bookingStatus
                 == .init(
@@ -64,7 +65,7 @@ struct ServiceSettingsTests {
             let faults = (error as? ConfigurationFaults)?.faults ?? []
             let named = faults.map { String($0.prefix { $0 != " " }) }
             return named == [
-                "PORT", "ZENDESK_URL", "ZENDESK_ACCESS_TOKEN", "ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD",
+                "PORT", "ZENDESK_URL", "ZENDESK_CLIENT_ID", "ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD",
                 "BOOKING_STATUS_TAGS",
             ]
         }
@@ -78,7 +79,7 @@ struct ServiceSettingsTests {
             ("ZENDESK_ACCESS_TOKEN", "a b"), ("ZENDESK_ACCESS_TOKEN", "a\nb"), ("ZENDESK_BOOKING_ID_FIELD", "0"),
             ("ZENDESK_BOOKING_STATUS_FIELD", "x"), ("ZENDESK_BOOKING_VERSION_FIELD", "-3"), ("BOOKING_STATUS_TAGS", "InStay"),
             ("BOOKING_STATUS_TAGS", "InStay=a b"), ("BOOKING_STATUS_TAGS", "A=a,,B=b"), ("BOOKING_STATUS_TAGS", "A=a,A=b"),
-            ("REORDER_WINDOW_SECONDS", "-1"), ("FUNCTION_TIMEOUT_SECONDS", "0"), ("MAX_BODY_BYTES", "1e6"), ("DRY_RUN", "yes"),
+            ("REORDER_WINDOW_SECONDS", "-1"), ("FUNCTION_TIMEOUT_SECONDS", "0"), ("ZENDESK_WRITES_PER_MINUTE", "0"), ("ZENDESK_READS_PER_MINUTE", "many"), ("MAX_BODY_BYTES", "1e6"), ("DRY_RUN", "yes"),
         ]
     )
     func wrongValue(name: String, value: String) {
@@ -87,6 +88,15 @@ struct ServiceSettingsTests {
         } throws: { error in
             guard let faults = (error as? ConfigurationFaults)?.faults else { return false }
             return faults.count == 1 && faults[0].hasPrefix(name)
+        }
+    }
+
+    @Test("an OAuth client is an id and a secret, and excludes a token")
+    func client() throws {
+        let client = ["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_CLIENT_ID": "id", "ZENDESK_CLIENT_SECRET": "secret"]
+        #expect(try settings(client).zendeskCredentials == .client(id: "id", secret: "secret"))
+        for change in [["ZENDESK_ACCESS_TOKEN": "t"], ["ZENDESK_CLIENT_ID": ""], ["ZENDESK_CLIENT_SECRET": ""]] {
+            #expect(throws: ConfigurationFaults.self) { try settings(client.merging(change) { $1 }) }
         }
     }
 
@@ -100,7 +110,7 @@ struct ServiceSettingsTests {
         let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
         try Data("from-file\n".utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        #expect(try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path]).zendeskAccessToken == "from-file")
+        #expect(try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path]).zendeskCredentials == .accessToken("from-file"))
         #expect(throws: ConfigurationFaults.self) { try settings(["ZENDESK_ACCESS_TOKEN_FILE": file.path]) }
         #expect(throws: ConfigurationFaults.self) {
             try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path + ".missing"])

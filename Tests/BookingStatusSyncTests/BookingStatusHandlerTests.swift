@@ -21,14 +21,14 @@ struct BookingStatusHandlerTests {
         #expect(world.kept(1)?.hasPrefix("tag_Booked since ") == true)
     }
 
-    @Test("a write costs a search, a read and one update, and says who made it")
+    @Test("a write costs a search, a read and one update, besides the field's options once; and says who made it")
     func calls() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
         #expect(
             world.transport.requests.map { String($0.target.prefix { $0 != "?" }) } == [
-                "/api/v2/search.json", "/api/v2/tickets/show_many.json", "/api/v2/tickets/1.json",
+                "/api/v2/search.json", "/api/v2/tickets/show_many.json", "/api/v2/ticket_fields/12.json", "/api/v2/tickets/1.json",
             ]
         )
         let metadata = world.transport.withAccount { account, _ in account.tickets[1]?.audits.last?.metadata }

@@ -17,7 +17,8 @@ struct HandlerWorld {
     let time = ManualTime()
     let transport: SimulatorTransport
     let log = InMemoryLogHandler()
-    var settings: BookingStatusSettings
+    var settings: BookingStatusSettings { didSet { handler = makeHandler() } }
+    private(set) var handler: BookingStatusHandler!
 
     init(keepsVersions: Bool = true) {
         let statuses = ["Tentative", "Booked", "InStay", "CheckedOut"]
@@ -32,6 +33,15 @@ struct HandlerWorld {
             bookingStatusField: Self.statusField,
             bookingVersionField: keepsVersions ? Self.versionField : nil,
             tags: Dictionary(uniqueKeysWithValues: (statuses + ["Unconfigured in Zendesk"]).map { ($0, Self.tag($0)) })
+        )
+        handler = makeHandler()
+    }
+
+    private func makeHandler() -> BookingStatusHandler {
+        BookingStatusHandler(
+            settings: settings,
+            zendesk: ZendeskClient(transport: transport, credentials: .accessToken("t"), time: time.source),
+            time: time.source
         )
     }
 
@@ -96,11 +106,6 @@ struct HandlerWorld {
             data: Data(json.utf8),
             publishTime: Date(timeIntervalSince1970: time.secondsSince1970 - age),
             deliveryAttempt: attempt
-        )
-        let handler = BookingStatusHandler(
-            settings: settings,
-            zendesk: ZendeskClient(transport: transport, accessToken: "t"),
-            time: time.source
         )
         try await handler.handle(
             message,

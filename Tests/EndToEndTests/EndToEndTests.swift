@@ -64,6 +64,7 @@ struct EndToEndTests {
 
     private func account(showing status: String?) -> SimulatedZendesk {
         var account = SimulatedZendesk(fields: LocalAccount.fields)
+        account.clients = [LocalAccount.client]
         let anHourAgo = Date().timeIntervalSince1970 - 3600
         var values: [Int: JSON] = [LocalAccount.bookingIDField: .string(booking)]
         if let status { values[LocalAccount.bookingStatusField] = .string(tag(status)) }

@@ -69,7 +69,7 @@ struct ZendeskErrorTests {
 
     @Test("each answer is sorted by what can be done about it", arguments: cases)
     func kind(of answer: Case) async {
-        let client = ZendeskClient(transport: Answering { _ in answer.response }, accessToken: "secret-token")
+        let client = ZendeskClient(transport: Answering { _ in answer.response }, credentials: .accessToken("secret-token"), time: ManualTime().source)
         let deadline = Deadline(after: .seconds(5), ManualTime().source)
         do throws(ZendeskError) {
             switch answer.method {
@@ -92,7 +92,7 @@ struct ZendeskErrorTests {
         ] as [(ZendeskRequest.Method, TransportError, ZendeskError.Kind)]
     )
     func noAnswer(method: ZendeskRequest.Method, failure: TransportError, kind: ZendeskError.Kind) async {
-        let client = ZendeskClient(transport: Answering { _ throws(TransportError) in throw failure }, accessToken: "t")
+        let client = ZendeskClient(transport: Answering { _ throws(TransportError) in throw failure }, credentials: .accessToken("t"), time: ManualTime().source)
         let deadline = Deadline(after: .seconds(5), ManualTime().source)
         do throws(ZendeskError) {
             switch method {
@@ -115,7 +115,7 @@ struct ZendeskErrorTests {
                 Issue.record("a request was sent")
                 return ZendeskResponse(status: 500)
             },
-            accessToken: "t"
+            credentials: .accessToken("t"), time: ManualTime().source
         )
         await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
     }

@@ -1,0 +1,50 @@
+import Synchronization
+
+/// The tags that drop-down fields take, so that one they do not know is never sent: Zendesk would drop it and say nothing.
+final class DropDownTags: Sendable {
+    private let known = Mutex<[Int: Entry]>([:])
+    private let gate = Gate()
+    private let time: TimeSource
+
+    private struct Entry {
+        /// Nil for a field that is no drop-down.
+        var tags: Set<String>?
+        var readAt: Duration
+    }
+
+    /// A tag that is missing is looked for again, but no more often than this.
+    private static let patience = Duration.seconds(30)
+
+    init(_ time: TimeSource) { self.time = time }
+
+    /// Whether the field takes the tag.
+    ///
+    /// - Parameter read: brings the field's tags, nil if it is no drop-down.
+    func accepts(
+        _ tag: String,
+        field: Int,
+        before deadline: Deadline,
+        read: () async throws(ZendeskError) -> Set<String>?
+    ) async throws(ZendeskError) -> Bool {
+        if let answer = answer(tag, field) { return answer }
+        guard await gate.enter(before: deadline) else { throw ZendeskError(.unavailable, "the status field's options were not read in time") }
+        defer { gate.leave() }
+        if let answer = answer(tag, field) { return answer }
+        let entry = Entry(tags: try await read(), readAt: time.now())
+        known.withLock { $0[field] = entry }
+        return entry.tags?.contains(tag) ?? true
+    }
+
+    /// Forgets a field whose options turned out to be others.
+    func forget(_ field: Int) { known.withLock { $0[field] = nil } }
+
+    /// Nil if the field has to be read first.
+    private func answer(_ tag: String, _ field: Int) -> Bool? {
+        let now = time.now()
+        return known.withLock { known in
+            guard let entry = known[field] else { return nil }
+            guard let tags = entry.tags, !tags.contains(tag) else { return true }
+            return now - entry.readAt < Self.patience ? false : nil
+        }
+    }
+}

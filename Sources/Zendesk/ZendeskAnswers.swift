@@ -1,0 +1,50 @@
+// What we read of the answers of Zendesk's API.
+
+struct SearchAnswer: Decodable {
+    struct Hit: Decodable { let id: Int }
+    let results: [Hit]
+    let next_page: String?
+    let count: Int
+}
+
+struct TicketsAnswer: Decodable { let tickets: [Ticket] }
+
+struct TicketAnswer: Decodable {
+    let ticket: Ticket
+    let audit: Audit?
+
+    struct Audit: Decodable {
+        let events: [Event]?
+
+        struct Event: Decodable {
+            let field: Int?
+            let previous: String?
+
+            private enum Key: CodingKey { case type, field_name, previous_value }
+
+            init(from decoder: any Decoder) throws {
+                let container = try decoder.container(keyedBy: Key.self)
+                let name = try? container.decode(String.self, forKey: .field_name)
+                field = try container.decodeIfPresent(String.self, forKey: .type) == "Change" ? name.flatMap { Int($0) } : nil
+                previous = try? container.decode(String.self, forKey: .previous_value)
+            }
+        }
+
+        /// Custom fields are named by their id.
+        var replaced: [Int: String?] {
+            var replaced: [Int: String?] = [:]
+            for event in events ?? [] {
+                if let field = event.field { replaced.updateValue(event.previous, forKey: field) }
+            }
+            return replaced
+        }
+    }
+}
+
+struct FieldAnswer: Decodable {
+    struct Field: Decodable {
+        struct Option: Decodable { let value: String }
+        let custom_field_options: [Option]?
+    }
+    let ticket_field: Field
+}
