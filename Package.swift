@@ -35,6 +35,7 @@ let package = Package(
     products: [
         .executable(name: "booking-status-function", targets: ["BookingStatusFunction"]),
         .executable(name: "bookingstatus", targets: ["BookingStatusCLI"]),
+        .executable(name: "bookingstatus-simulation", targets: ["SimulationRunner"]),
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
         .library(name: "FunctionServer", targets: ["FunctionServer"]),
@@ -140,6 +141,21 @@ let package = Package(
             dependencies: ["BookingStatusService", "BookingStatusSync", "FunctionServer", "Zendesk", .configuration, .logging],
             swiftSettings: settings
         ),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "BookingStatusSync", "CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", "ZendeskSimulator", .logging,
+            ],
+            path: "Tests/Simulation",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "SimulationRunner",
+            dependencies: ["Simulation", .argumentParser],
+            path: "Tests/SimulationRunner",
+            swiftSettings: settings
+        ),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",

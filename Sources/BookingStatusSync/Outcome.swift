@@ -42,6 +42,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     /// Zendesk will never take the change.
     case rejected
 
+    package var isDone: Bool { verdict == .done }
+
     /// Whether the change is done with, to be tried again, or hopeless.
     var verdict: Verdict {
         switch self {

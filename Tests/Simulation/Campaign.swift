@@ -1,0 +1,73 @@
+import Foundation
+import Synchronization
+
+/// Plays many seeds on a few threads.
+package struct Campaign: Sendable {
+    private let mutant: Mutant?
+    private let keepsVersions: Bool
+    private let threads: Int
+
+    package init(mutant: Mutant? = nil, keepsVersions: Bool = true, threads: Int = 2) {
+        self.mutant = mutant
+        self.keepsVersions = keepsVersions
+        self.threads = threads
+    }
+
+    package struct Failure: Sendable {
+        package let seed: UInt64
+        package let violation: String
+    }
+
+    package struct Tally: Sendable {
+        package var histories = 0
+        package var failures: [Failure] = []
+        package var counts: [Fault: Int] = [:]
+        package var knownLimits: [KnownLimit: Int] = [:]
+
+        /// What never happened, so that nothing is known of it.
+        package var missing: [Fault] { Fault.allCases.filter { counts[$0] == nil } }
+
+        package func report(command: String) -> String {
+            var lines = ["\(histories) histories, \(failures.count) with a violation"]
+            for failure in failures.sorted(by: { $0.seed < $1.seed }).prefix(5) {
+                lines.append("  \(failure.violation)\n    replay: swift run -c release \(command) --seed \(failure.seed) --trace")
+            }
+            lines.append("what happened in them:")
+            for fault in Fault.allCases { lines.append("  \(counts[fault] ?? 0) x \(fault.rawValue)") }
+            lines.append("tickets that ended wrong by a known limit:")
+            for limit in KnownLimit.allCases { lines.append("  \(knownLimits[limit] ?? 0) x \(limit.rawValue)") }
+            return lines.joined(separator: "\n")
+        }
+    }
+
+    /// - Parameter stopsAtFirst: ends once a seed has failed.
+    package func run(seeds: ClosedRange<UInt64>, stopsAtFirst: Bool) -> Tally {
+        let next = Mutex(seeds.lowerBound)
+        let tally = Mutex(Tally())
+        DispatchQueue.concurrentPerform(iterations: threads) { _ in
+            var own = Tally()
+            while true {
+                let seed = next.withLock { next in
+                    defer { next += 1 }
+                    return next
+                }
+                guard seed <= seeds.upperBound else { break }
+                if stopsAtFirst, tally.withLock({ !$0.failures.isEmpty }) { break }
+                let verdict = Simulation.run(seed: seed, mutant: mutant, keepsVersions: keepsVersions)
+                own.histories += 1
+                own.counts.merge(verdict.counts, uniquingKeysWith: +)
+                for limit in verdict.knownLimits { own.knownLimits[limit, default: 0] += 1 }
+                if let violation = verdict.violations.first {
+                    let failure = Failure(seed: seed, violation: violation)
+                    tally.withLock { $0.failures.append(failure) }
+                }
+            }
+            tally.withLock { tally in
+                tally.histories += own.histories
+                tally.counts.merge(own.counts, uniquingKeysWith: +)
+                tally.knownLimits.merge(own.knownLimits, uniquingKeysWith: +)
+            }
+        }
+        return tally.withLock { $0 }
+    }
+}

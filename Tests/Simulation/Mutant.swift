@@ -1,0 +1,46 @@
+import BookingStatusSync
+
+/// A mistake that somebody could make, put around the product by the test. The simulation has to notice each of them.
+package enum Mutant: String, CaseIterable, Sendable {
+    case talkAlone = "talk-alone"
+    case noSafeUpdate = "no-safe-update"
+    case youngStampsTrusted = "young-stamps-trusted"
+    case decidesOnSearchHits = "decides-on-search-hits"
+    case ordersByPublishTime = "orders-by-publish-time"
+    case rowSevenWithoutConditions = "row-7-without-conditions"
+    case noWaiting = "no-waiting"
+    case noExactComparison = "no-exact-comparison"
+    case repeatsTimedOutUpdates = "repeats-timed-out-updates"
+    case droppedTagTakenForSuccess = "dropped-tag-taken-for-success"
+    case comparesAtFinerPrecision = "compares-at-finer-precision"
+
+    /// Within how many seeds it must be noticed.
+    package static let seeds = 3000
+
+    /// The rules as they are.
+    static let none: Rule = { ticket, change, keepsVersions in decide(ticket, change, keepsVersions: keepsVersions) }
+
+    /// The rules, with the mistake in them if it is one of theirs.
+    var rule: Rule {
+        switch self {
+        case .rowSevenWithoutConditions:
+            { ticket, change, keepsVersions in
+                let decision = decide(ticket, change, keepsVersions: keepsVersions)
+                return decision == .skip(.unexpectedStatus) && ticket.kept != nil ? .write(.updated) : decision
+            }
+        case .noWaiting:
+            { ticket, change, keepsVersions in
+                var change = change
+                change.isFresh = false
+                return decide(ticket, change, keepsVersions: keepsVersions)
+            }
+        case .noExactComparison:
+            { ticket, change, keepsVersions in
+                var ticket = ticket
+                ticket.bookingID = change.bookingID
+                return decide(ticket, change, keepsVersions: keepsVersions)
+            }
+        default: Self.none
+        }
+    }
+}

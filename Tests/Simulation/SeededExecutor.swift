@@ -1,0 +1,84 @@
+import Foundation
+package import ZendeskSimulator
+
+/// Runs tasks on one thread, in an order that a seed decides, in virtual time: the same seed gives the same run.
+///
+/// A job that is enqueued from another thread has left the simulation, and traps.
+package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
+    private let thread = pthread_self()
+    private var jobs: SplitMix64
+    private var ready: [UnownedJob] = []
+    private var sleepers: [Sleeper] = []
+    private var nextSleeper = 0
+    package private(set) var now = Duration.zero
+    /// Chance of what happens in the world, apart from that of the order of jobs.
+    package var random: SplitMix64
+
+    private struct Sleeper {
+        let wakesAt: Duration
+        let id: Int
+        let continuation: UnsafeContinuation<Void, any Error>
+    }
+
+    package init(seed: UInt64) {
+        jobs = SplitMix64(seed: seed &* 2)
+        random = SplitMix64(seed: seed &* 2 &+ 1)
+    }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        precondition(pthread_equal(pthread_self(), thread) != 0, "a job has left the simulation")
+        ready.append(UnownedJob(job))
+    }
+
+    /// Runs the body, and everything that it starts, to its end.
+    package func run(_ body: @escaping @Sendable () async -> Void) {
+        let isDone = Flag()
+        Task(executorPreference: self) {
+            await body()
+            isDone.value = true
+        }
+        while true {
+            if ready.isEmpty {
+                guard let next = sleepers.first else { break }
+                now = next.wakesAt
+                while let sleeper = sleepers.first, sleeper.wakesAt == now {
+                    sleepers.removeFirst()
+                    sleeper.continuation.resume()
+                }
+                continue
+            }
+            let index = Int.random(in: 0..<ready.count, using: &jobs)
+            let job = ready[index]
+            ready[index] = ready[ready.count - 1]
+            ready.removeLast()
+            job.runSynchronously(on: asUnownedTaskExecutor())
+        }
+        precondition(isDone.value, "the simulation is stuck: nothing is ready, nobody sleeps, and the world has not ended")
+    }
+
+    package func sleep(_ duration: Duration) async throws {
+        nextSleeper += 1
+        let id = nextSleeper
+        try await withTaskCancellationHandler {
+            try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Void, any Error>) in
+                guard !Task.isCancelled else { return continuation.resume(throwing: CancellationError()) }
+                let sleeper = Sleeper(wakesAt: now + max(duration, .zero), id: id, continuation: continuation)
+                let index = sleepers.firstIndex { ($0.wakesAt, $0.id) > (sleeper.wakesAt, sleeper.id) } ?? sleepers.endIndex
+                sleepers.insert(sleeper, at: index)
+            }
+        } onCancel: {
+            guard let index = sleepers.firstIndex(where: { $0.id == id }) else { return }
+            sleepers.remove(at: index).continuation.resume(throwing: CancellationError())
+        }
+    }
+
+    private final class Flag: @unchecked Sendable { var value = false }
+
+    package func chance(_ probability: Double) -> Bool { Double.random(in: 0..<1, using: &random) < probability }
+
+    package func pick<Element>(_ elements: [Element]) -> Element { elements[Int.random(in: 0..<elements.count, using: &random)] }
+
+    package func number(_ range: ClosedRange<Double>) -> Double { Double.random(in: range, using: &random) }
+
+    package func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
+}

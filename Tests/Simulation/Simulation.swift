@@ -1,0 +1,27 @@
+/// How a history ended.
+package struct Verdict: Sendable {
+    package var violations: [String]
+    package var knownLimits: [KnownLimit]
+    package var counts: [Fault: Int]
+    package var trace: [String]
+}
+
+/// What the rules are known not to cover: a ticket may end wrong for these reasons, and is counted.
+package enum KnownLimit: String, CaseIterable, Sendable {
+    case lateTicket = "a ticket that the booking's newest change could not find"
+    case unversionedBeyondWindow = "a status from before our first write, and reordering beyond the window"
+    case unversionedWithoutOldValues = "a status from before our first write, and a stream without old values"
+    case reversalWithinMillisecond = "two commits within a millisecond, cut to milliseconds"
+}
+
+package enum Simulation {
+    /// Plays the history of a seed.
+    ///
+    /// - Parameters:
+    ///   - mutant: a mistake to put around the product.
+    ///   - keepsVersions: false for the talk's logic, without a version field.
+    ///   - traces: whether the verdict tells what happened, line by line.
+    package static func run(seed: UInt64, mutant: Mutant? = nil, keepsVersions: Bool = true, traces: Bool = false) -> Verdict {
+        World(seed: seed, mutant: mutant, keepsVersions: keepsVersions, traces: traces).run()
+    }
+}

@@ -1,0 +1,35 @@
+import Simulation
+import Testing
+
+@Suite("Deterministic simulation")
+struct SimulationTests {
+    @Test("2,000 histories end right, and everything that can go wrong did")
+    func histories() {
+        let tally = Campaign().run(seeds: 1...2000, stopsAtFirst: false)
+        #expect(tally.failures.isEmpty, "\(tally.report(command: "bookingstatus-simulation"))")
+        #expect(tally.missing.isEmpty)
+        print(tally.report(command: "bookingstatus-simulation"))
+    }
+
+    @Test("one seed plays the same history in every run")
+    func deterministic() {
+        for seed in UInt64(1)...20 {
+            let runs = (1...2).map { _ in Simulation.run(seed: seed, traces: true).trace }
+            #expect(runs[0] == runs[1])
+            #expect(!runs[0].isEmpty)
+        }
+    }
+
+    @Test("each mistake that could be made is noticed", arguments: Mutant.allCases)
+    func mutants(mutant: Mutant) {
+        let tally = Campaign(mutant: mutant).run(seeds: 1...UInt64(Mutant.seeds), stopsAtFirst: true)
+        #expect(!tally.failures.isEmpty)
+    }
+
+    @Test("the talk's logic alone ends wrong in some histories; they are counted, and not hidden")
+    func talkAlone() {
+        let tally = Campaign(keepsVersions: false).run(seeds: 1...500, stopsAtFirst: false)
+        print("without a version field: \(tally.failures.count) of \(tally.histories) histories have a violation")
+        #expect(!tally.failures.isEmpty)
+    }
+}
