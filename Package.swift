@@ -127,7 +127,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .testTarget(name: "ZendeskTests", dependencies: ["TestSupport", "Zendesk"], swiftSettings: settings),
+        .testTarget(name: "ZendeskTests", dependencies: ["TestSupport", "Zendesk", "ZendeskSimulator"], swiftSettings: settings),
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
@@ -155,7 +155,14 @@ let package = Package(
             path: "Tests/SimulationRunner",
             swiftSettings: settings
         ),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "BookingStatusSync", "CloudEvents", "FunctionRuntime", "Simulation", "Zendesk", "ZendeskSimulator", .inMemoryLogging,
+                .logging,
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",

@@ -55,8 +55,7 @@ struct TicketDesk: Sendable {
         let update = TicketUpdate(customFields: fields, updatedStamp: ticket.updatedStamp, metadata: metadata)
         let answer = try await zendesk.update(ticket.id, update, deadline: deadline)
         guard answer.ticket.text(of: settings.bookingStatusField) == write.version.tag else {
-            zendesk.forgetOptions(of: settings.bookingStatusField)
-            try await putBack([:], formerVersion: ticket, insteadOf: write.version, on: answer.ticket, deadline: deadline)
+            try await undo(write, of: ticket, on: answer.ticket, deadline: deadline)
             return .tagDropped
         }
         if write.writesTag, let replaced = answer.replaced[settings.bookingStatusField],
@@ -72,6 +71,16 @@ struct TicketDesk: Sendable {
     }
 
     enum WriteResult { case written, tagDropped, versionDropped }
+
+    /// Takes back what is left of a write whose tag Zendesk dropped.
+    ///
+    /// - Parameters:
+    ///   - former: the ticket as it was before the write.
+    ///   - current: the ticket as it is after it.
+    func undo(_ write: BatchPlan.Write, of former: Ticket, on current: Ticket, deadline: Deadline) async throws(ZendeskError) {
+        zendesk.forgetOptions(of: settings.bookingStatusField)
+        try await putBack([:], formerVersion: former, insteadOf: write.version, on: current, deadline: deadline)
+    }
 
     /// Takes back a version that we wrote, and with it other fields.
     ///
@@ -92,7 +101,7 @@ struct TicketDesk: Sendable {
             do {
                 _ = try await zendesk.update(current.id, update, deadline: deadline)
                 return
-            } catch where error.kind == .conflict || error.kind == .outcomeUnknown {
+            } catch  where error.kind == .conflict || error.kind == .outcomeUnknown {
                 // Whether it is back, the next reading tells.
                 current = try await zendesk.ticket(current.id, deadline: deadline).ticket
             }

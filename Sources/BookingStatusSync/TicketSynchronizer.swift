@@ -73,11 +73,26 @@ struct TicketSynchronizer: Sendable {
             let id = first.ticket.id
             var reading = first
             var tries = 0
-            // What we tried to write when no answer came: if the next reading shows it, it was done.
-            var unanswered: BatchPlan?
+            // What we tried to write when no answer came, and to what: the next reading shows whether it was done.
+            var unanswered: (plan: BatchPlan, former: Ticket)?
             while true {
                 let plan = plan(reading)
-                if let unanswered, isDone(unanswered, plan, reading) { return results(unanswered, id) }
+                if let tried = unanswered, plan.write == nil, let write = tried.plan.write {
+                    switch trace(of: write, on: reading.ticket, formerly: tried.former) {
+                    case .whole: return results(tried.plan, id)
+                    case .none: break
+                    case .withoutTag:
+                        do throws(ZendeskError) {
+                            try await desk.undo(write, of: tried.former, on: reading.ticket, deadline: deadline)
+                            excluded[write.change] = .tagNotAccepted
+                            unanswered = nil
+                            reading = try await readAgain(id, after: .zero)
+                            continue
+                        } catch {
+                            return results(tried.plan, id, error)
+                        }
+                    }
+                }
                 guard let write = plan.write else { return results(plan, id) }
                 if settings.dryRun { return dryRun(plan, id) }
                 do throws(ZendeskError) {
@@ -98,7 +113,7 @@ struct TicketSynchronizer: Sendable {
                     case .versionDropped: return results(plan, id, failed: .rejected, "the version field did not keep its value")
                     }
                 } catch {
-                    unanswered = error.kind == .outcomeUnknown ? plan : nil
+                    unanswered = error.kind == .outcomeUnknown ? (plan, reading.ticket) : nil
                     tries += 1
                     do throws(ZendeskError) {
                         guard tries < TicketSynchronizer.mostTries, let wait = wait(after: error, tries) else { throw error }
@@ -120,11 +135,15 @@ struct TicketSynchronizer: Sendable {
             )
         }
 
-        /// Whether the ticket is as the unanswered write would have left it.
-        private func isDone(_ unanswered: BatchPlan, _ plan: BatchPlan, _ reading: TicketReading) -> Bool {
-            guard plan.write == nil, let write = unanswered.write else { return false }
-            let state = desk.state(of: reading.ticket, latest: .infinity)
-            return state.tag == write.version.tag && (settings.bookingVersionField == nil || state.kept == write.version)
+        private enum WriteTrace { case none, withoutTag, whole }
+
+        /// What a ticket shows of a write that was not answered.
+        private func trace(of write: BatchPlan.Write, on ticket: Ticket, formerly former: Ticket) -> WriteTrace {
+            let state = desk.state(of: ticket, latest: .infinity)
+            guard settings.bookingVersionField == nil || state.kept == write.version else { return .none }
+            if state.tag == write.version.tag { return .whole }
+            let former = desk.state(of: former, latest: .infinity)
+            return write.writesTag && state.kept != nil && state.tag == former.tag ? .withoutTag : .none
         }
 
         /// How long to wait before the ticket is read again; nil if that makes no sense.

@@ -14,6 +14,8 @@ final class DropDownTags: Sendable {
 
     /// A tag that is missing is looked for again, but no more often than this.
     private static let patience = Duration.seconds(30)
+    /// For how long a tag that was there is taken to be there: an administrator may remove it.
+    private static let freshness = Duration.seconds(60)
 
     init(_ time: TimeSource) { self.time = time }
 
@@ -27,7 +29,9 @@ final class DropDownTags: Sendable {
         read: () async throws(ZendeskError) -> Set<String>?
     ) async throws(ZendeskError) -> Bool {
         if let answer = answer(tag, field) { return answer }
-        guard await gate.enter(before: deadline) else { throw ZendeskError(.unavailable, "the status field's options were not read in time") }
+        guard await gate.enter(before: deadline) else {
+            throw ZendeskError(.unavailable, "the status field's options were not read in time")
+        }
         defer { gate.leave() }
         if let answer = answer(tag, field) { return answer }
         let entry = Entry(tags: try await read(), readAt: time.now())
@@ -43,8 +47,9 @@ final class DropDownTags: Sendable {
         let now = time.now()
         return known.withLock { known in
             guard let entry = known[field] else { return nil }
-            guard let tags = entry.tags, !tags.contains(tag) else { return true }
-            return now - entry.readAt < Self.patience ? false : nil
+            let age = now - entry.readAt
+            if entry.tags?.contains(tag) ?? true { return age < Self.freshness ? true : nil }
+            return age < Self.patience ? false : nil
         }
     }
 }

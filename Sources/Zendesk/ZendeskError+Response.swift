@@ -23,7 +23,12 @@ extension ZendeskError {
             self.init(.closed, status: status, "the ticket is closed (422\(what))")
         case 429:
             // A limit without a time to wait is one of a minute.
-            self.init(.limited(Limit(response, problem)), status: status, retryAfter: retryAfter ?? .seconds(60), "a rate limit of Zendesk is used up (429\(what))")
+            self.init(
+                .limited(Limit(response, problem)),
+                status: status,
+                retryAfter: retryAfter ?? .seconds(60),
+                "a rate limit of Zendesk is used up (429\(what))"
+            )
         case 423, 503:
             self.init(.unavailable, status: status, retryAfter: retryAfter, "Zendesk is not available (\(status)\(what))")
         case 500...:

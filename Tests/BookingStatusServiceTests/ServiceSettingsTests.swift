@@ -79,7 +79,8 @@ struct ServiceSettingsTests {
             ("ZENDESK_ACCESS_TOKEN", "a b"), ("ZENDESK_ACCESS_TOKEN", "a\nb"), ("ZENDESK_BOOKING_ID_FIELD", "0"),
             ("ZENDESK_BOOKING_STATUS_FIELD", "x"), ("ZENDESK_BOOKING_VERSION_FIELD", "-3"), ("BOOKING_STATUS_TAGS", "InStay"),
             ("BOOKING_STATUS_TAGS", "InStay=a b"), ("BOOKING_STATUS_TAGS", "A=a,,B=b"), ("BOOKING_STATUS_TAGS", "A=a,A=b"),
-            ("REORDER_WINDOW_SECONDS", "-1"), ("FUNCTION_TIMEOUT_SECONDS", "0"), ("ZENDESK_WRITES_PER_MINUTE", "0"), ("ZENDESK_READS_PER_MINUTE", "many"), ("MAX_BODY_BYTES", "1e6"), ("DRY_RUN", "yes"),
+            ("REORDER_WINDOW_SECONDS", "-1"), ("FUNCTION_TIMEOUT_SECONDS", "0"), ("ZENDESK_WRITES_PER_MINUTE", "0"),
+            ("ZENDESK_READS_PER_MINUTE", "many"), ("MAX_BODY_BYTES", "1e6"), ("DRY_RUN", "yes"),
         ]
     )
     func wrongValue(name: String, value: String) {
@@ -110,7 +111,10 @@ struct ServiceSettingsTests {
         let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
         try Data("from-file\n".utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        #expect(try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path]).zendeskCredentials == .accessToken("from-file"))
+        #expect(
+            try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path]).zendeskCredentials
+                == .accessToken("from-file")
+        )
         #expect(throws: ConfigurationFaults.self) { try settings(["ZENDESK_ACCESS_TOKEN_FILE": file.path]) }
         #expect(throws: ConfigurationFaults.self) {
             try settings(["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_ACCESS_TOKEN_FILE": file.path + ".missing"])

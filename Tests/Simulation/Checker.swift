@@ -51,7 +51,9 @@ final class Checker {
     /// What an update of ours did.
     func wrote(_ before: SimulatedTicket, _ after: SimulatedTicket, status: Int) {
         guard status == 200, before != after, let audit = after.audits.last, let booking = audit.metadata["booking"]?.string else { return }
-        world.trace { "    ticket \(after.id): \(before.text(of: World.statusField) ?? "-") -> \(after.text(of: World.statusField) ?? "-")" }
+        world.trace {
+            "    ticket \(after.id): \(before.text(of: World.statusField) ?? "-") -> \(after.text(of: World.statusField) ?? "-")"
+        }
         if before.text(of: World.bookingField) != booking { violation("ticket \(before.id) of another booking was written for \(booking)") }
         let history = world.history
         let former = before.text(of: World.versionField).flatMap { KeptVersion(text: $0) }

@@ -55,7 +55,8 @@ package struct History: Sendable {
             // Most changes lie minutes apart, some within seconds, a few within a millisecond.
             let gap =
                 executor.chance(0.04)
-                ? executor.number(20...900) : executor.chance(0.3) ? executor.number(1...3_000_000) : executor.number(3_000_000...300_000_000)
+                ? executor.number(20...900)
+                : executor.chance(0.3) ? executor.number(1...3_000_000) : executor.number(3_000_000...300_000_000)
             clock += Int64(gap)
             transactions += 1
             let touched = executor.chance(0.15) ? Array(bookings) : [executor.pick(Array(bookings))]
@@ -79,7 +80,11 @@ package struct History: Sendable {
     }
 
     private static func next(
-        _ bookingID: String, _ current: String?, _ clock: Int64, _ transaction: String, _ executor: SeededExecutor
+        _ bookingID: String,
+        _ current: String?,
+        _ clock: Int64,
+        _ transaction: String,
+        _ executor: SeededExecutor
     ) -> Commit? {
         let to: String?
         switch current.flatMap({ statuses.firstIndex(of: $0) }) {

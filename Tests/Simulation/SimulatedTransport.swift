@@ -48,7 +48,9 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
             return Self.answer(503, "", ["retry-after": "\(executor.number(1...20))"])
         case 4 where request.method == .get && request.target.contains("search.json"):
             world.count(.limitedSearch)
-            let headers = ["retry-after": "\(executor.number(1...20))", "zendesk-ratelimit-search-index": "total=2500; remaining=0; resets=9"]
+            let headers = [
+                "retry-after": "\(executor.number(1...20))", "zendesk-ratelimit-search-index": "total=2500; remaining=0; resets=9",
+            ]
             return Self.answer(429, "", headers)
         case 5:
             world.count(.notJSON)
@@ -56,6 +58,10 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         case 6:
             world.account.revokeTokens()
             world.count(.tokenRevoked)
+        case 9:
+            world.count(.limitedAccount)
+            let body = #"{"error":"APIRateLimitExceeded","description":"Number of allowed API requests per minute exceeded"}"#
+            return Self.answer(429, body, ["retry-after": "\(executor.number(1...60))"])
         default: break
         }
         let response = try await exchange(request, timeout)

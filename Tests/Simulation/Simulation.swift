@@ -10,7 +10,9 @@ package struct Verdict: Sendable {
 package enum KnownLimit: String, CaseIterable, Sendable {
     case lateTicket = "a ticket that the booking's newest change could not find"
     case unversionedBeyondWindow = "a status from before our first write, and reordering beyond the window"
+    case unversionedUnseen = "a status from before our first write, and an earlier change that could not find the ticket"
     case unversionedWithoutOldValues = "a status from before our first write, and a stream without old values"
+    case strandedVersion = "an option removed within a minute of its use, and a version that could not be taken back"
     case reversalWithinMillisecond = "two commits within a millisecond, cut to milliseconds"
 }
 

@@ -139,7 +139,9 @@ final class World: @unchecked Sendable {
     private func publish(_ record: Int) async {
         await wait(until: history.records[record].commits[0].seconds + executor.number(0.05...2.0))
         published[record] = elapsed
-        trace { "published record \(record): \(self.history.records[record].commits.map { "\($0.bookingID) \($0.from ?? "-")->\($0.to ?? "-") \($0.transaction)" })" }
+        trace {
+            "published record \(record): \(self.history.records[record].commits.map { "\($0.bookingID) \($0.from ?? "-")->\($0.to ?? "-") \($0.transaction)" })"
+        }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.deliver(record) }
             if executor.chance(0.15) {
@@ -219,7 +221,9 @@ final class World: @unchecked Sendable {
                 if known == .superseded { self.count(.superseded) }
                 if "\(metadata["reason"] ?? "")".contains("budget") { self.count(.waitedForBudget) }
                 if known.isDone, let booking = metadata["booking"] { checker.value.told("\(booking)", of: record) }
-                self.trace { "    record \(record) \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(outcome) \(metadata["reason"] ?? "")" }
+                self.trace {
+                    "    record \(record) \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(outcome) \(metadata["reason"] ?? "")"
+                }
             }
         }
         let message = PubSubMessage(
@@ -265,7 +269,10 @@ final class World: @unchecked Sendable {
             for _ in 0..<executor.number(1...2) {
                 id += 1
                 var ticket = SimulatedTicket(
-                    id: id, subject: "T", createdAt: now - 3600, customFields: [Self.bookingField: .string(bookingID)]
+                    id: id,
+                    subject: "T",
+                    createdAt: now - 3600,
+                    customFields: [Self.bookingField: .string(bookingID)]
                 )
                 // Some tickets were sorted by hand before there was a function.
                 if let status = history.commits[bookingID]?.first?.from, executor.chance(0.5) {
@@ -314,7 +321,9 @@ final class World: @unchecked Sendable {
             checker.closed(id)
             account.edit(id, now: now) { $0.status = "closed" }
         }
-        trace { "a person edited ticket \(id): \(self.account.tickets[id]!.customFields.sorted { $0.key < $1.key }.map { $0.value.string ?? "" })" }
+        trace {
+            "a person edited ticket \(id): \(self.account.tickets[id]!.customFields.sorted { $0.key < $1.key }.map { $0.value.string ?? "" })"
+        }
     }
 
     private func setStatus(_ id: Int) {
@@ -413,8 +422,12 @@ final class World: @unchecked Sendable {
                 known.append(.lateTicket)
             } else if unversioned.contains(ticket.id), !history.capture.knowsOldValues {
                 known.append(.unversionedWithoutOldValues)
+            } else if unversioned.contains(ticket.id), let first = records.first, indexedAt[ticket.id]! > published[first]! {
+                known.append(.unversionedUnseen)
             } else if unversioned.contains(ticket.id), isReorderedBeyondWindow(records) {
                 known.append(.unversionedBeyondWindow)
+            } else if isStranded(ticket) {
+                known.append(.strandedVersion)
             } else if isReversedWithinMillisecond(bookingID, commits) {
                 known.append(.reversalWithinMillisecond)
             } else {
@@ -430,12 +443,21 @@ final class World: @unchecked Sendable {
         }
     }
 
-    /// Two changes that cannot be ordered, of which the later one leads back to what a ticket may still show, be it nothing.
+    /// Our version is there without its tag, which the field did not have for a while.
+    private func isStranded(_ ticket: SimulatedTicket) -> Bool {
+        guard mutant == nil, counts[.optionMissing] != nil else { return false }
+        let kept = ticket.text(of: Self.versionField).flatMap { KeptVersion(text: $0) }
+        return kept.map { $0.tag != ticket.text(of: Self.statusField) } ?? false
+    }
+
+    /// Two changes that cannot be ordered, of which the later one leads back to what a ticket may still show, be it nothing, or does not
+    /// say what it replaces.
     private func isReversedWithinMillisecond(_ bookingID: String, _ commits: [History.Commit]) -> Bool {
         commits.indices.contains { index in
             let earlier = [commits[0].from] + commits[..<index].map(\.to)
             return commits[index...].dropFirst().contains { later in
-                history.areUnordered(commits[index], later) && (later.to == nil || earlier.contains(later.to))
+                history.areUnordered(commits[index], later)
+                    && (later.to == nil || earlier.contains(later.to) || !history.capture.knowsOldValues)
             }
         }
     }

@@ -117,7 +117,8 @@ struct ZendeskClientTests {
     private func client(_ answer: @escaping @Sendable (ZendeskRequest) -> String) -> ZendeskClient {
         ZendeskClient(
             transport: Answering { request in ZendeskResponse(status: 200, body: Data(answer(request).utf8)) },
-            credentials: .accessToken("t"), time: ManualTime().source
+            credentials: .accessToken("t"),
+            time: ManualTime().source
         )
     }
 }

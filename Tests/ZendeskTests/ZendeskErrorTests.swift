@@ -69,7 +69,11 @@ struct ZendeskErrorTests {
 
     @Test("each answer is sorted by what can be done about it", arguments: cases)
     func kind(of answer: Case) async {
-        let client = ZendeskClient(transport: Answering { _ in answer.response }, credentials: .accessToken("secret-token"), time: ManualTime().source)
+        let client = ZendeskClient(
+            transport: Answering { _ in answer.response },
+            credentials: .accessToken("secret-token"),
+            time: ManualTime().source
+        )
         let deadline = Deadline(after: .seconds(5), ManualTime().source)
         do throws(ZendeskError) {
             switch answer.method {
@@ -92,7 +96,11 @@ struct ZendeskErrorTests {
         ] as [(ZendeskRequest.Method, TransportError, ZendeskError.Kind)]
     )
     func noAnswer(method: ZendeskRequest.Method, failure: TransportError, kind: ZendeskError.Kind) async {
-        let client = ZendeskClient(transport: Answering { _ throws(TransportError) in throw failure }, credentials: .accessToken("t"), time: ManualTime().source)
+        let client = ZendeskClient(
+            transport: Answering { _ throws(TransportError) in throw failure },
+            credentials: .accessToken("t"),
+            time: ManualTime().source
+        )
         let deadline = Deadline(after: .seconds(5), ManualTime().source)
         do throws(ZendeskError) {
             switch method {
@@ -115,7 +123,8 @@ struct ZendeskErrorTests {
                 Issue.record("a request was sent")
                 return ZendeskResponse(status: 500)
             },
-            credentials: .accessToken("t"), time: ManualTime().source
+            credentials: .accessToken("t"),
+            time: ManualTime().source
         )
         await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
     }

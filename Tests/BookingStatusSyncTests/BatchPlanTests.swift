@@ -1,0 +1,76 @@
+import SpannerChangeStreams
+import Testing
+
+@testable import BookingStatusSync
+
+@Suite("Several changes of one booking at once")
+struct BatchPlanTests {
+    private func change(_ from: String?, _ to: String?, _ seconds: Int64, isFresh: Bool = false) -> TagChange {
+        TagChange(bookingID: "b", from: from, to: to, version: version(seconds), isFresh: isFresh)
+    }
+
+    private func plan(_ ticket: TicketState, _ changes: [TagChange], excluded: [Int: Outcome] = [:], keepsVersions: Bool = true)
+        -> BatchPlan
+    {
+        BatchPlan(ticket, changes, excluded: excluded, keepsVersions: keepsVersions) { decide($0, $1, keepsVersions: $2) }
+    }
+
+    @Test("only the newest is written; the older ones are taken along")
+    func newest() {
+        let changes = [change("a", "b", 1), change("b", "c", 2), change("c", "d", 3)]
+        let plan = plan(TicketState(bookingID: "b", tag: "a"), changes)
+        #expect(plan.outcomes == [.superseded, .superseded, .updated])
+        #expect(plan.write == .init(version: KeptVersion(bookingID: "b", version: version(3), tag: "d"), writesTag: true, change: 2))
+        #expect((0...2).map(plan.depends) == [true, true, true])
+    }
+
+    @Test("changes that lead back write a version alone")
+    func back() {
+        let plan = plan(TicketState(bookingID: "b", tag: "a"), [change("a", "b", 1), change("b", "a", 2)])
+        #expect(plan.outcomes == [.superseded, .updated])
+        #expect(plan.write?.writesTag == false)
+    }
+
+    @Test("what is stale or by hand stays out of it")
+    func stale() {
+        let kept = KeptVersion(bookingID: "b", version: version(2), tag: "c")
+        let byHand = plan(TicketState(bookingID: "b", tag: "a", kept: kept), [change("a", "b", 1), change("c", "d", 3)])
+        #expect(byHand.outcomes == [.stale, .unexpectedStatus])
+        #expect(byHand.write == nil)
+    }
+
+    @Test("a change whose tag cannot be written does not take the others with it")
+    func excluded() {
+        let plan = plan(TicketState(bookingID: "b", tag: "a"), [change("a", "b", 1), change("b", "x", 2)], excluded: [1: .tagNotAccepted])
+        #expect(plan.outcomes == [.updated, .tagNotAccepted])
+        #expect(plan.write?.version.tag == "b")
+        #expect(!plan.depends(onWrite: 1))
+    }
+
+    @Test("it comes to what one after the other would come to", arguments: 0..<300)
+    func sequential(seed: Int) {
+        var random = seed &* 7919 &+ 13
+        func next(_ count: Int) -> Int {
+            random = (random &* 1_103_515_245 &+ 12345) & 0x7fff_ffff
+            return (random >> 8) % count
+        }
+        let tags: [String?] = ["a", "b", "c", nil]
+        let kept = next(2) == 0 ? nil : KeptVersion(bookingID: "b", version: version(Int64(next(5))), tag: tags[next(4)])
+        let ticket = TicketState(bookingID: "b", tag: tags[next(4)], kept: kept)
+        let changes = (0..<3).map { change(tags[next(4)], tags[next(4)], Int64($0 * 2 + next(2)), isFresh: next(2) == 0) }
+        let keepsVersions = next(4) > 0
+        var state = ticket
+        for change in changes {
+            switch decide(state, change, keepsVersions: keepsVersions) {
+            case .skip: break
+            case .write:
+                state.tag = change.to
+                state.kept = KeptVersion(bookingID: "b", version: change.version, tag: change.to)
+            case .writeVersion: state.kept = KeptVersion(bookingID: "b", version: change.version, tag: change.to)
+            }
+        }
+        let plan = plan(ticket, changes, keepsVersions: keepsVersions)
+        #expect((plan.write.map { $0.version.tag } ?? ticket.tag) == state.tag)
+        #expect((plan.write?.version ?? ticket.kept) == state.kept)
+    }
+}

@@ -1,0 +1,98 @@
+import Testing
+
+@testable import Zendesk
+
+@Suite("Call budgets")
+struct CallBudgetTests {
+    @Test("no sixty seconds hold more calls than there are places, wherever within its call Zendesk counts it")
+    func slidingWindow() {
+        var budget = CallBudget(perMinute: 3)
+        var now = Duration.zero
+        var calls: [(begin: Duration, end: Duration)] = []
+        for number in 0..<20 {
+            let place = budget.join()
+            while case .wait(let wait) = budget.admit(place, now: now) { now += wait }
+            let begin = now
+            now += .seconds(number % 4)
+            budget.end(now: now)
+            calls.append((begin, now))
+        }
+        for (index, call) in calls.enumerated().dropFirst(3) {
+            #expect(call.begin >= calls[index - 3].end + .seconds(60))
+        }
+    }
+
+    @Test("who waits is let in by the order of arrival, and leaves room for who came first")
+    func order() {
+        var budget = CallBudget(perMinute: 1)
+        let first = budget.join()
+        #expect(budget.admit(first, now: .zero) == .admitted)
+        budget.end(now: .seconds(1))
+        let second = budget.join()
+        let third = budget.join()
+        #expect(budget.admit(third, now: .seconds(61)) == .wait(.seconds(60)))
+        #expect(budget.admit(second, now: .seconds(61)) == .admitted)
+        budget.giveUp(third)
+        #expect(budget.wait(now: .seconds(61)) == .seconds(60))
+    }
+
+    @Test("half of the account is all that is taken, and less never than one call")
+    func learns() {
+        var budget = CallBudget(perMinute: 50)
+        budget.learn(RateLimitWindow(total: 20), now: .zero)
+        #expect(budget.limit == 10)
+        budget.learn(RateLimitWindow(total: 1), now: .zero)
+        #expect(budget.limit == 1)
+        budget.learn(RateLimitWindow(total: 700), now: .zero)
+        #expect(budget.limit == 50)
+    }
+
+    @Test("the last tenth of the account is left to others until the window ends")
+    func lastTenth() {
+        var budget = CallBudget(perMinute: 50)
+        budget.learn(RateLimitWindow(total: 100, remaining: 11, resets: .seconds(30)), now: .zero)
+        #expect(budget.wait(now: .zero) == .zero)
+        budget.learn(RateLimitWindow(total: 100, remaining: 10, resets: .seconds(30)), now: .zero)
+        #expect(budget.wait(now: .seconds(10)) == .seconds(20))
+    }
+
+    @Test("a Retry-After keeps every call back until it is over")
+    func blocked() {
+        var budget = CallBudget(perMinute: 50)
+        budget.block(for: .seconds(17), now: .seconds(1))
+        budget.block(for: .seconds(5), now: .seconds(1))
+        let place = budget.join()
+        #expect(budget.admit(place, now: .seconds(2)) == .wait(.seconds(16)))
+        #expect(budget.admit(place, now: .seconds(18)) == .admitted)
+    }
+
+    @Test(
+        "the headers are read in every spelling that has been in use",
+        arguments: [
+            (["x-rate-limit": "700", "x-rate-limit-remaining": "699"], RateLimitWindow(total: 700, remaining: 699)),
+            (
+                ["ratelimit-limit": "700", "ratelimit-remaining": "1", "ratelimit-reset": "9"],
+                RateLimitWindow(total: 700, remaining: 1, resets: .seconds(9))
+            ),
+            (
+                ["rate-limit": "200", "rate-limit-remaining": "7", "rate-limit-reset": "3"],
+                RateLimitWindow(total: 200, remaining: 7, resets: .seconds(3))
+            ),
+            (["x-rate-limit": "many"], nil), (["x-rate-limit": "0"], nil), ([:], nil),
+        ] as [([String: String], RateLimitWindow?)]
+    )
+    func accountHeaders(headers: [String: String], window: RateLimitWindow?) {
+        #expect(RateLimitWindow.account(headers) == window)
+    }
+
+    @Test(
+        "the limit of ticket updates is read from its own header",
+        arguments: ["zendesk-ratelimit-tickets-update", "zendesk-rate-limit-tickets-update"]
+    )
+    func updateHeaders(name: String) {
+        let window = RateLimitWindow(total: 20, remaining: 19, resets: .seconds(59))
+        #expect(RateLimitWindow.ticketUpdates([name: "total=20; remaining=19; resets=59"]) == window)
+        #expect(RateLimitWindow.ticketUpdates([name: "nonsense"]) == nil)
+        #expect(RateLimitWindow.ticketUpdates([:]) == nil)
+    }
+}

@@ -1,0 +1,110 @@
+import FoundationEssentials
+import Synchronization
+import TestSupport
+import Testing
+import Zendesk
+import ZendeskSimulator
+
+@Suite("Access tokens and options")
+struct ZendeskTokensTests {
+    private let time = ManualTime()
+
+    private func world(secret: String = "s", lifetime: Double = 1800) -> (SimulatorTransport, ZendeskClient) {
+        let options = [TicketField.Option(name: "Booked", tag: "booked")]
+        var account = SimulatedZendesk(fields: [TicketField(id: 2, title: "Status", options: options), TicketField(id: 3, title: "Text")])
+        account.clients = [.init(id: "c", secret: "s")]
+        account.tokenLifetime = lifetime
+        account.put(SimulatedTicket(id: 1, subject: "", createdAt: time.start - 100), now: time.start - 100)
+        let transport = SimulatorTransport(account, time)
+        return (transport, ZendeskClient(transport: transport, credentials: .client(id: "c", secret: secret), time: time.source))
+    }
+
+    private var deadline: Deadline { Deadline(after: .seconds(20), time.source) }
+
+    private func mints(_ transport: SimulatorTransport) -> Int { transport.requests.count { $0.target == "/oauth/tokens" } }
+
+    @Test("a token is minted once and used until shortly before it expires")
+    func renewed() async throws {
+        let (transport, client) = world()
+        for _ in 0..<3 { _ = try await client.ticket(1, deadline: deadline) }
+        #expect(mints(transport) == 1)
+        time.advance(.seconds(1619))
+        _ = try await client.ticket(1, deadline: deadline)
+        #expect(mints(transport) == 1)
+        time.advance(.seconds(2))
+        _ = try await client.ticket(1, deadline: deadline)
+        #expect(mints(transport) == 2)
+        #expect(transport.requests.count == 7)
+    }
+
+    @Test("a token that is not accepted any more is replaced once")
+    func revoked() async throws {
+        let (transport, client) = world()
+        _ = try await client.ticket(1, deadline: deadline)
+        transport.withAccount { account, _ in account.revokeTokens() }
+        _ = try await client.ticket(1, deadline: deadline)
+        #expect(mints(transport) == 2)
+        transport.before { request, _ in request.method == .get ? ZendeskResponse(status: 401) : nil }
+        await #expect { try await client.ticket(1, deadline: deadline) } throws: { ($0 as? ZendeskError)?.kind == .unauthorized }
+        #expect(mints(transport) == 3)
+    }
+
+    @Test("a wrong secret is told as such, and not repeated in the error")
+    func wrongSecret() async throws {
+        let (_, client) = world(secret: "wrong-secret")
+        do throws(ZendeskError) {
+            _ = try await client.ticket(1, deadline: deadline)
+            Issue.record("no error")
+        } catch {
+            #expect(error.kind == .unauthorized)
+            #expect(error.description.contains("check the OAuth client's id and secret"))
+            #expect(!error.description.contains("wrong-secret"))
+        }
+    }
+
+    @Test("a field's options are read once a minute, and again for a tag that is missing, but not at once")
+    func options() async throws {
+        let (transport, client) = world()
+        func reads() -> Int { transport.requests.count { $0.target.contains("ticket_fields") } }
+        for _ in 0..<3 { #expect(try await client.field(2, accepts: "booked", deadline: deadline)) }
+        #expect(reads() == 1)
+        #expect(try await !client.field(2, accepts: "vip", deadline: deadline))
+        #expect(reads() == 1)
+        transport.withAccount { account, _ in account.fields[0].options?.append(.init(name: "VIP", tag: "vip")) }
+        time.advance(.seconds(31))
+        #expect(try await client.field(2, accepts: "vip", deadline: deadline))
+        #expect(reads() == 2)
+        time.advance(.seconds(61))
+        #expect(try await client.field(2, accepts: "vip", deadline: deadline))
+        #expect(reads() == 3)
+        #expect(try await client.field(3, accepts: "anything", deadline: deadline))
+    }
+
+    @Test("a call whose turn does not come before the deadline is refused at once, with the time to wait")
+    func budget() async throws {
+        let (transport, _) = world()
+        let client = ZendeskClient(
+            transport: transport,
+            credentials: .client(id: "c", secret: "s"),
+            readsPerMinute: 2,
+            writesPerMinute: 1,
+            time: time.source
+        )
+        for _ in 0..<2 { _ = try await client.ticket(1, deadline: deadline) }
+        let before = time.secondsSince1970
+        do throws(ZendeskError) {
+            _ = try await client.ticket(1, deadline: deadline)
+            Issue.record("no error")
+        } catch {
+            #expect(error.kind == .limited(.account))
+            #expect(error.retryAfter == .seconds(60))
+        }
+        #expect(time.secondsSince1970 == before)
+        // With more time it waits, and is done.
+        _ = try await client.ticket(1, deadline: Deadline(after: .seconds(90), time.source))
+        #expect(time.secondsSince1970 == before + 60)
+        try client.expectUpdate(before: deadline)
+        _ = try await client.update(1, TicketUpdate(customFields: [3: "x"], updatedStamp: "2026-11-23T20:13:31Z"), deadline: deadline)
+        #expect(throws: ZendeskError.self) { try client.expectUpdate(before: deadline) }
+    }
+}
