@@ -13,7 +13,8 @@ struct SimulatorCommand: AsyncParsableCommand {
         abstract: "Run a simulated Zendesk account on loopback.",
         discussion: """
             The account's fields are 1001 (Booking ID), 1002 (Booking status, a drop-down) and 1003 (Booking version), unless the file of \
-            tickets names others. Requests need the header "Authorization: Bearer TOKEN".
+            tickets names others. The OAuth client is booking-status-sync with the secret local-secret; by hand, the header \
+            "Authorization: Bearer TOKEN" will do.
 
             Example:
               bookingstatus simulator --port 8081 --tickets events/tickets.json

@@ -3,7 +3,7 @@ import Zendesk
 
 /// Takes the changes of one booking one after the other, and those that wait meanwhile all at once.
 ///
-/// Whoever comes in finds every change that was waiting with it, settles them together, and leaves the others their results.
+/// Whoever has its turn settles every change that has come in by the time the tickets are read, and leaves the others their results.
 final class BookingLanes: Sendable {
     private let lanes = Mutex<[String: Lane]>([:])
 
@@ -19,12 +19,13 @@ final class BookingLanes: Sendable {
         }
     }
 
-    /// - Parameter settle: brings changes of one booking to its tickets; the results are those of the change with the same index.
+    /// - Parameter settle: brings changes of the booking to its tickets; it takes the changes when it is ready to decide, once, and gives
+    ///   the results of each in the same order.
     /// - Returns: what became of this change; nil if its turn did not come before the deadline.
     func settle(
         _ change: PendingChange,
         before deadline: Deadline,
-        _ settle: ([PendingChange]) async -> [[TicketResult]]
+        _ settle: (_ take: () -> [PendingChange]) async -> [[TicketResult]]
     ) async -> [TicketResult]? {
         let bookingID = change.tagChange.bookingID
         let (lane, id) = join(bookingID, change)
@@ -36,9 +37,12 @@ final class BookingLanes: Sendable {
             }
         }
         defer { lane.gate.leave() }
-        let (done, batch) = lane.state.withLock { ($0.settled.removeValue(forKey: id), $0.waiting) }
-        if let done { return done }
-        let results = await settle(batch.map(\.change))
+        if let done = lane.state.withLock({ $0.settled.removeValue(forKey: id) }) { return done }
+        var batch: [(id: Int, change: PendingChange)] = []
+        let results = await settle {
+            batch = lane.state.withLock { $0.waiting }
+            return batch.map(\.change)
+        }
         return lane.state.withLock { state in
             var own: [TicketResult] = []
             for (entry, results) in zip(batch, results) {

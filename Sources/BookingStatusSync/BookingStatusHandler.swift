@@ -76,8 +76,8 @@ public struct BookingStatusHandler: FunctionHandler {
                 "version": KeptVersion(bookingID: change.bookingID, version: change.version, tag: tagChange.to).text,
             ]
         )
-        let results = await lanes.settle(pending, before: deadline) { batch in
-            await synchronizer.synchronize(batch, deadline: deadline)
+        let results = await lanes.settle(pending, before: deadline) { take in
+            await synchronizer.synchronize(change.bookingID, deadline: deadline, take)
         }
         return results ?? [TicketResult(ticket: nil, outcome: .deferred, reason: "another change of the booking is being written")]
     }

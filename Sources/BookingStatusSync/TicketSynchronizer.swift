@@ -12,26 +12,29 @@ struct TicketSynchronizer: Sendable {
     /// How many tickets of a booking are worked on at once.
     private static let width = 4
 
+    /// - Parameter take: gives the changes to bring. It is called once, as late as can be, so that what comes in while the tickets are
+    ///   found and read is brought along.
     /// - Returns: for each change what became of it on each ticket.
-    func synchronize(_ unsorted: [PendingChange], deadline: Deadline) async -> [[TicketResult]] {
-        let order = unsorted.indices.sorted { unsorted[$0].tagChange.version.isListed(before: unsorted[$1].tagChange.version) }
-        let changes = order.map { unsorted[$0] }
-        let tickets: [[TicketResult]]
+    func synchronize(_ bookingID: String, deadline: Deadline, _ take: () -> [PendingChange]) async -> [[TicketResult]] {
+        let ids: [Int]
+        let readings: [Int: TicketReading]
         do throws(ZendeskError) {
             // Without a chance to write, reading would only use up what others need.
             if !settings.dryRun { try desk.zendesk.expectUpdate(before: deadline) }
-            let ids = try await desk.ticketIDs(of: changes[0].tagChange.bookingID, deadline: deadline)
-            let readings = try await desk.read(ids, deadline: deadline)
-            tickets = await settle(changes, ids, readings, deadline)
+            ids = try await desk.ticketIDs(of: bookingID, deadline: deadline)
+            readings = try await desk.read(ids, deadline: deadline)
         } catch {
             let result = TicketResult(error, ticket: nil)
-            return unsorted.map { _ in [result] }
+            return take().map { _ in [result] }
         }
+        let unsorted = take()
+        guard !ids.isEmpty else { return unsorted.map { _ in [TicketResult(ticket: nil, outcome: .noTicket)] } }
+        let order = unsorted.indices.sorted { unsorted[$0].tagChange.version.isListed(before: unsorted[$1].tagChange.version) }
         var results = unsorted.map { _ in [TicketResult]() }
-        for ticket in tickets {
+        for ticket in await settle(order.map { unsorted[$0] }, ids, readings, deadline) {
             for (position, result) in zip(order, ticket) { results[position].append(result) }
         }
-        return tickets.isEmpty ? unsorted.map { _ in [TicketResult(ticket: nil, outcome: .noTicket)] } : results
+        return results
     }
 
     private func settle(

@@ -24,6 +24,14 @@ package struct Campaign: Sendable {
         package var counts: [Fault: Int] = [:]
         package var knownLimits: [KnownLimit: Int] = [:]
 
+        /// How often each kind of violation was the first of its history.
+        package var kinds: [(kind: String, count: Int)] {
+            let kinds = Dictionary(grouping: failures) { failure in
+                String(failure.violation.map { $0.isNumber ? "N" : $0 }).replacing(/N+/, with: "N").replacing(/tag_\w+|nothing/, with: "…")
+            }
+            return kinds.map { ($0.key, $0.value.count) }.sorted { ($1.count, $0.kind) < ($0.count, $1.kind) }
+        }
+
         /// What never happened, so that nothing is known of it.
         package var missing: [Fault] { Fault.allCases.filter { counts[$0] == nil } }
 
@@ -32,6 +40,7 @@ package struct Campaign: Sendable {
             for failure in failures.sorted(by: { $0.seed < $1.seed }).prefix(5) {
                 lines.append("  \(failure.violation)\n    replay: swift run -c release \(command) --seed \(failure.seed) --trace")
             }
+            if failures.count > 5 { lines += kinds.prefix(12).map { "  \($0.count) x \($0.kind)" } }
             lines.append("what happened in them:")
             for fault in Fault.allCases { lines.append("  \(counts[fault] ?? 0) x \(fault.rawValue)") }
             lines.append("tickets that ended wrong by a known limit:")
