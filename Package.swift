@@ -127,7 +127,14 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .testTarget(name: "ZendeskTests", dependencies: ["TestSupport", "Zendesk", "ZendeskSimulator"], swiftSettings: settings),
+        .testTarget(
+            name: "ZendeskTests",
+            dependencies: [
+                "TestSupport", "Zendesk", "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .logging, .nioCore,
+                .serviceLifecycle,
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [

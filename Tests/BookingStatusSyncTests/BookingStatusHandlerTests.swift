@@ -154,6 +154,26 @@ struct BookingStatusHandlerTests {
         #expect(world.transport.writes.count == 1)
     }
 
+    @Test("a status that a person set in the very second of our update is put back")
+    func replacedInSameSecond() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        world.transport.before { [world] request, _ in
+            guard request.method == .put, world.transport.writes.count == 1 else { return nil }
+            // The edit leaves no trace in updated_at, as if it fell into the second of the stamp.
+            world.transport.withAccount { account, now in
+                var ticket = account.tickets[1]!
+                ticket.customFields[HandlerWorld.statusField] = .string(HandlerWorld.tag("CheckedOut"))
+                account.put(ticket, now: now)
+            }
+            return nil
+        }
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1, publishedBefore: 500)
+        #expect(world.status(1) == "CheckedOut")
+        #expect(world.kept(1) == nil)
+        #expect(world.outcomes == ["1 unexpected_status"])
+    }
+
     @Test("a tag that Zendesk drops is reported, and leaves no version behind")
     func droppedTag() async throws {
         let world = HandlerWorld()

@@ -1,0 +1,112 @@
+import AsyncHTTPClient
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import ServiceLifecycle
+import Testing
+import Zendesk
+
+@Suite("The way to Zendesk over HTTP")
+struct HTTPClientTransportTests {
+    @Test("a request arrives as it was meant, and the answer comes whole")
+    func roundTrip() async throws {
+        try await serving { request in
+            let body = String(buffer: try await request.body.collect(upTo: 1 << 20))
+            let text = "\(request.method) \(request.head.path ?? "") \(request.headers[.authorization] ?? "") \(body)"
+            return Response(status: .conflict, headers: [.retryAfter: "3"], body: .init(byteBuffer: ByteBuffer(string: text)))
+        } _: { transport in
+            let request = ZendeskRequest(.put, "/api/v2/x.json?a=%22b", headers: [("authorization", "Bearer t")], body: Data("hi".utf8))
+            let answer = try await transport.send(request, timeout: .seconds(5))
+            #expect(answer.status == 409)
+            #expect(answer.headers["retry-after"] == "3")
+            #expect(String(decoding: answer.body, as: UTF8.self) == "PUT /api/v2/x.json?a=%22b Bearer t hi")
+        }
+    }
+
+    @Test("a redirect is not followed: the token stays here")
+    func redirect() async throws {
+        try await serving { request in
+            #expect(request.uri.path == "/first")
+            return Response(status: .found, headers: [.location: "/second"])
+        } _: { transport in
+            let answer = try await transport.send(ZendeskRequest(.get, "/first"), timeout: .seconds(5))
+            #expect(answer.status == 302)
+        }
+    }
+
+    @Test("the time holds for the whole call: a body that never ends is given up", .timeLimit(.minutes(1)))
+    func drippingBody() async throws {
+        try await serving { _ in
+            let body = ResponseBody { writer in
+                while true {
+                    try await writer.write(ByteBuffer(string: " "))
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            return Response(status: .ok, body: body)
+        } _: { transport in
+            let begin = ContinuousClock.now
+            await #expect(throws: TransportError.noAnswer("no answer in time")) {
+                try await transport.send(ZendeskRequest(.get, "/"), timeout: .milliseconds(300))
+            }
+            #expect(ContinuousClock.now - begin >= .milliseconds(300))
+        }
+    }
+
+    @Test("an answer that does not come is given up too", .timeLimit(.minutes(1)))
+    func silence() async throws {
+        try await serving { _ in
+            try await Task.sleep(for: .seconds(30))
+            return Response(status: .ok)
+        } _: { transport in
+            await #expect(throws: TransportError.noAnswer("no answer in time")) {
+                try await transport.send(ZendeskRequest(.put, "/"), timeout: .milliseconds(200))
+            }
+        }
+    }
+
+    @Test("where nobody listens, the request cannot have had an effect")
+    func refused() async throws {
+        try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
+            let transport = HTTPClientTransport(client: client, baseURL: "http://127.0.0.1:1")
+            do throws(TransportError) {
+                _ = try await transport.send(ZendeskRequest(.put, "/"), timeout: .seconds(20))
+                Issue.record("there was an answer")
+            } catch {
+                guard case .notSent = error else {
+                    Issue.record("\(error)")
+                    return
+                }
+            }
+        }
+    }
+
+    private func serving(
+        _ respond: @escaping @Sendable (Request) async throws -> Response,
+        _ body: @Sendable (HTTPClientTransport) async throws -> Void
+    ) async throws {
+        let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let (ports, listens) = AsyncStream.makeStream(of: Int.self)
+        let application = Application(
+            responder: CallbackResponder { request, _ in try await respond(request) } as CallbackResponder<Context>,
+            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+            onServerRunning: { listens.yield($0.localAddress?.port ?? 0) },
+            logger: quiet
+        )
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await application.run() }
+            var iterator = ports.makeAsyncIterator()
+            let port = await iterator.next()!
+            try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
+                try await body(HTTPClientTransport(client: client, baseURL: "http://127.0.0.1:\(port)/"))
+            }
+            group.cancelAll()
+        }
+    }
+
+    private struct Context: InitializableFromSource, Sendable {
+        init(source: ApplicationRequestContextSource) {}
+    }
+}
