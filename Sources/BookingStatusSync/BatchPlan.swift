@@ -12,6 +12,8 @@ struct BatchPlan: Equatable {
     private(set) var outcomes: [Outcome] = []
     /// What the ticket has to show in the end; nil if it does so already.
     private(set) var write: Write?
+    /// Those decided upon a ticket as the write will leave it, and not as it is.
+    private var dependent: Set<Int> = []
 
     struct Write: Equatable {
         var version: KeptVersion
@@ -32,6 +34,7 @@ struct BatchPlan: Equatable {
                 continue
             }
             let version = KeptVersion(bookingID: change.bookingID, version: change.version, tag: change.to)
+            defer { if write != nil { dependent.insert(index) } }
             switch rule(state, change, keepsVersions) {
             case .skip(let outcome):
                 outcomes.append(outcome)
@@ -50,9 +53,6 @@ struct BatchPlan: Equatable {
         }
     }
 
-    /// Whether the change's outcome comes true by the write alone.
-    func depends(onWrite index: Int) -> Bool {
-        guard let write, index <= write.change else { return false }
-        return index == write.change || outcomes[index] == .superseded
-    }
+    /// Whether the change's outcome comes true by the write alone: if that fails, a second copy of the change is not stale after all.
+    func depends(onWrite index: Int) -> Bool { dependent.contains(index) }
 }

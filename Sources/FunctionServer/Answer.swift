@@ -48,6 +48,7 @@ struct Answer: Equatable, Sendable {
         return answer
     }
 
+    static let stopping = tryAgain(after: .seconds(1), "the instance is stopping")
     static let outOfTime = Answer(status: .gatewayTimeout, code: "timeout", message: "the function did not end in time")
     static let failed = Answer(
         status: .internalServerError,

@@ -7,7 +7,8 @@ public import ServiceLifecycle
 /// that the request carries.
 ///
 /// Production and local work use this same code. The server listens once ``run()`` is called, and until its task is cancelled or
-/// the service group that runs it shuts down gracefully; requests in flight are finished then.
+/// the service group that runs it shuts down gracefully: then it takes no new connection, and what is still in flight after
+/// ``FunctionServerConfiguration/drainTime`` is cancelled and answered 503.
 ///
 /// Source: GoogleCloudPlatform/functions-framework, "Functions Framework Contract".
 public struct FunctionServer<Handler: FunctionHandler>: Service {
@@ -37,13 +38,23 @@ public struct FunctionServer<Handler: FunctionHandler>: Service {
         // What Hummingbird itself has to say of each connection is of interest to whoever debugs it.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
+        let shutdown = ShutdownSignal()
+        let invoker = Invoker(handler: handler, shutdown: shutdown)
         let application = Application(
-            responder: FunctionResponder(invoke: Invoker(handler: handler).answer, configuration: configuration, logger: logger),
+            responder: FunctionResponder(invoke: invoker.answer, configuration: configuration, logger: logger),
             server: .http1(configuration: .init(idleTimeout: .seconds(120))),
             configuration: .init(address: .hostname(configuration.host, port: configuration.port)),
             onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
             logger: serverLogger
         )
-        try await application.run()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { [configuration] in
+                try await gracefulShutdown()
+                try await Task.sleep(for: configuration.drainTime)
+                shutdown.fire()
+            }
+            defer { group.cancelAll() }
+            try await application.run()
+        }
     }
 }

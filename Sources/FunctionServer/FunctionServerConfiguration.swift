@@ -6,6 +6,8 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var port: Int
     /// How long one invocation may take, from the arrival of the request's head.
     public var timeout: Duration
+    /// How long requests in flight may go on after the server was told to stop. Cloud Run kills the container ten seconds after SIGTERM.
+    public var drainTime: Duration
     /// The longest request body, in bytes.
     public var maximumBodyBytes: Int
 
@@ -13,11 +15,13 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         host: String = "0.0.0.0",
         port: Int = 8080,
         timeout: Duration = .seconds(30),
+        drainTime: Duration = .seconds(8),
         maximumBodyBytes: Int = 32 << 20
     ) {
         self.host = host
         self.port = port
         self.timeout = timeout
+        self.drainTime = drainTime
         self.maximumBodyBytes = maximumBodyBytes
     }
 }

@@ -7,6 +7,7 @@ import Logging
 /// Makes an event of a request, calls the handler with it in the time that is left, and an answer of how that ended.
 struct Invoker<Handler: FunctionHandler>: Sendable {
     let handler: Handler
+    let shutdown: ShutdownSignal
 
     func answer(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async -> Answer {
         var execution = execution
@@ -65,6 +66,10 @@ struct Invoker<Handler: FunctionHandler>: Sendable {
             group.addTask {
                 try? await Task.sleep(for: context.timeRemaining)
                 return nil
+            }
+            group.addTask {
+                await shutdown.wait()
+                return .stopping
             }
             let first = await group.next()!
             group.cancelAll()

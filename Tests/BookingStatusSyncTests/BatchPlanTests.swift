@@ -24,6 +24,13 @@ struct BatchPlanTests {
         #expect((0...2).map(plan.depends) == [true, true, true])
     }
 
+    @Test("a second copy of a change is stale only if the write succeeds")
+    func twice() {
+        let plan = plan(TicketState(bookingID: "b", tag: "a"), [change("x", "y", 0), change("a", "b", 1), change("a", "b", 1)])
+        #expect(plan.outcomes == [.unexpectedStatus, .updated, .stale])
+        #expect((0...2).map(plan.depends) == [false, true, true])
+    }
+
     @Test("changes that lead back write a version alone")
     func back() {
         let plan = plan(TicketState(bookingID: "b", tag: "a"), [change("a", "b", 1), change("b", "a", 2)])
