@@ -174,7 +174,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "CloudEvents", "LocalStack", "TestSupport", "ZendeskSimulator", .logging, .nioHTTP1,
+                "CloudEvents", "LocalStack", "TestSupport", "ZendeskSimulator", .logging, .nioCore, .nioHTTP1, .nioPosix,
             ],
             swiftSettings: settings
         ),

@@ -1,0 +1,134 @@
+import CloudEvents
+import Foundation
+import LocalStack
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Testing
+
+/// `booking-status-function` as the container runs it: a process of its own.
+@Suite("The process")
+struct ProcessTests {
+    private static let complete = [
+        "HOST": "127.0.0.1", "PORT": "0", "ZENDESK_ACCESS_TOKEN": "t", "ZENDESK_BOOKING_ID_FIELD": "1001",
+        "ZENDESK_BOOKING_STATUS_FIELD": "1002", "ZENDESK_BOOKING_VERSION_FIELD": "1003", "BOOKING_STATUS_TAGS": "Booked=booking_2_booked",
+    ]
+
+    @Test("wrong configuration ends the start with every fault, and 78")
+    func configuration() async throws {
+        let process = try FunctionProcess(["PORT": "x", "ZENDESK_URL": "http://example.com", "ZENDESK_ACCESS_TOKEN": "a secret"])
+        #expect(try await process.status() == 78)
+        let log = process.log
+        for name in ["PORT", "ZENDESK_URL", "ZENDESK_ACCESS_TOKEN", "ZENDESK_BOOKING_ID_FIELD", "BOOKING_STATUS_TAGS"] {
+            #expect(log.contains("configuration: \(name)"))
+        }
+        #expect(!log.contains("a secret"))
+    }
+
+    @Test("SIGTERM ends it with 0")
+    func sigterm() async throws {
+        let process = try FunctionProcess(Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:1"]) { $1 })
+        _ = try await process.port()
+        process.send(SIGTERM)
+        #expect(try await process.status() == 0)
+    }
+
+    @Test("what is in flight eight seconds after SIGTERM is answered 503, and it ends with 0", .timeLimit(.minutes(1)))
+    func drains() async throws {
+        try await silentServer { silent in
+            let process = try FunctionProcess(Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:\(silent)"]) { $1 })
+            let url = "http://127.0.0.1:\(try await process.port())/"
+            let data = try Data(contentsOf: #require(event))
+            async let answer = EventSender(url: url).send(.init(id: "1", data: data, publishTime: Date()))
+            try await Task.sleep(for: .seconds(1))
+            let begin = ContinuousClock.now
+            process.send(SIGTERM)
+            #expect(try await answer.status == .serviceUnavailable)
+            #expect(try await process.status() == 0)
+            #expect(ContinuousClock.now - begin < .seconds(10))
+        }
+    }
+
+    @Test("a second SIGTERM ends it at once with 143", .timeLimit(.minutes(1)))
+    func secondSigterm() async throws {
+        try await silentServer { silent in
+            let process = try FunctionProcess(Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:\(silent)"]) { $1 })
+            let url = "http://127.0.0.1:\(try await process.port())/"
+            let data = try Data(contentsOf: #require(event))
+            async let answer = try? EventSender(url: url).send(.init(id: "1", data: data, publishTime: Date()))
+            try await Task.sleep(for: .seconds(1))
+            process.send(SIGTERM)
+            try await Task.sleep(for: .milliseconds(300))
+            process.send(SIGTERM)
+            #expect(try await process.status() == 143)
+            #expect(await answer == nil)
+        }
+    }
+
+    private var event: URL? {
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "events/2-booked.google.json")
+    }
+
+    /// Takes connections and says nothing.
+    private func silentServer(_ body: (Int) async throws -> Void) async throws {
+        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup).bind(host: "127.0.0.1", port: 0).get()
+        do {
+            try await body(channel.localAddress?.port ?? 0)
+        } catch {
+            try await channel.close()
+            throw error
+        }
+        try await channel.close()
+    }
+}
+
+/// The executable that was built along with the tests, with its log in a file.
+private final class FunctionProcess: Sendable {
+    private let process: Process
+    private let file: URL
+
+    init(_ environment: [String: String]) throws {
+        file = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).log")
+        _ = FileManager.default.createFile(atPath: file.path, contents: nil)
+        process = Process()
+        process.executableURL = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(
+            path: "booking-status-function"
+        )
+        process.environment = environment
+        process.standardError = try FileHandle(forWritingTo: file)
+        try process.run()
+    }
+
+    deinit {
+        if process.isRunning { process.terminate() }
+        try? FileManager.default.removeItem(at: file)
+    }
+
+    var log: String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }
+
+    /// Waits until the function says that it listens.
+    func port() async throws -> Int {
+        for _ in 0..<1000 {
+            if let line = log.split(separator: "\n").first(where: { $0.contains("\"message\":\"listening\"") }),
+                let port = line.firstMatch(of: /"port":"(\d+)"/).flatMap({ Int($0.1) })
+            {
+                return port
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw NotReady(log: log)
+    }
+
+    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+    /// The exit status, once the process has ended.
+    func status() async throws -> Int32 {
+        for _ in 0..<1500 where process.isRunning { try await Task.sleep(for: .milliseconds(20)) }
+        guard !process.isRunning else { throw NotReady(log: log) }
+        return process.terminationStatus
+    }
+
+    private struct NotReady: Error { let log: String }
+}
