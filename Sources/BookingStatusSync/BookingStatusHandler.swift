@@ -134,7 +134,7 @@ public struct BookingStatusHandler: FunctionHandler {
                 let milliseconds = (writtenAt - change.version.commitTimestamp.secondsSince1970) * 1000
                 metadata["commit_to_write_ms"] = "\(Int(milliseconds.rounded()))"
             }
-            logger.log(level: result.outcome.logLevel, "booking status", metadata: metadata)
+            logger.log(level: result.needsPerson ? .error : result.outcome.logLevel, "booking status", metadata: metadata)
         }
     }
 }

@@ -9,6 +9,8 @@ struct TicketResult: Sendable {
     var reason: String?
     /// When another try makes sense, where that is known.
     var retryAfter: Duration?
+    /// Whether it will stay like this until a person mends something, as a wrong token.
+    var needsPerson = false
     /// When the ticket showed the new status, in seconds since 1970.
     var writtenAt: Double?
 }

@@ -92,7 +92,7 @@ struct TicketSynchronizer: Sendable {
                             reading = try await readAgain(id, after: .zero)
                             continue
                         } catch {
-                            return results(tried.plan, id, error)
+                            return results(tried.plan, id, failed: TicketResult(error, ticket: id))
                         }
                     }
                 }
@@ -113,7 +113,9 @@ struct TicketSynchronizer: Sendable {
                     case .tagDropped:
                         excluded[write.change] = .tagNotAccepted
                         reading = try await readAgain(id, after: .zero)
-                    case .versionDropped: return results(plan, id, failed: .rejected, "the version field did not keep its value")
+                    case .versionDropped:
+                        let reason = "the version field did not keep its value"
+                        return results(plan, id, failed: TicketResult(ticket: id, outcome: .rejected, reason: reason))
                     }
                 } catch {
                     unanswered = error.kind == .outcomeUnknown ? (plan, reading.ticket) : nil
@@ -122,7 +124,7 @@ struct TicketSynchronizer: Sendable {
                         guard tries < TicketSynchronizer.mostTries, let wait = wait(after: error, tries) else { throw error }
                         reading = try await readAgain(id, after: wait)
                     } catch {
-                        return results(plan, id, error)
+                        return results(plan, id, failed: TicketResult(error, ticket: id))
                     }
                 }
             }
@@ -177,23 +179,9 @@ struct TicketSynchronizer: Sendable {
             }
         }
 
-        private func results(_ plan: BatchPlan, _ id: Int, _ error: ZendeskError) -> [TicketResult] {
-            let failed = TicketResult(error, ticket: id)
-            return results(plan, id, failed: failed.outcome, failed.reason, failed.retryAfter)
-        }
-
         /// The write failed, and with it every change that depends on it.
-        private func results(
-            _ plan: BatchPlan,
-            _ id: Int,
-            failed outcome: Outcome,
-            _ reason: String?,
-            _ retryAfter: Duration? = nil
-        ) -> [TicketResult] {
-            results(plan, id).enumerated().map { index, result in
-                guard plan.depends(onWrite: index) else { return result }
-                return TicketResult(ticket: id, outcome: outcome, reason: reason, retryAfter: retryAfter)
-            }
+        private func results(_ plan: BatchPlan, _ id: Int, failed: TicketResult) -> [TicketResult] {
+            results(plan, id).enumerated().map { index, result in plan.depends(onWrite: index) ? failed : result }
         }
 
         private func dryRun(_ plan: BatchPlan, _ id: Int) -> [TicketResult] {
@@ -215,5 +203,6 @@ extension TicketResult {
             default: error.canSucceedLater ? .deferred : .rejected
             }
         self.init(ticket: ticket, outcome: outcome, reason: error.description, retryAfter: error.retryAfter)
+        needsPerson = error.kind == .unauthorized
     }
 }

@@ -67,6 +67,9 @@ struct CallBudget: Sendable {
         ended.append(now)
     }
 
+    /// Whether Zendesk asked to wait, or nearly all of the account's calls are used.
+    func isBlocked(now: Duration) -> Bool { now < blockedUntil }
+
     /// Lets no call begin before the time is over.
     mutating func block(for duration: Duration, now: Duration) { blockedUntil = max(blockedUntil, now + duration) }
 

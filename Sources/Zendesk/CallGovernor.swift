@@ -24,7 +24,7 @@ final class CallGovernor: Sendable {
         while true {
             guard case .wait(let wait) = withBudget(kind, { $0.admit(place, now: $1) }) else { break }
             do throws(ZendeskError) {
-                guard wait < deadline.remaining else { throw .budgetUsedUp(kind, wait) }
+                guard wait < deadline.remaining else { throw usedUp(kind, wait) }
                 try await time.pause(wait)
             } catch {
                 withBudget(kind) { budget, _ in budget.giveUp(place) }
@@ -38,7 +38,7 @@ final class CallGovernor: Sendable {
     /// - Throws: ``ZendeskError`` of kind `limited` if a call that came now would not have its turn before the deadline.
     func expect(_ kind: Kind, before deadline: Deadline) throws(ZendeskError) {
         let wait = withBudget(kind) { $0.wait(now: $1) }
-        guard wait < deadline.remaining else { throw .budgetUsedUp(kind, wait) }
+        guard wait < deadline.remaining else { throw usedUp(kind, wait) }
     }
 
     func learn(_ headers: [String: String]) {
@@ -58,15 +58,15 @@ final class CallGovernor: Sendable {
         }
     }
 
+    private func usedUp(_ kind: Kind, _ wait: Duration) -> ZendeskError {
+        let (limit, isBlocked) = withBudget(kind) { ($0.limit, $0.isBlocked(now: $1)) }
+        let what = kind == .read ? "reads" : "ticket updates"
+        let cause = isBlocked ? "Zendesk's limits ask to wait" : "the budget of \(limit) \(what) a minute is used up"
+        return ZendeskError(.limited(.account), retryAfter: wait, "\(cause): next in \(wait.components.seconds + 1) s")
+    }
+
     private func withBudget<Result: Sendable>(_ kind: Kind, _ body: (inout CallBudget, Duration) -> Result) -> Result {
         budgets.withLock { body(&$0[kind]!, time.now()) }
-    }
-}
-
-extension ZendeskError {
-    fileprivate static func budgetUsedUp(_ kind: CallGovernor.Kind, _ wait: Duration) -> ZendeskError {
-        let what = kind == .read ? "reads" : "ticket updates"
-        return ZendeskError(.limited(.account), retryAfter: wait, "the budget for \(what) a minute is used up, or Zendesk asked to wait")
     }
 }
 

@@ -201,6 +201,8 @@ struct BookingStatusHandlerTests {
             #expect(after == (status < 429 ? .seconds(10) : .seconds(17)))
         }
         #expect(world.outcomes == ["deferred"])
+        // What only a person can mend is an error, the rest passes by itself.
+        #expect(world.log.entries.map(\.level) == [status < 429 ? .error : .notice])
     }
 
     @Test("one failing ticket does not keep the others from being written, and fails the event")
