@@ -76,7 +76,7 @@ struct TicketSynchronizer: Sendable {
             let id = first.ticket.id
             var reading = first
             var tries = 0
-            // What we tried to write when no answer came, and to what: the next reading shows whether it was done.
+            // What we tried to write, and to what, when we do not know how far it came: the next reading tells.
             var unanswered: (plan: BatchPlan, former: Ticket)?
             while true {
                 let plan = plan(reading)
@@ -118,7 +118,7 @@ struct TicketSynchronizer: Sendable {
                         return results(plan, id, failed: TicketResult(ticket: id, outcome: .rejected, reason: reason))
                     }
                 } catch {
-                    unanswered = error.kind == .outcomeUnknown ? (plan, reading.ticket) : nil
+                    unanswered = error.kind == .conflict ? nil : (plan, reading.ticket)
                     tries += 1
                     do throws(ZendeskError) {
                         guard tries < TicketSynchronizer.mostTries, let wait = wait(after: error, tries) else { throw error }

@@ -189,6 +189,31 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes.last == "1 tag_not_accepted")
     }
 
+    @Test("a dropped tag's version is taken back even if that fails at first, or the answer was lost", arguments: [0, 1])
+    func droppedTagTakenBack(lost: Int) async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        try await world.deliver("b", from: "Booked", to: "Tentative", at: 1)
+        let version = world.kept(1)
+        world.time.advance(.seconds(5))
+        // The option goes away after it was looked up.
+        world.transport.before { [world] request, _ in
+            guard request.method == .put else { return nil }
+            let number = world.transport.writes.count
+            if number == 2 {
+                world.transport.withAccount { account, _ in account.fields[1].options?.removeAll { $0.name == "Booked" } }
+            }
+            return number == 3 && lost == 0 ? ZendeskResponse(status: 429, headers: ["retry-after": "3"]) : nil
+        }
+        world.transport.after { [world] request, _ throws(TransportError) in
+            if lost == 1, request.method == .put, world.transport.writes.count == 2 { throw .noAnswer("lost") }
+        }
+        await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
+        #expect(world.status(1) == "Tentative")
+        #expect(world.kept(1) == version)
+        #expect(world.outcomes.last == "1 tag_not_accepted")
+    }
+
     @Test("Zendesk's troubles make the event come again", arguments: [401, 403, 429, 500, 503])
     func troubles(status: Int) async throws {
         let world = HandlerWorld()
