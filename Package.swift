@@ -31,7 +31,7 @@ extension Target.Dependency {
 
 let package = Package(
     name: "booking-status-sync",
-    platforms: [.macOS(.v26)],
+    platforms: [.macOS(.v15)],
     products: [
         .executable(name: "booking-status-function", targets: ["BookingStatusFunction"]),
         .executable(name: "bookingstatus", targets: ["BookingStatusCLI"]),
@@ -138,7 +138,8 @@ let package = Package(
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "FunctionServer", .asyncHTTPClient, .inMemoryLogging, .logging, .nioCore, .nioHTTP1,
+                "CloudEvents", "FunctionRuntime", "FunctionServer", .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore,
+                .nioHTTP1,
                 .serviceLifecycle,
             ],
             swiftSettings: settings

@@ -24,6 +24,7 @@ struct ConfigurationValues {
     }
 
     mutating func text(_ name: String, default defaultValue: String) -> String { value(name) ?? defaultValue }
+    mutating func text(_ name: String) -> String? { value(name) }
 
     mutating func integer(_ name: String, in range: ClosedRange<Int>, default defaultValue: Int) -> Int {
         guard let text = value(name) else { return defaultValue }

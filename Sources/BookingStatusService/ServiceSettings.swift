@@ -28,6 +28,7 @@ package import Zendesk
 /// | `REORDER_WINDOW_SECONDS` | 120 | how long a change may be overtaken |
 /// | `FUNCTION_TIMEOUT_SECONDS` | 30 | what one event may take |
 /// | `MAX_BODY_BYTES` | 33554432 | the longest request |
+/// | `GOOGLE_CLOUD_PROJECT` | none | the project that log lines name their trace with |
 /// | `DRY_RUN` | false | decide and log, write nothing |
 ///
 /// Empty means unset. A secret may come as a file, `NAME_FILE`. Every URL is https, or http to a loopback address.
@@ -47,7 +48,8 @@ package struct ServiceSettings: Equatable, Sendable {
             host: values.text("HOST", default: "0.0.0.0"),
             port: values.integer("PORT", in: 0...65_535, default: 8080),
             timeout: .seconds(values.integer("FUNCTION_TIMEOUT_SECONDS", in: 1...3600, default: 30)),
-            maximumBodyBytes: values.integer("MAX_BODY_BYTES", in: 1...(1 << 30), default: 32 << 20)
+            maximumBodyBytes: values.integer("MAX_BODY_BYTES", in: 1...(1 << 30), default: 32 << 20),
+            project: values.text("GOOGLE_CLOUD_PROJECT")
         )
         logLevel = values.choice("LOG_LEVEL", of: Logger.Level.allCases.map { ($0.rawValue, $0) }, default: .info)
         zendeskURL = values.url("ZENDESK_URL")

@@ -5,6 +5,11 @@ import Timestamps
 ///
 /// Source: Cloud Logging's documentation, "Structured logging", "Special JSON fields".
 public struct CloudLogHandler: LogHandler {
+    /// Metadata that Cloud Logging knows by a name of its own, and that lines for people leave out.
+    static let traceKey = "logging.googleapis.com/trace"
+    static let spanKey = "logging.googleapis.com/spanId"
+    static let traceSampledKey = "logging.googleapis.com/trace_sampled"
+
     public var logLevel: Logger.Level = .info
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
@@ -44,7 +49,8 @@ public struct CloudLogHandler: LogHandler {
             line += ","
             line.appendJSON(key)
             line += ":"
-            line.appendJSON(value)
+            // The one member that has to be a boolean.
+            if key == Self.traceSampledKey { line += "\(value)" } else { line.appendJSON(value) }
         }
         // Cloud Logging shows all lines of one execution by this label.
         if let execution = metadata["execution_id"] {
@@ -63,7 +69,7 @@ public struct CloudLogHandler: LogHandler {
 
     private func text(_ event: LogEvent, _ metadata: Logger.Metadata) -> String {
         var line = "\(LogOutput.now(fractionDigits: 3).dropFirst(11).dropLast()) \(event.level.severity.lowercased()) \(event.message)"
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) where !key.contains("/") {
             line += " \(key)=\(value)"
         }
         return line + "\n"

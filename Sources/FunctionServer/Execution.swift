@@ -14,6 +14,9 @@ struct Execution: Sendable {
         timeout = configuration.timeout
         self.logger = logger
         self.logger[metadataKey: "execution_id"] = "\(id)"
+        for (key, value) in TraceContext(headers)?.metadata(project: configuration.project) ?? [:] {
+            self.logger[metadataKey: key] = value
+        }
     }
 
     var timeRemaining: Duration { timeout - (ContinuousClock.now - started) }

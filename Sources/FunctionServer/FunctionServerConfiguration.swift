@@ -10,18 +10,22 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var drainTime: Duration
     /// The longest request body, in bytes.
     public var maximumBodyBytes: Int
+    /// The Google Cloud project, which log lines need to name their trace.
+    public var project: String?
 
     public init(
         host: String = "0.0.0.0",
         port: Int = 8080,
         timeout: Duration = .seconds(30),
         drainTime: Duration = .seconds(8),
-        maximumBodyBytes: Int = 32 << 20
+        maximumBodyBytes: Int = 32 << 20,
+        project: String? = nil
     ) {
         self.host = host
         self.port = port
         self.timeout = timeout
         self.drainTime = drainTime
         self.maximumBodyBytes = maximumBodyBytes
+        self.project = project
     }
 }

@@ -44,9 +44,9 @@ struct ServiceSettingsTests {
         let settings = try settings([
             "PORT": "9000", "HOST": "127.0.0.1", "LOG_LEVEL": "DEBUG", "ZENDESK_URL": "http://127.0.0.1:8081", "BOOKING_TABLE": "Stays",
             "BOOKING_ID_COLUMN": "Key", "BOOKING_STATUS_COLUMN": "State", "REORDER_WINDOW_SECONDS": "5", "FUNCTION_TIMEOUT_SECONDS": "7",
-            "MAX_BODY_BYTES": "100", "DRY_RUN": "true", "ZENDESK_BOOKING_VERSION_FIELD": "",
+            "MAX_BODY_BYTES": "100", "GOOGLE_CLOUD_PROJECT": "my-project", "DRY_RUN": "true", "ZENDESK_BOOKING_VERSION_FIELD": "",
         ])
-        #expect(settings.server == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), maximumBodyBytes: 100))
+        #expect(settings.server == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), maximumBodyBytes: 100, project: "my-project"))
         #expect(settings.logLevel == .debug)
         #expect(settings.bookingStatus.table == "Stays")
         #expect(settings.bookingStatus.bookingIDColumn == "Key")

@@ -32,6 +32,16 @@ struct CloudLogHandlerTests {
         #expect(lines(isText: false) { $0.log(level: level, "x") }.first?.contains("\"severity\":\"\(severity)\"") == true)
     }
 
+    @Test("the trace is written as Cloud Logging wants it, and left out for people")
+    func trace() throws {
+        let metadata: Logger.Metadata = ["logging.googleapis.com/trace": "projects/p/traces/t", "logging.googleapis.com/trace_sampled": "true"]
+        let line = try #require(lines(isText: false) { $0.info("x", metadata: metadata) }.first)
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        #expect(object["logging.googleapis.com/trace"] as? String == "projects/p/traces/t")
+        #expect(object["logging.googleapis.com/trace_sampled"] as? Bool == true)
+        #expect(lines(isText: true) { $0.info("x", metadata: metadata) }.first?.hasSuffix(" info x\n") == true)
+    }
+
     @Test("for people a line is plain text")
     func text() {
         let line = lines(isText: true) { $0.info("done", metadata: ["b": "2", "a": "1"]) }.first

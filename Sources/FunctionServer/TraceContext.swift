@@ -1,0 +1,68 @@
+import HTTPTypes
+import Logging
+
+/// Which trace a request belongs to, so that Cloud Logging can show all log lines of it together.
+///
+/// Sources: W3C Trace Context, section 3.2; Cloud Trace's documentation, "Trace context", `X-Cloud-Trace-Context`; Cloud Logging's
+/// documentation, "Structured logging", "Special JSON fields".
+struct TraceContext: Equatable, Sendable {
+    /// 32 hexadecimal digits.
+    var traceID: String
+    /// 16 hexadecimal digits; nil where the header names no span.
+    var spanID: String?
+    var isSampled: Bool
+
+    /// `traceparent` if it is there and valid, else `X-Cloud-Trace-Context`.
+    init?(_ headers: HTTPFields) {
+        guard
+            let context = headers[.traceparent].flatMap({ TraceContext(traceparent: $0) })
+                ?? headers[.cloudTraceContext].flatMap({ TraceContext(cloudTraceContext: $0) })
+        else { return nil }
+        self = context
+    }
+
+    private init?(traceparent text: String) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count >= 4, parts[0].isHexadecimal(2), parts[0] != "ff", parts[3].isHexadecimal(2) else { return nil }
+        guard parts[1].isHexadecimal(32), parts[1].contains(where: { $0 != "0" }) else { return nil }
+        guard parts[2].isHexadecimal(16), parts[2].contains(where: { $0 != "0" }) else { return nil }
+        traceID = String(parts[1])
+        spanID = String(parts[2])
+        isSampled = UInt8(parts[3], radix: 16)! & 1 == 1
+    }
+
+    /// `TRACE/SPAN;o=1`, the span as a decimal number.
+    private init?(cloudTraceContext text: String) {
+        let parts = text.split(separator: ";", maxSplits: 1)
+        guard let ids = parts.first?.split(separator: "/", maxSplits: 1), let trace = ids.first, trace.isHexadecimal(32) else { return nil }
+        traceID = trace.lowercased()
+        spanID = ids.dropFirst().first.flatMap { UInt64($0) }.map { number in
+            let digits = String(number, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        isSampled = parts.dropFirst().first == "o=1"
+    }
+
+    /// As ``CloudLogHandler`` writes it.
+    ///
+    /// - Parameter project: the Google Cloud project; without it a trace has no full name.
+    func metadata(project: String?) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            CloudLogHandler.traceKey: "\(project.map { "projects/\($0)/traces/" } ?? "")\(traceID)",
+            CloudLogHandler.traceSampledKey: "\(isSampled)",
+        ]
+        if let spanID { metadata[CloudLogHandler.spanKey] = "\(spanID)" }
+        return metadata
+    }
+}
+
+extension Substring {
+    fileprivate func isHexadecimal(_ count: Int) -> Bool {
+        utf8.count == count && allSatisfy { $0.isASCII && $0.isHexDigit }
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static let traceparent = HTTPField.Name("traceparent")!
+    fileprivate static let cloudTraceContext = HTTPField.Name("x-cloud-trace-context")!
+}

@@ -1,0 +1,57 @@
+import HTTPTypes
+import Logging
+import Testing
+
+@testable import FunctionServer
+
+@Suite("Trace context")
+struct TraceContextTests {
+    private static let trace = "0af7651916cd43dd8448eb211c80319c"
+
+    @Test(
+        "a trace is read from either header",
+        arguments: [
+            (["traceparent": "00-\(trace)-b7ad6b7169203331-01"], "b7ad6b7169203331", true),
+            (["traceparent": "00-\(trace)-b7ad6b7169203331-00"], "b7ad6b7169203331", false),
+            (["x-cloud-trace-context": "\(trace)/255;o=1"], "00000000000000ff", true),
+            (["x-cloud-trace-context": "\(trace.uppercased())/18446744073709551615"], "ffffffffffffffff", false),
+            (["x-cloud-trace-context": trace], nil, false),
+            (["traceparent": "broken", "x-cloud-trace-context": "\(trace)/1;o=1"], "0000000000000001", true),
+        ] as [([String: String], String?, Bool)]
+    )
+    func reads(headers: [String: String], span: String?, isSampled: Bool) throws {
+        let context = try #require(TraceContext(fields(headers)))
+        #expect(context.traceID == Self.trace)
+        #expect(context.spanID == span)
+        #expect(context.isSampled == isSampled)
+    }
+
+    @Test(
+        "what is no trace is none",
+        arguments: [
+            "", "00", "00-\(trace)-b7ad6b7169203331", "ff-\(trace)-b7ad6b7169203331-01", "00-\(String(repeating: "0", count: 32))-b7ad6b7169203331-01",
+            "00-\(trace)-0000000000000000-01", "00-\(trace)x-b7ad6b7169203331-01", "00-\(trace)-b7ad6b7169203331-zz",
+        ]
+    )
+    func refuses(traceparent: String) {
+        #expect(TraceContext(fields(["traceparent": traceparent, "x-cloud-trace-context": "nonsense/1"])) == nil)
+    }
+
+    @Test("a log line names the trace in full where the project is known")
+    func metadata() throws {
+        let context = try #require(TraceContext(fields(["traceparent": "00-\(Self.trace)-b7ad6b7169203331-01"])))
+        #expect(
+            context.metadata(project: "p") == [
+                "logging.googleapis.com/trace": "projects/p/traces/\(Self.trace)", "logging.googleapis.com/spanId": "b7ad6b7169203331",
+                "logging.googleapis.com/trace_sampled": "true",
+            ]
+        )
+        #expect(context.metadata(project: nil)["logging.googleapis.com/trace"] == "\(Self.trace)")
+    }
+
+    private func fields(_ headers: [String: String]) -> HTTPFields {
+        var fields = HTTPFields()
+        for (name, value) in headers { fields[HTTPField.Name(name)!] = value }
+        return fields
+    }
+}
