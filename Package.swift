@@ -175,7 +175,9 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "CloudEvents", "LocalStack", "TestSupport", "ZendeskSimulator", .logging, .nioCore, .nioHTTP1, .nioPosix,
+                "CloudEvents", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator", .httpTypes, .logging, .nioCore,
+                .nioHTTP1,
+                .nioPosix,
             ],
             swiftSettings: settings
         ),

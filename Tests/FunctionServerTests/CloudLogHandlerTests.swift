@@ -34,7 +34,9 @@ struct CloudLogHandlerTests {
 
     @Test("the trace is written as Cloud Logging wants it, and left out for people")
     func trace() throws {
-        let metadata: Logger.Metadata = ["logging.googleapis.com/trace": "projects/p/traces/t", "logging.googleapis.com/trace_sampled": "true"]
+        let metadata: Logger.Metadata = [
+            "logging.googleapis.com/trace": "projects/p/traces/t", "logging.googleapis.com/trace_sampled": "true",
+        ]
         let line = try #require(lines(isText: false) { $0.info("x", metadata: metadata) }.first)
         let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         #expect(object["logging.googleapis.com/trace"] as? String == "projects/p/traces/t")

@@ -29,7 +29,8 @@ struct TraceContextTests {
     @Test(
         "what is no trace is none",
         arguments: [
-            "", "00", "00-\(trace)-b7ad6b7169203331", "ff-\(trace)-b7ad6b7169203331-01", "00-\(String(repeating: "0", count: 32))-b7ad6b7169203331-01",
+            "", "00", "00-\(trace)-b7ad6b7169203331", "ff-\(trace)-b7ad6b7169203331-01",
+            "00-\(String(repeating: "0", count: 32))-b7ad6b7169203331-01",
             "00-\(trace)-0000000000000000-01", "00-\(trace)x-b7ad6b7169203331-01", "00-\(trace)-b7ad6b7169203331-zz",
         ]
     )
