@@ -1,5 +1,4 @@
 import SpannerChangeStreams
-import Timestamps
 
 /// What the booking version field of a ticket says about our last write there.
 ///

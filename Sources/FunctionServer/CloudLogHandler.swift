@@ -1,5 +1,4 @@
 public import Logging
-import Timestamps
 
 /// Writes log lines as Cloud Logging reads them from a container: one JSON object a line.
 ///

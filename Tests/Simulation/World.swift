@@ -212,17 +212,14 @@ final class World: @unchecked Sendable {
         }
         defer { for booking in bookings { inFlight[booking]! -= 1 } }
         let end = executor.now + .seconds(30)
-        let checker = UnsafeSendable(self.checker!)
         let logger = Logger(label: "s") { _ in
             OutcomeLog { metadata in
-                guard case .stringConvertible(let outcome)? = metadata["outcome"].map(Self.stringConvertible),
-                    let known = Outcome(rawValue: outcome.description)
-                else { return }
+                guard let known = metadata["outcome"].flatMap({ Outcome(rawValue: "\($0)") }) else { return }
                 if known == .superseded { self.count(.superseded) }
                 if "\(metadata["reason"] ?? "")".contains("budget") { self.count(.waitedForBudget) }
-                if known.isDone, let booking = metadata["booking"] { checker.value.told("\(booking)", of: record) }
+                if known.isDone, let booking = metadata["booking"] { self.checker.told("\(booking)", of: record) }
                 self.trace {
-                    "    record \(record) \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(outcome) \(metadata["reason"] ?? "")"
+                    "    record \(record) \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(known.rawValue) \(metadata["reason"] ?? "")"
                 }
             }
         }
@@ -246,11 +243,6 @@ final class World: @unchecked Sendable {
         }
         // What a dead instance answers, nobody hears.
         return instance.isAlive
-    }
-
-    private static func stringConvertible(_ value: Logger.MetadataValue) -> Logger.MetadataValue {
-        if case .string(let text) = value { return .stringConvertible(text) }
-        return value
     }
 
     private func json(_ record: Int, _ publishedAt: Double) -> String {
@@ -461,9 +453,4 @@ final class World: @unchecked Sendable {
             }
         }
     }
-}
-
-struct UnsafeSendable<Value>: @unchecked Sendable {
-    let value: Value
-    init(_ value: Value) { self.value = value }
 }
