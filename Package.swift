@@ -19,11 +19,13 @@ extension Target.Dependency {
     static let configuration = product(name: "Configuration", package: "swift-configuration")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
     static let inMemoryLogging = product(name: "InMemoryLogging", package: "swift-log")
     static let logging = product(name: "Logging", package: "swift-log")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let nioFoundation = product(name: "NIOFoundationEssentialsCompat", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -49,6 +51,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -72,8 +75,8 @@ let package = Package(
         .target(
             name: "FunctionServer",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "Timestamps", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation,
-                .serviceLifecycle,
+                "CloudEvents", "FunctionRuntime", "Timestamps", .httpTypes, .hummingbirdCore, .logging, .nioCore, .nioFoundation, .nioHTTP1,
+                .nioHTTPTypes, .nioPosix, .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
@@ -139,8 +142,7 @@ let package = Package(
             name: "FunctionServerTests",
             dependencies: [
                 "CloudEvents", "FunctionRuntime", "FunctionServer", .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore,
-                .nioHTTP1,
-                .serviceLifecycle,
+                .nioHTTP1, .nioPosix, .serviceLifecycle,
             ],
             swiftSettings: settings
         ),

@@ -1,9 +1,10 @@
 import FoundationEssentials
 import HTTPTypes
-import Hummingbird
 import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
+import Synchronization
+import Timestamps
 
 /// How an invocation ended, as the caller is told and as it is logged.
 struct Answer: Equatable, Sendable {
@@ -21,6 +22,12 @@ struct Answer: Equatable, Sendable {
         code: "method_not_allowed",
         message: "events are sent with POST",
         headers: [.allow: "POST"]
+    )
+    static let fullHouse = Answer(
+        status: .tooManyRequests,
+        code: "too_many_requests",
+        message: "as many invocations are in flight as this instance takes",
+        headers: [.retryAfter: "1"]
     )
 
     static func bodyTooLarge(_ limit: Int) -> Answer {
@@ -48,52 +55,95 @@ struct Answer: Equatable, Sendable {
         return answer
     }
 
-    static let stopping = tryAgain(after: .seconds(1), "the instance is stopping")
-    static let outOfTime = Answer(status: .gatewayTimeout, code: "timeout", message: "the function did not end in time")
     static let failed = Answer(
         status: .internalServerError,
         code: "internal",
         message: "the function failed; its log tells why",
         headers: [HTTPField.Name("x-google-status")!: "error"]
     )
+}
+
+/// Ends a request before its handler was called.
+struct Refusal: Error { let answer: Answer }
+
+extension Answer {
+    init(_ rejection: CallerRejection) {
+        switch rejection {
+        case .unauthenticated(let reason):
+            self.init(status: .unauthorized, code: "unauthenticated", message: reason, headers: [.wwwAuthenticate: "Bearer"])
+        case .forbidden(let reason):
+            self.init(status: .forbidden, code: "forbidden", message: reason)
+        case .unavailable(let after, let reason):
+            self = .tryAgain(after: after, reason)
+        }
+    }
+
+    init(_ interruption: Interruption) {
+        switch interruption {
+        case .outOfTime: self.init(status: .gatewayTimeout, code: "timeout", message: "the function did not end in time")
+        case .stopping: self = .tryAgain(after: .seconds(1), "the instance is stopping")
+        case .clientGone: self = .tryAgain(after: .seconds(1), "the client closed the connection before it had its answer")
+        case .slowRequest: self.init(status: .requestTimeout, code: "request_timeout", message: "the request did not arrive in time")
+        case .malformed: self.init(status: .badRequest, code: "malformed_request", message: "this is no HTTP/1.1 request within the limits")
+        }
+    }
 
     /// How bad it is: what a person has to look at is an error.
-    var logLevel: Logger.Level {
+    fileprivate var logLevel: Logger.Level {
         switch status.code {
         case ..<300: .debug
-        case 404, 405: .debug
+        case 404, 405, 408: .debug
         case 429, 503: .notice
         default: .error
         }
     }
 }
 
-extension Response {
-    init(_ answer: Answer) {
-        var headers = answer.headers
-        guard let code = answer.code else {
-            self.init(status: answer.status, headers: headers)
-            return
-        }
-        headers[.contentType] = "application/json"
-        self.init(status: answer.status, headers: headers, body: .init(byteBuffer: ByteBuffer(data: ErrorBody(code, answer.message).json)))
+extension Logger {
+    /// One line for an answer that is no success.
+    func log(_ answer: Answer) {
+        guard let code = answer.code else { return }
+        log(
+            level: answer.logLevel,
+            "request refused",
+            metadata: ["status": "\(answer.status.code)", "code": "\(code)", "reason": "\(answer.message)"]
+        )
     }
 }
 
-/// `{"error":{"code":…,"message":…}}`
-private struct ErrorBody: Encodable {
-    struct Content: Encodable { let code: String, message: String }
-    let error: Content
+extension Answer {
+    var head: HTTPResponse {
+        var fields = headers
+        fields[.date] = CurrentDate.text
+        if code != nil {
+            fields[.contentType] = "application/json"
+            fields[.contentLength] = String(body.readableBytes)
+        }
+        return HTTPResponse(status: status, headerFields: fields)
+    }
 
-    init(_ code: String, _ message: String) { error = Content(code: code, message: message) }
-
-    var json: Data {
+    /// `{"error":{"code":…,"message":…}}`, empty for a success.
+    var body: ByteBuffer {
+        guard let code else { return ByteBuffer() }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            return try encoder.encode(self)
+            return ByteBuffer(data: try encoder.encode(["error": ["code": code, "message": message]]))
         } catch {
-            preconditionFailure("two strings always encode: \(error)")
+            preconditionFailure("strings always encode: \(error)")
+        }
+    }
+}
+
+/// The `Date` header's text, written once a second.
+private enum CurrentDate {
+    private static let last = Mutex<(seconds: Int64, text: String)>((.min, ""))
+
+    static var text: String {
+        let now = Int64(Date().timeIntervalSince1970)
+        return last.withLock { last in
+            if last.seconds != now { last = (now, HTTPDate.text(seconds: now)) }
+            return last.text
         }
     }
 }

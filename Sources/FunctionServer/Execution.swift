@@ -21,15 +21,6 @@ struct Execution: Sendable {
 
     var timeRemaining: Duration { timeout - (ContinuousClock.now - started) }
 
-    func log(_ answer: Answer) {
-        guard let code = answer.code else { return }
-        logger.log(
-            level: answer.logLevel,
-            "request refused",
-            metadata: ["status": "\(answer.status.code)", "code": "\(code)", "reason": "\(answer.message)"]
-        )
-    }
-
     /// What a caller sends ends in the log, so only what can be an id is taken.
     private static func isPlain(_ text: String) -> Bool {
         (1...64).contains(text.utf8.count) && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }

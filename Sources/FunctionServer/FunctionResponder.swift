@@ -1,50 +1,137 @@
+import CloudEvents
 import FoundationEssentials
+import FunctionRuntime
 import HTTPTypes
-import Hummingbird
 import Logging
-import NIOCore
-import NIOFoundationEssentialsCompat
 
-/// Answers one HTTP request: looks at its head, reads its body, invokes the function.
-struct FunctionResponder: HTTPResponder {
-    let invoke: @Sendable (HTTPRequest, Data, Execution) async -> Answer
+/// Makes an answer of a request: by its head alone where that is enough, else by its body and by how the handler ends.
+///
+/// The order in which a request is refused is part of the contract: reserved path, method, caller, admission, length, envelope.
+struct FunctionResponder<Handler: FunctionHandler>: Sendable {
+    let handler: Handler
     let configuration: FunctionServerConfiguration
+    let callerCheck: (any CallerCheck)?
+    let admission: Admission
     let logger: Logger
 
-    func respond(to request: Request, context: FunctionRequestContext) async throws -> Response {
-        let execution = Execution(request.headers, configuration, logger)
-        do throws(Refusal) {
-            return Response(await invoke(request.head, try await body(of: request), execution))
-        } catch {
-            execution.log(error.answer)
-            return Response(error.answer)
-        }
+    init(_ handler: Handler, _ configuration: FunctionServerConfiguration, _ callerCheck: (any CallerCheck)?, _ logger: Logger) {
+        self.handler = handler
+        self.configuration = configuration
+        self.callerCheck = callerCheck
+        self.admission = Admission(places: configuration.concurrency)
+        self.logger = logger
     }
 
-    private struct Refusal: Error { let answer: Answer }
-
-    private func body(of request: Request) async throws(Refusal) -> Data {
-        if let answer = refusal(of: request) { throw Refusal(answer: answer) }
-        do {
-            return Data(buffer: try await request.body.collect(upTo: configuration.maximumBodyBytes))
-        } catch is NIOTooManyBytesError {
-            throw Refusal(answer: .bodyTooLarge(configuration.maximumBodyBytes))
-        } catch {
-            throw Refusal(answer: .malformed("the request's body ended before it was complete"))
+    /// What the head alone decides; nil if the body is wanted.
+    func refusal(of head: HTTPRequest) async -> Answer? {
+        let path = head.path?.prefix { $0 != "?" }
+        if path == "/robots.txt" || path == "/favicon.ico" { return .reservedPath }
+        if head.method != .post { return .methodNotAllowed }
+        if let callerCheck {
+            do throws(CallerRejection) {
+                try await callerCheck.check(head)
+            } catch {
+                return Answer(error)
+            }
         }
-    }
-
-    /// What the head alone decides.
-    private func refusal(of request: Request) -> Answer? {
-        if ["/robots.txt", "/favicon.ico"].contains(request.uri.path) { return .reservedPath }
-        if request.method != .post { return .methodNotAllowed }
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > configuration.maximumBodyBytes {
+        if admission.isFull { return .fullHouse }
+        if let length = head.headerFields[.contentLength].flatMap({ Int($0) }), length > configuration.maximumBodyBytes {
             return .bodyTooLarge(configuration.maximumBodyBytes)
         }
         return nil
     }
-}
 
-struct FunctionRequestContext: InitializableFromSource {
-    init(source: ApplicationRequestContextSource) {}
+    /// Reads the event and invokes the handler, until it ends or is interrupted.
+    ///
+    /// - Parameters:
+    ///   - body: reads the rest of the request.
+    ///   - interruption: returns if the request must not go on, or nil when it is cancelled itself.
+    func answer(
+        _ head: HTTPRequest,
+        body: @escaping @Sendable () async throws(Refusal) -> Data,
+        _ execution: Execution,
+        interruption: @escaping @Sendable () async -> Interruption?
+    ) async -> Outcome {
+        await withTaskGroup(of: Ending.self) { group in
+            group.addTask {
+                do throws(Refusal) {
+                    return .ended(try await invoke(head, body(), execution))
+                } catch {
+                    return .ended(Outcome(answer: error.answer, logger: execution.logger))
+                }
+            }
+            group.addTask { await interruption().map { .interrupted($0) } ?? .undisturbed }
+            var outcome: Outcome?
+            var first: Interruption?
+            for await ending in group {
+                group.cancelAll()
+                switch ending {
+                case .ended(let own): outcome = own
+                case .interrupted(let reason): if outcome == nil { first = reason }
+                case .undisturbed: break
+                }
+            }
+            guard var outcome else { preconditionFailure("the first task always has an outcome") }
+            if let first { outcome.answer = Answer(first) }
+            return outcome
+        }
+    }
+
+    /// An answer, and the logger with all that is known of the event it is about.
+    struct Outcome: Sendable {
+        var answer: Answer
+        let logger: Logger
+    }
+
+    private enum Ending: Sendable {
+        case ended(Outcome)
+        case interrupted(Interruption)
+        case undisturbed
+    }
+
+    private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Refusal) -> Outcome {
+        guard admission.enter() else { throw Refusal(answer: .fullHouse) }
+        defer { admission.leave() }
+        let (event, input) = try read(head, body)
+        var logger = execution.logger
+        logger[metadataKey: "message_id"] = "\(event.id)"
+        let deliveryAttempt = (input as? PubSubMessage)?.deliveryAttempt
+        if let deliveryAttempt { logger[metadataKey: "delivery_attempt"] = "\(deliveryAttempt)" }
+        let context = FunctionContext(
+            eventID: event.id,
+            eventTime: event.time,
+            executionID: execution.id,
+            deliveryAttempt: deliveryAttempt,
+            logger: logger,
+            timeRemaining: { execution.timeRemaining }
+        )
+        return Outcome(answer: await handle(input, context), logger: logger)
+    }
+
+    private func read(_ head: HTTPRequest, _ body: Data) throws(Refusal) -> (CloudEvent, Handler.Event) {
+        do {
+            let event = try CloudEvent(head, body: body)
+            return (event, try Handler.Event(event))
+        } catch EnvelopeError.batched {
+            throw Refusal(answer: .batched("\(EnvelopeError.batched)"))
+        } catch let error as EnvelopeError {
+            throw Refusal(answer: .malformed("\(error)"))
+        } catch {
+            throw Refusal(answer: .malformed("the event is not of the kind that this function takes"))
+        }
+    }
+
+    private func handle(_ event: Handler.Event, _ context: FunctionContext) async -> Answer {
+        do {
+            try await handler.handle(event, context)
+            return .done
+        } catch FunctionFailure.tryAgain(let after, let reason) {
+            return .tryAgain(after: after, reason)
+        } catch FunctionFailure.unprocessable(let reason) {
+            return .unprocessable(reason)
+        } catch {
+            if !Task.isCancelled { context.logger.error("the function failed", metadata: ["error": "\(error)"]) }
+            return .failed
+        }
+    }
 }

@@ -1,6 +1,8 @@
 public import FunctionRuntime
-import Hummingbird
+import HummingbirdCore
 public import Logging
+import NIOCore
+import NIOPosix
 public import ServiceLifecycle
 
 /// Hosts a function over HTTP as Cloud Functions does: every path but the reserved ones goes to the handler, which is called with the event
@@ -12,7 +14,7 @@ public import ServiceLifecycle
 ///
 /// Source: GoogleCloudPlatform/functions-framework, "Functions Framework Contract".
 public struct FunctionServer<Handler: FunctionHandler>: Service {
-    private let handler: Handler
+    private let responder: FunctionResponder<Handler>
     private let configuration: FunctionServerConfiguration
     private let logger: Logger
     private let onListening: @Sendable (_ port: Int) async -> Void
@@ -20,15 +22,17 @@ public struct FunctionServer<Handler: FunctionHandler>: Service {
     /// - Parameters:
     ///   - handler: the function.
     ///   - configuration: where to listen and what to bear.
+    ///   - callerCheck: decides who may invoke the function; nil lets in whoever reaches the port.
     ///   - logger: the parent of the loggers that invocations get.
     ///   - onListening: called with the port once the server accepts connections.
     public init(
         _ handler: Handler,
         configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
+        callerCheck: (any CallerCheck)? = nil,
         logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
-        self.handler = handler
+        self.responder = FunctionResponder(handler, configuration, callerCheck, logger)
         self.configuration = configuration
         self.logger = logger
         self.onListening = onListening
@@ -38,23 +42,21 @@ public struct FunctionServer<Handler: FunctionHandler>: Service {
         // What Hummingbird itself has to say of each connection is of interest to whoever debugs it.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
-        let shutdown = ShutdownSignal()
-        let invoker = Invoker(handler: handler, shutdown: shutdown)
-        let application = Application(
-            responder: FunctionResponder(invoke: invoker.answer, configuration: configuration, logger: logger),
-            server: .http1(configuration: .init(idleTimeout: .seconds(120))),
-            configuration: .init(address: .hostname(configuration.host, port: configuration.port)),
-            onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
-            logger: serverLogger
+        let channel = FunctionChannel(
+            responder: responder,
+            limits: ConnectionState.Limits(
+                idle: configuration.idleTimeout,
+                read: min(configuration.readTimeout, configuration.timeout),
+                handle: configuration.timeout,
+                drain: configuration.drainTime
+            )
         )
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { [configuration] in
-                try await gracefulShutdown()
-                try await Task.sleep(for: configuration.drainTime)
-                shutdown.fire()
-            }
-            defer { group.cancelAll() }
-            try await application.run()
-        }
+        try await Server(
+            childChannelSetup: channel,
+            configuration: ServerConfiguration(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
+            onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            logger: serverLogger
+        ).run()
     }
 }

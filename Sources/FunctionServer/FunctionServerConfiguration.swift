@@ -6,6 +6,13 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var port: Int
     /// How long one invocation may take, from the arrival of the request's head.
     public var timeout: Duration
+    /// How many invocations may be in flight; what comes beyond that is answered 429.
+    public var concurrency: Int
+    /// How long a request may take to arrive, from its first byte to its last. Never longer than `timeout`.
+    public var readTimeout: Duration
+    /// How long a connection may stay open between two requests. Google's load balancers keep theirs for ten minutes, and whoever
+    /// closes first should be the client: a request that crosses the close is lost.
+    public var idleTimeout: Duration
     /// How long requests in flight may go on after the server was told to stop. Cloud Run kills the container ten seconds after SIGTERM.
     public var drainTime: Duration
     /// The longest request body, in bytes.
@@ -17,6 +24,9 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         host: String = "0.0.0.0",
         port: Int = 8080,
         timeout: Duration = .seconds(30),
+        concurrency: Int = 80,
+        readTimeout: Duration = .seconds(20),
+        idleTimeout: Duration = .seconds(620),
         drainTime: Duration = .seconds(8),
         maximumBodyBytes: Int = 32 << 20,
         project: String? = nil
@@ -24,6 +34,9 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         self.host = host
         self.port = port
         self.timeout = timeout
+        self.concurrency = concurrency
+        self.readTimeout = readTimeout
+        self.idleTimeout = idleTimeout
         self.drainTime = drainTime
         self.maximumBodyBytes = maximumBodyBytes
         self.project = project

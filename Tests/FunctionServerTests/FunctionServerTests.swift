@@ -3,6 +3,7 @@ import CloudEvents
 import FoundationEssentials
 import FunctionRuntime
 import FunctionServer
+import HTTPTypes
 import InMemoryLogging
 import Logging
 import NIOCore
@@ -104,6 +105,29 @@ struct FunctionServerTests {
         }
     }
 
+    @Test(
+        "who may not call is told why, before the body is looked at",
+        arguments: [
+            (CallerRejection.unauthenticated("who?"), 401, "unauthenticated"), (.forbidden("not you"), 403, "forbidden"),
+            (.unavailable(after: .seconds(3), "not now"), 503, "try_again"),
+        ]
+    )
+    func caller(rejection: CallerRejection, status: Int, code: String) async throws {
+        try await serving(.init(host: "127.0.0.1", port: 0, maximumBodyBytes: 10), callerCheck: Rejecting(rejection: rejection)) {
+            (_: PubSubMessage, _) in
+            Issue.record("the function was invoked")
+        } _: { server in
+            // It comes before 413, and after 404 and 405.
+            let answer = try await server.post(push)
+            #expect(answer.status == status)
+            #expect(answer.body.hasPrefix("{\"error\":{\"code\":\"\(code)\""))
+            #expect(answer.headers["www-authenticate"] == (status == 401 ? ["Bearer"] : []))
+            #expect(answer.headers["retry-after"] == (status == 503 ? ["3"] : []))
+            #expect(try await server.post(push, path: "/robots.txt").status == 404)
+            #expect(try await server.send(.GET, "", path: "/", headers: [:]).status == 405)
+        }
+    }
+
     @Test("a refusal is logged with its reason, the execution and the message, and without the payload")
     func logs() async throws {
         let log = InMemoryLogHandler()
@@ -130,18 +154,12 @@ struct FunctionServerTests {
             #expect(answer.status == 204)
         }
     }
-
-    @Test("requests in flight are answered when the server is told to stop")
-    func gracefulShutdown() async throws {
-        try await serving { (_: PubSubMessage, _) in
-            try await Task.sleep(for: .milliseconds(300))
-        } _: { server in
-            async let answer = server.post(push)
-            try await Task.sleep(for: .milliseconds(100))
-            await server.stop()
-            #expect(try await answer.status == 204)
-        }
-    }
 }
 
 private struct Broken: Error {}
+
+private struct Rejecting: CallerCheck {
+    let rejection: CallerRejection
+
+    func check(_ request: HTTPRequest) async throws(CallerRejection) { throw rejection }
+}

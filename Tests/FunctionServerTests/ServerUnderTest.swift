@@ -41,7 +41,7 @@ struct ServerUnderTest: Sendable {
     }
 }
 
-private struct ClosureHandler<Event: FunctionEvent>: FunctionHandler {
+struct ClosureHandler<Event: FunctionEvent>: FunctionHandler {
     let body: @Sendable (Event, FunctionContext) async throws -> Void
 
     func handle(_ event: Event, _ context: FunctionContext) async throws { try await body(event, context) }
@@ -50,19 +50,27 @@ private struct ClosureHandler<Event: FunctionEvent>: FunctionHandler {
 /// Serves the handler while the body runs.
 func serving<Event: FunctionEvent>(
     _ configuration: FunctionServerConfiguration = .init(host: "127.0.0.1", port: 0),
+    callerCheck: (any CallerCheck)? = nil,
     log: InMemoryLogHandler = InMemoryLogHandler(),
     handler: @escaping @Sendable (Event, FunctionContext) async throws -> Void,
     _ body: @Sendable (ServerUnderTest) async throws -> Void
 ) async throws {
     let logger = Logger(label: "test") { _ in log }
     let (ports, listens) = AsyncStream.makeStream(of: Int.self)
-    let server = FunctionServer(ClosureHandler(body: handler), configuration: configuration, logger: logger) { listens.yield($0) }
+    let server = FunctionServer(
+        ClosureHandler(body: handler),
+        configuration: configuration,
+        callerCheck: callerCheck,
+        logger: logger
+    ) { listens.yield($0) }
     let group = ServiceGroup(configuration: .init(services: [server], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
     try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { try await group.run() }
         var iterator = ports.makeAsyncIterator()
         let port = await iterator.next()!
-        try await HTTPClient.withHTTPClient { client in
+        var client = HTTPClient.Configuration()
+        client.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 1000
+        try await HTTPClient.withHTTPClient(configuration: client) { client in
             try await body(ServerUnderTest(port: port, client: client) { await group.triggerGracefulShutdown() })
         }
         await group.triggerGracefulShutdown()

@@ -1,0 +1,67 @@
+import FoundationEssentials
+import FunctionRuntime
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOFoundationEssentialsCompat
+import NIOHTTP1
+
+/// HTTP/1.1 connections to a function: Hummingbird's, kept to their limits by a ``ConnectionHandler``.
+struct FunctionChannel<Handler: FunctionHandler>: ServerChildChannel {
+    let responder: FunctionResponder<Handler>
+    let limits: ConnectionState.Limits
+
+    /// A connection, with the responder that is its own.
+    struct Value: ServerChildChannelValue {
+        let http: HTTP1Channel
+        let connection: HTTP1Channel.Value
+        var channel: any Channel { connection.channel }
+    }
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        let interruptions = Interruptions()
+        let http = HTTP1Channel(
+            responder: { request, writer, _ in try await respond(to: request, writer, interruptions) },
+            configuration: .init(
+                additionalChannelHandlers: [
+                    ConnectionHandler(limits: limits, interruptions: interruptions, logger: responder.logger)
+                ],
+                httpDecoderConfiguration: .init(maxHeaderFieldSize: 64 << 10, maxHeaderListSize: 256 << 10, maxHeaderFieldCount: 1000)
+            )
+        )
+        return http.setup(channel: channel, logger: logger).map { Value(http: http, connection: $0) }
+    }
+
+    func handle(value: Value, logger: Logger) async { await value.http.handle(value: value.connection, logger: logger) }
+
+    @concurrent
+    private func respond(to request: Request, _ writer: consuming ResponseWriter, _ interruptions: Interruptions) async throws {
+        let turn = interruptions.begin()
+        let execution = Execution(request.headers, responder.configuration, responder.logger)
+        if let refusal = await responder.refusal(of: request.head) {
+            execution.logger.log(refusal)
+            try await writer.write(response: refusal.head, body: ResponseBody(byteBuffer: refusal.body))
+            return
+        }
+        if request.headers[.expect]?.lowercased() == "100-continue" {
+            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+        }
+        let outcome = await responder.answer(request.head, body: { () async throws(Refusal) in try await body(of: request) }, execution) {
+            await interruptions.interruption(of: turn)
+        }
+        outcome.logger.log(outcome.answer)
+        try await writer.write(response: outcome.answer.head, body: ResponseBody(byteBuffer: outcome.answer.body))
+    }
+
+    private func body(of request: Request) async throws(Refusal) -> Data {
+        let limit = responder.configuration.maximumBodyBytes
+        do {
+            return Data(buffer: try await request.body.collect(upTo: limit))
+        } catch is NIOTooManyBytesError {
+            throw Refusal(answer: .bodyTooLarge(limit))
+        } catch {
+            throw Refusal(answer: .malformed("the request's body is damaged, or ended before it was complete"))
+        }
+    }
+}

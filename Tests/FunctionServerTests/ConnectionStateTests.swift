@@ -1,0 +1,153 @@
+import Testing
+
+@testable import FunctionServer
+
+@Suite("The state of a connection")
+struct ConnectionStateTests {
+    private static let limits = ConnectionState.Limits(
+        idle: .seconds(100),
+        read: .seconds(20),
+        handle: .seconds(30),
+        drain: .seconds(8),
+        linger: .seconds(1),
+        lingerBytes: 1000
+    )
+    private let start = ContinuousClock.now
+    private var state = ConnectionState(limits: limits, now: .now)
+
+    init() { state = ConnectionState(limits: Self.limits, now: start) }
+
+    private func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
+
+    /// The deadline in seconds after the start.
+    private func deadline(_ state: ConnectionState) -> Double? {
+        state.deadline.map { ($0 - start) / .seconds(1) }
+    }
+
+    @Test("a connection on which nothing comes is closed when its idle time is over")
+    func idle() {
+        var state = state
+        #expect(deadline(state) == 100)
+        #expect(state.timeIsUp(at: at(99)) == .nothing)
+        #expect(state.timeIsUp(at: at(100)) == .close)
+        #expect(state.deadline == nil)
+    }
+
+    @Test("a head that drips is refused, however often a byte of it comes")
+    func drippedHead() {
+        var state = state
+        for second in 5..<25 { state.bytesRead(at: at(Double(second))) }
+        #expect(deadline(state) == 25)
+        #expect(state.timeIsUp(at: at(25)) == .refuse(.slowRequest))
+        #expect(state.discardsInput)
+        #expect(state.timeIsUp(at: at(26)) == .close)
+    }
+
+    @Test("a body that drips is refused; the time runs from the request's first byte")
+    func drippedBody() {
+        var state = state
+        state.bytesRead(at: at(0))
+        state.headRead(at: at(10))
+        for second in 11..<20 { state.bytesRead(at: at(Double(second))) }
+        #expect(deadline(state) == 20)
+        #expect(state.timeIsUp(at: at(20)) == .interrupt(turn: 1, .slowRequest))
+    }
+
+    @Test("a handler has its time from the head on, then it is interrupted, then the connection is closed")
+    func outOfTime() {
+        var state = state
+        state.headRead(at: at(1))
+        #expect(state.endRead() == .nothing)
+        #expect(deadline(state) == 31)
+        #expect(state.timeIsUp(at: at(31)) == .interrupt(turn: 1, .outOfTime))
+        #expect(deadline(state) == 61)
+        #expect(state.timeIsUp(at: at(61)) == .close)
+    }
+
+    @Test("after a whole request and its answer the connection is kept")
+    func keepAlive() {
+        var state = state
+        state.headRead(at: at(0))
+        #expect(state.endRead() == .nothing)
+        #expect(state.answerBegins() == false)
+        #expect(state.answered(at: at(3)) == .nothing)
+        #expect(deadline(state) == 103)
+        #expect(!state.discardsInput)
+    }
+
+    @Test("an answer before the request's end is the last, and what still comes is thrown away for a while")
+    func earlyAnswer() {
+        var state = state
+        state.headRead(at: at(0))
+        #expect(state.answerBegins() == true)
+        // The rest comes while the answer is on its way.
+        #expect(state.endRead() == .nothing)
+        #expect(state.answered(at: at(1)) == .linger)
+        #expect(state.discardsInput)
+        #expect(state.discarded(1000) == .nothing)
+        #expect(state.discarded(1) == .close)
+    }
+
+    @Test("pipelined requests are answered in turn, each with its own time")
+    func pipelining() {
+        var state = state
+        state.headRead(at: at(0))
+        #expect(state.endRead() == .nothing)
+        state.headRead(at: at(1))
+        // The second one may rest unread as long as the first has not been answered.
+        #expect(deadline(state) == 30)
+        #expect(state.answerBegins() == false)
+        #expect(state.answered(at: at(25)) == .nothing)
+        #expect(state.turn == 2)
+        #expect(deadline(state) == 45)
+        #expect(state.endRead() == .nothing)
+        #expect(deadline(state) == 55)
+        #expect(state.timeIsUp(at: at(55)) == .interrupt(turn: 2, .outOfTime))
+    }
+
+    @Test("a client that goes away interrupts its requests, one after the other")
+    func clientGone() {
+        var state = state
+        state.headRead(at: at(0))
+        #expect(state.endRead() == .nothing)
+        state.headRead(at: at(0))
+        #expect(state.endRead() == .nothing)
+        #expect(state.inputClosed() == .interrupt(turn: 1, .clientGone))
+        #expect(state.answered(at: at(1)) == .interrupt(turn: 2, .clientGone))
+    }
+
+    @Test("a client that closes within its request is the decoder's to refuse")
+    func truncated() {
+        var state = state
+        state.headRead(at: at(0))
+        #expect(state.inputClosed() == .nothing)
+        #expect(state.malformed(at: at(0)) == nil)
+    }
+
+    @Test("what is no HTTP is refused where no other answer is owed")
+    func malformed() {
+        var state = state
+        state.bytesRead(at: at(0))
+        #expect(state.malformed(at: at(0)) == .refuse(.malformed))
+        #expect(state.malformed(at: at(0)) == .nothing)
+    }
+
+    @Test("a shutdown leaves a request its time to drain, and makes its answer the last")
+    func shutdown() {
+        var state = state
+        state.headRead(at: at(0))
+        #expect(state.endRead() == .nothing)
+        state.shutdownBegan(at: at(2))
+        #expect(deadline(state) == 10)
+        #expect(state.answerBegins() == true)
+        #expect(state.timeIsUp(at: at(10)) == .interrupt(turn: 1, .stopping))
+    }
+
+    @Test("a request that is still being read when the time to drain is over is answered, too")
+    func shutdownWhileReading() {
+        var state = state
+        state.headRead(at: at(0))
+        state.shutdownBegan(at: at(0))
+        #expect(state.timeIsUp(at: at(8)) == .interrupt(turn: 1, .stopping))
+    }
+}
