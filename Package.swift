@@ -21,12 +21,14 @@ extension Target.Dependency {
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
     static let inMemoryLogging = product(name: "InMemoryLogging", package: "swift-log")
+    static let jwtKit = product(name: "JWTKit", package: "jwt-kit")
     static let logging = product(name: "Logging", package: "swift-log")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let nioFoundation = product(name: "NIOFoundationEssentialsCompat", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
@@ -41,6 +43,7 @@ let package = Package(
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
         .library(name: "FunctionServer", targets: ["FunctionServer"]),
+        .library(name: "PushAuthentication", targets: ["PushAuthentication"]),
         .library(name: "SpannerChangeStreams", targets: ["SpannerChangeStreams"]),
         .library(name: "Zendesk", targets: ["Zendesk"]),
     ],
@@ -48,6 +51,7 @@ let package = Package(
         // `traits: []` keeps the whole of Foundation, with its ICU tables, out of `booking-status-function`.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -55,6 +59,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
     ],
     targets: [
         // What the container runs, in the order in which an event passes through it.
@@ -81,9 +86,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "PushAuthentication",
+            dependencies: ["FunctionServer", .asyncHTTPClient, .httpTypes, .jwtKit, .nioCore, .nioFoundation, .nioHTTP1],
+            swiftSettings: settings
+        ),
+        .target(
             name: "BookingStatusService",
             dependencies: [
-                "BookingStatusSync", "FunctionServer", "Zendesk", .asyncHTTPClient, .configuration, .logging, .serviceLifecycle,
+                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .asyncHTTPClient, .configuration, .logging, .serviceLifecycle,
                 .unixSignals,
             ],
             swiftSettings: settings
@@ -147,8 +157,16 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "PushAuthenticationTests",
+            dependencies: [
+                "FunctionServer", "PushAuthentication", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit, .logging, .nioCore,
+                .serviceLifecycle,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "BookingStatusServiceTests",
-            dependencies: ["BookingStatusService", "BookingStatusSync", "FunctionServer", "Zendesk", .configuration, .logging],
+            dependencies: ["BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .configuration, .logging],
             swiftSettings: settings
         ),
         .target(

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import BookingStatusSync
 import FunctionServer
 package import Logging
+import PushAuthentication
 import ServiceLifecycle
 import Zendesk
 
@@ -27,7 +28,13 @@ package struct BookingStatusService: Service {
                 writesPerMinute: settings.writesPerMinute
             )
             let handler = BookingStatusHandler(settings: settings.bookingStatus, zendesk: zendesk)
-            try await FunctionServer(handler, configuration: settings.server, logger: logger, onListening: onListening).run()
+            try await FunctionServer(
+                handler,
+                configuration: settings.server,
+                callerCheck: settings.pushTokens.map { PushTokenCheck($0, client: client) },
+                logger: logger,
+                onListening: onListening
+            ).run()
         }
     }
 }

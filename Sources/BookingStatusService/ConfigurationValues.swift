@@ -1,5 +1,6 @@
 import Configuration
 import FoundationEssentials
+import PushAuthentication
 import Zendesk
 
 /// Reads configuration values and collects what is wrong with them, so that all of it can be told in one go.
@@ -7,6 +8,8 @@ import Zendesk
 /// The reader's own typed getters give the default for a value that they cannot convert; a typing error would go unnoticed.
 struct ConfigurationValues {
     private let config: ConfigReader
+    static let loopbackHosts: Set = ["127.0.0.1", "localhost", "[::1]", "::1"]
+
     private(set) var faults: [String] = []
 
     init(_ config: ConfigReader) { self.config = config }
@@ -87,15 +90,28 @@ struct ConfigurationValues {
         return secret
     }
 
-    mutating func url(_ name: String) -> String {
-        guard let text = required(name) else { return "" }
+    mutating func url(_ name: String, default defaultValue: String? = nil) -> String {
+        guard let text = defaultValue.map({ value(name) ?? $0 }) ?? required(name) else { return "" }
         let url = URLComponents(string: text)
-        let isLoopback = ["127.0.0.1", "localhost", "[::1]", "::1"].contains(url?.host ?? "")
+        let isLoopback = Self.loopbackHosts.contains(url?.host ?? "")
         if url?.host?.isEmpty == false, url?.scheme == "https" || (url?.scheme == "http" && isLoopback), url?.user == nil {
             return text.hasSuffix("/") ? String(text.dropLast()) : text
         }
         faults.append("\(name) is not an https URL (http is for loopback addresses only)")
         return ""
+    }
+
+    /// Both of the variables that say which push tokens are taken, or none of them.
+    mutating func pushTokens() -> PushTokenSettings? {
+        let keysURL = url("PUSH_KEYS_URL", default: PushTokenSettings.googleKeysURL)
+        switch (value("PUSH_AUDIENCE"), value("PUSH_SERVICE_ACCOUNT")) {
+        case (let audience?, let account?):
+            return PushTokenSettings(audience: audience, serviceAccount: account, keysURL: keysURL)
+        case (nil, nil): return nil
+        case (_?, nil): faults.append("PUSH_SERVICE_ACCOUNT is missing beside PUSH_AUDIENCE: anybody with a Google account would be let in")
+        case (nil, _?): faults.append("PUSH_AUDIENCE is missing beside PUSH_SERVICE_ACCOUNT")
+        }
+        return nil
     }
 
     mutating func fieldID(_ name: String, isRequired: Bool = true) -> Int? {

@@ -2,6 +2,7 @@ package import BookingStatusSync
 package import Configuration
 package import FunctionServer
 package import Logging
+package import PushAuthentication
 package import Zendesk
 
 /// Everything that the service reads from its environment.
@@ -27,8 +28,11 @@ package import Zendesk
 /// | `BOOKING_STATUS_COLUMN` | Status | the watched column |
 /// | `REORDER_WINDOW_SECONDS` | 120 | how long a change may be overtaken |
 /// | `FUNCTION_TIMEOUT_SECONDS` | 30 | what one event may take |
+/// | `FUNCTION_CONCURRENCY` | 80 | invocations in flight; 429 beyond that |
 /// | `MAX_BODY_BYTES` | 33554432 | the longest request |
 /// | `GOOGLE_CLOUD_PROJECT` | none | the project that log lines name their trace with |
+/// | `PUSH_AUDIENCE`, `PUSH_SERVICE_ACCOUNT` | none | the push tokens that are taken; neither: whoever reaches the port is let in |
+/// | `PUSH_KEYS_URL` | Google's | the keys of the tokens' issuer |
 /// | `DRY_RUN` | false | decide and log, write nothing |
 ///
 /// Empty means unset. A secret may come as a file, `NAME_FILE`. Every URL is https, or http to a loopback address.
@@ -40,6 +44,8 @@ package struct ServiceSettings: Equatable, Sendable {
     package var readsPerMinute: Int
     package var writesPerMinute: Int
     package var logLevel: Logger.Level
+    /// Nil lets in whoever reaches the port.
+    package var pushTokens: PushTokenSettings?
 
     /// - Throws: ``ConfigurationFaults`` with every fault there is.
     package init(config: ConfigReader) throws(ConfigurationFaults) {
@@ -48,9 +54,11 @@ package struct ServiceSettings: Equatable, Sendable {
             host: values.text("HOST", default: "0.0.0.0"),
             port: values.integer("PORT", in: 0...65_535, default: 8080),
             timeout: .seconds(values.integer("FUNCTION_TIMEOUT_SECONDS", in: 1...3600, default: 30)),
+            concurrency: values.integer("FUNCTION_CONCURRENCY", in: 1...10_000, default: 80),
             maximumBodyBytes: values.integer("MAX_BODY_BYTES", in: 1...(1 << 30), default: 32 << 20),
             project: values.text("GOOGLE_CLOUD_PROJECT")
         )
+        pushTokens = values.pushTokens()
         logLevel = values.choice("LOG_LEVEL", of: Logger.Level.allCases.map { ($0.rawValue, $0) }, default: .info)
         zendeskURL = values.url("ZENDESK_URL")
         zendeskCredentials = values.credentials()
@@ -73,11 +81,20 @@ package struct ServiceSettings: Equatable, Sendable {
 
     /// What works, but not as well as it could.
     package var warnings: [String] {
-        guard bookingStatus.bookingVersionField == nil else { return [] }
-        return [
-            "ZENDESK_BOOKING_VERSION_FIELD is not set: changes that are delivered twice or out of order can leave a wrong status "
-                + "(an old change cannot be told from a new one)"
-        ]
+        var warnings: [String] = []
+        if bookingStatus.bookingVersionField == nil {
+            warnings.append(
+                "ZENDESK_BOOKING_VERSION_FIELD is not set: changes that are delivered twice or out of order can leave a wrong status "
+                    + "(an old change cannot be told from a new one)"
+            )
+        }
+        if pushTokens == nil, !ConfigurationValues.loopbackHosts.contains(server.host) {
+            warnings.append(
+                "PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT are not set: whoever reaches the port can invoke the function, unless the platform "
+                    + "in front of it checks who calls"
+            )
+        }
+        return warnings
     }
 }
 
@@ -100,7 +117,8 @@ extension ServiceSettings {
         zendeskCredentials: ZendeskCredentials,
         readsPerMinute: Int = 200,
         writesPerMinute: Int = 50,
-        logLevel: Logger.Level = .info
+        logLevel: Logger.Level = .info,
+        pushTokens: PushTokenSettings? = nil
     ) {
         self.server = server
         self.bookingStatus = bookingStatus
@@ -109,5 +127,6 @@ extension ServiceSettings {
         self.readsPerMinute = readsPerMinute
         self.writesPerMinute = writesPerMinute
         self.logLevel = logLevel
+        self.pushTokens = pushTokens
     }
 }

@@ -4,6 +4,7 @@ import Configuration
 import Foundation
 import FunctionServer
 import Logging
+import PushAuthentication
 import Testing
 import Zendesk
 
@@ -36,7 +37,26 @@ struct ServiceSettingsTests {
                     dryRun: false
                 )
         )
+        #expect(settings.pushTokens == nil)
+        #expect(settings.warnings.map { String($0.prefix(13)) } == ["PUSH_AUDIENCE"])
+    }
+
+    @Test("push tokens are checked where both variables say which; on a loopback address nobody needs to be told of it")
+    func pushTokens() throws {
+        let tokens = ["PUSH_AUDIENCE": "https://f.example.com/", "PUSH_SERVICE_ACCOUNT": "push@p.iam.gserviceaccount.com"]
+        let settings = try settings(tokens)
+        #expect(
+            settings.pushTokens
+                == .init(
+                    audience: "https://f.example.com/",
+                    serviceAccount: "push@p.iam.gserviceaccount.com",
+                    keysURL: "https://www.googleapis.com/oauth2/v3/certs"
+                )
+        )
         #expect(settings.warnings.isEmpty)
+        let local = try self.settings(tokens.merging(["PUSH_KEYS_URL": "http://127.0.0.1:9/k"]) { $1 })
+        #expect(local.pushTokens?.keysURL == "http://127.0.0.1:9/k")
+        #expect(try self.settings(["HOST": "127.0.0.1"]).warnings.isEmpty)
     }
 
     @Test("every variable is read")
@@ -44,9 +64,13 @@ struct ServiceSettingsTests {
         let settings = try settings([
             "PORT": "9000", "HOST": "127.0.0.1", "LOG_LEVEL": "DEBUG", "ZENDESK_URL": "http://127.0.0.1:8081", "BOOKING_TABLE": "Stays",
             "BOOKING_ID_COLUMN": "Key", "BOOKING_STATUS_COLUMN": "State", "REORDER_WINDOW_SECONDS": "5", "FUNCTION_TIMEOUT_SECONDS": "7",
-            "MAX_BODY_BYTES": "100", "GOOGLE_CLOUD_PROJECT": "my-project", "DRY_RUN": "true", "ZENDESK_BOOKING_VERSION_FIELD": "",
+            "MAX_BODY_BYTES": "100", "FUNCTION_CONCURRENCY": "3", "GOOGLE_CLOUD_PROJECT": "my-project", "DRY_RUN": "true",
+            "ZENDESK_BOOKING_VERSION_FIELD": "",
         ])
-        #expect(settings.server == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), maximumBodyBytes: 100, project: "my-project"))
+        #expect(
+            settings.server
+                == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), concurrency: 3, maximumBodyBytes: 100, project: "my-project")
+        )
         #expect(settings.logLevel == .debug)
         #expect(settings.bookingStatus.table == "Stays")
         #expect(settings.bookingStatus.bookingIDColumn == "Key")
@@ -81,6 +105,7 @@ struct ServiceSettingsTests {
             ("BOOKING_STATUS_TAGS", "InStay=a b"), ("BOOKING_STATUS_TAGS", "A=a,,B=b"), ("BOOKING_STATUS_TAGS", "A=a,A=b"),
             ("REORDER_WINDOW_SECONDS", "-1"), ("FUNCTION_TIMEOUT_SECONDS", "0"), ("ZENDESK_WRITES_PER_MINUTE", "0"),
             ("ZENDESK_READS_PER_MINUTE", "many"), ("MAX_BODY_BYTES", "1e6"), ("DRY_RUN", "yes"),
+            ("FUNCTION_CONCURRENCY", "0"), ("PUSH_KEYS_URL", "http://example.com"),
         ]
     )
     func wrongValue(name: String, value: String) {
@@ -98,6 +123,15 @@ struct ServiceSettingsTests {
         #expect(try settings(client).zendeskCredentials == .client(id: "id", secret: "secret"))
         for change in [["ZENDESK_ACCESS_TOKEN": "t"], ["ZENDESK_CLIENT_ID": ""], ["ZENDESK_CLIENT_SECRET": ""]] {
             #expect(throws: ConfigurationFaults.self) { try settings(client.merging(change) { $1 }) }
+        }
+    }
+
+    @Test("one of the two variables that say which tokens are taken is not enough", arguments: ["PUSH_AUDIENCE", "PUSH_SERVICE_ACCOUNT"])
+    func halfOfPushTokens(name: String) {
+        #expect {
+            try settings([name: "x"])
+        } throws: { error in
+            (error as? ConfigurationFaults)?.faults.count == 1 && "\(error)".contains("is missing beside \(name)")
         }
     }
 

@@ -1,0 +1,87 @@
+public import AsyncHTTPClient
+import FoundationEssentials
+public import FunctionServer
+public import HTTPTypes
+import JWTKit
+
+/// Lets in who carries the token that Pub/Sub adds to the pushes of one subscription.
+///
+/// The token is a JWT in `Authorization: Bearer`, signed by Google with RS256. On Cloud Run the platform can check it in front of the container
+/// (require authentication); elsewhere nobody does.
+///
+/// | what is wrong | rejection |
+/// |---|---|
+/// | no token, not RS256, unknown key, wrong signature, issuer or audience, expired | ``CallerRejection/unauthenticated(_:)`` |
+/// | another e-mail than the service account's, or not verified | ``CallerRejection/forbidden(_:)`` |
+/// | the keys cannot be had | ``CallerRejection/unavailable(after:_:)`` |
+///
+/// Source: Pub/Sub's documentation, "Authentication for push subscriptions".
+public struct PushTokenCheck: CallerCheck {
+    private let settings: PushTokenSettings
+    private let keys: PushKeys
+    private let secondsSince1970: @Sendable () -> Double
+
+    /// - Parameters:
+    ///   - settings: which tokens are taken.
+    ///   - client: fetches the keys; it should follow no redirects.
+    public init(_ settings: PushTokenSettings, client: HTTPClient) {
+        let start = ContinuousClock.now
+        self.init(
+            settings,
+            client: client,
+            now: { ContinuousClock.now - start },
+            secondsSince1970: { Date().timeIntervalSince1970 }
+        )
+    }
+
+    init(
+        _ settings: PushTokenSettings,
+        client: HTTPClient,
+        now: @escaping @Sendable () -> Duration,
+        secondsSince1970: @escaping @Sendable () -> Double
+    ) {
+        self.settings = settings
+        self.secondsSince1970 = secondsSince1970
+        keys = PushKeys(url: settings.keysURL, client: client, now: now)
+    }
+
+    public func check(_ request: HTTPRequest) async throws(CallerRejection) {
+        guard let token = bearerToken(request.headerFields) else {
+            throw .unauthenticated("there is no token (Authorization: Bearer …)")
+        }
+        guard let header = TokenHeader(token), header.alg == "RS256", let id = header.kid else {
+            throw .unauthenticated("the token is not a JWT that is signed with RS256 by a named key")
+        }
+        let keys = try await keys.keys(with: id)
+        guard let claims = try? await keys.verify(token, as: PushClaims.self) else {
+            throw .unauthenticated("the token's signature does not hold, or its claims have the wrong form")
+        }
+        if let rejection = claims.rejection(settings, secondsSince1970: secondsSince1970()) { throw rejection }
+    }
+
+    private func bearerToken(_ headers: HTTPFields) -> String? {
+        guard let field = headers[.authorization] else { return nil }
+        let parts = field.split(separator: " ")
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+        return String(parts[1])
+    }
+}
+
+/// The part of a JWT that is read before the signature can be looked at.
+///
+/// Source: RFC 7515, sections 4.1 and 7.1.
+private struct TokenHeader: Decodable {
+    let alg: String
+    let kid: String?
+
+    init?(_ token: String) {
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else { return nil }
+        var base64 = parts[0].replacing("-", with: "+").replacing("_", with: "/")
+        base64 += String(repeating: "=", count: (4 - base64.utf8.count % 4) % 4)
+        guard let json = Data(base64Encoded: String(base64)), let header = try? JSONDecoder().decode(TokenHeader.self, from: json) else {
+            return nil
+        }
+        self = header
+    }
+}
