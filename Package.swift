@@ -93,7 +93,8 @@ let package = Package(
         .target(
             name: "BookingStatusService",
             dependencies: [
-                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .asyncHTTPClient, .configuration, .logging, .serviceLifecycle,
+                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .asyncHTTPClient, .configuration, .logging,
+                .serviceLifecycle,
                 .unixSignals,
             ],
             swiftSettings: settings
@@ -159,14 +160,17 @@ let package = Package(
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "FunctionServer", "PushAuthentication", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit, .logging, .nioCore,
+                "FunctionServer", "PushAuthentication", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit, .logging,
+                .nioCore,
                 .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "BookingStatusServiceTests",
-            dependencies: ["BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .configuration, .logging],
+            dependencies: [
+                "BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .configuration, .logging,
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -203,3 +207,16 @@ let package = Package(
         ),
     ]
 )
+
+// libFuzzer brings the entry point, so this one can be linked only where it is asked for: see Tests/Fuzzer/run.
+if Context.environment["FUZZER"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzzer",
+            dependencies: ["CloudEvents", "SpannerChangeStreams", .httpTypes],
+            path: "Tests/Fuzzer",
+            exclude: ["run"],
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]
+        )
+    )
+}

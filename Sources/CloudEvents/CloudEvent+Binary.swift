@@ -46,6 +46,22 @@ extension CloudEvent {
         extensions = attributes
     }
 
+    /// Escapes what a header field cannot hold, and the escapes' own sign.
+    ///
+    /// Source: CloudEvents HTTP protocol binding 1.0.2, section 3.1.3.2.
+    static func percentEncoded(_ text: String) -> String {
+        var encoded = ""
+        for byte in text.utf8 {
+            if (0x21...0x7e).contains(byte), byte != UInt8(ascii: "\""), byte != UInt8(ascii: "%") {
+                encoded.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                encoded += byte < 16 ? "%0" : "%"
+                encoded += String(byte, radix: 16, uppercase: true)
+            }
+        }
+        return encoded
+    }
+
     /// Nil where the text has a broken escape or decodes to something that is not UTF-8.
     private static func percentDecoded(_ text: String) -> String? {
         guard text.utf8.contains(UInt8(ascii: "%")) else { return text }

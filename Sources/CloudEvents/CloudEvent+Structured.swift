@@ -16,7 +16,7 @@ extension CloudEvent {
             case .integer(let number): attributes[name] = String(number)
             case .bool(let flag): attributes[name] = String(flag)
             case .null: break
-            case .number, .array, .object: throw .malformed("the CloudEvents attribute \(name) has the wrong type")
+            case .decimal, .number, .array, .object: throw .malformed("the CloudEvents attribute \(name) has the wrong type")
             }
         }
         let dataContentType = attributes.removeValue(forKey: "datacontenttype")

@@ -1,9 +1,14 @@
+import FoundationEssentials
+
 /// Any JSON, for the parts of an envelope that are passed on as they are.
 enum JSONValue: Equatable {
     case null
     case string(String)
     case bool(Bool)
     case integer(Int)
+    /// With all the digits that were written, up to 38.
+    case decimal(Decimal)
+    /// Beyond what a `Decimal` holds.
     case number(Double)
     case array([JSONValue])
     case object([String: JSONValue])
@@ -20,6 +25,8 @@ extension JSONValue: Codable {
             self = .bool(flag)
         } else if let number = try? container.decode(Int.self) {
             self = .integer(number)
+        } else if let number = try? container.decode(Decimal.self), number.isFinite {
+            self = .decimal(number)
         } else if let number = try? container.decode(Double.self) {
             self = .number(number)
         } else if let values = try? container.decode([JSONValue].self) {
@@ -36,6 +43,7 @@ extension JSONValue: Codable {
         case .string(let text): try container.encode(text)
         case .bool(let flag): try container.encode(flag)
         case .integer(let number): try container.encode(number)
+        case .decimal(let number): try container.encode(number)
         case .number(let number): try container.encode(number)
         case .array(let values): try container.encode(values)
         case .object(let members): try container.encode(members)

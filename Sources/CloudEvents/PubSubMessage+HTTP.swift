@@ -15,8 +15,8 @@ extension PubSubMessage {
         if form == .binary {
             let event = CloudEvent(self, topic: Topic(name: topic), data: body)
             head.headerFields[HTTPField.Name("ce-specversion")!] = "1.0"
-            head.headerFields[HTTPField.Name("ce-id")!] = event.id
-            head.headerFields[HTTPField.Name("ce-source")!] = event.source
+            head.headerFields[HTTPField.Name("ce-id")!] = CloudEvent.percentEncoded(event.id)
+            head.headerFields[HTTPField.Name("ce-source")!] = CloudEvent.percentEncoded(event.source)
             head.headerFields[HTTPField.Name("ce-type")!] = event.type
             head.headerFields[HTTPField.Name("ce-time")!] = event.time.map(\.rfc3339)
         }

@@ -29,6 +29,15 @@ struct OtherFormsTests {
     }
 
     @Test(
+        "a number in a structured event's data keeps its digits",
+        arguments: ["12345678901234567890", "0.1234567890123456789", "1.5", "-3", "1e+300"]
+    )
+    func digits(number: String) throws {
+        let body = "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":\(number)}"
+        #expect(try event(body, ["content-type": "application/cloudevents+json"]).data == Data(number.utf8))
+    }
+
+    @Test(
         "a damaged structured CloudEvent is refused",
         arguments: [
             "", "[]", "{", "{}", #"{"specversion":"1.0","id":"1","source":"s"}"#,

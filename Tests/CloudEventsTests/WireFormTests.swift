@@ -174,6 +174,16 @@ struct WireFormTests {
         #expect(event.time == message.publishTime)
     }
 
+    @Test(
+        "an id that no header field can hold is escaped in a binary CloudEvent",
+        arguments: ["100 %", "caf\u{e9}", " \r\n\"\u{0}", "a%41"]
+    )
+    func escaping(id: String) throws {
+        let (head, body) = PubSubMessage(id: id).request(as: .binary)
+        #expect(head.headerFields.allSatisfy { $0.value.utf8.allSatisfy { (0x21...0x7e).contains($0) } })
+        #expect(try CloudEvent(head, body: body).id == id)
+    }
+
     private func request(_ headers: [String: String], path: String = "/") -> HTTPRequest {
         HTTPRequest(method: .post, scheme: nil, authority: nil, path: path, headerFields: fields(headers))
     }

@@ -1,0 +1,54 @@
+import CloudEvents
+import FoundationEssentials
+import HTTPTypes
+import SpannerChangeStreams
+
+/// Called by libFuzzer with one input after another; what it looks for are crashes and hangs.
+///
+/// Each input is read in every way in which bytes from outside are read: as a body in each wire form, as a request with header fields of its own, and
+/// as a change record.
+///
+/// Source: LLVM's documentation, "libFuzzer", "Fuzz Target".
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+    let input = Data(bytes: start, count: count)
+    read(input, HTTPFields())
+    read(input, [.contentType: "application/cloudevents+json"])
+    let (fields, body) = fieldsAndBody(input)
+    read(body, fields)
+    _ = try? DataChangeRecord(json: input)
+    return 0
+}
+
+private func read(_ body: Data, _ fields: HTTPFields) {
+    let head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: fields[.path] ?? "/", headerFields: fields)
+    guard let event = try? CloudEvent(head, body: body), let message = try? PubSubMessage(event) else { return }
+    _ = try? DataChangeRecord(json: message.data)
+    for form in PubSubMessage.DeliveryForm.allCases {
+        // What was read can be written, and is the same when it is read again.
+        let (head, body) = message.request(as: form)
+        guard let again = try? PubSubMessage(CloudEvent(head, body: body)) else { fatalError("what is written as \(form) cannot be read") }
+        guard again.id == message.id, again.data == message.data, again.attributes == message.attributes else {
+            fatalError("what is written as \(form) reads as something else")
+        }
+    }
+}
+
+/// Lines `name: value` up to an empty one, then a body.
+private func fieldsAndBody(_ input: Data) -> (HTTPFields, Data) {
+    var fields = HTTPFields()
+    var rest = input[...]
+    while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+        let line = rest[..<end]
+        rest = rest[(end + 1)...]
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { break }
+        guard let name = HTTPField.Name(String(decoding: line[..<colon], as: UTF8.self)) else { continue }
+        fields.append(HTTPField(name: name, value: String(decoding: line[(colon + 1)...], as: UTF8.self)))
+    }
+    return (fields, Data(rest))
+}
+
+extension HTTPField.Name {
+    /// Names the request's path in an input.
+    fileprivate static let path = HTTPField.Name("path")!
+}
