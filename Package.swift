@@ -81,7 +81,7 @@ let package = Package(
             name: "FunctionServer",
             dependencies: [
                 "CloudEvents", "FunctionRuntime", "Timestamps", .httpTypes, .hummingbirdCore, .logging, .nioCore, .nioFoundation, .nioHTTP1,
-                .nioHTTPTypes, .nioPosix, .serviceLifecycle,
+                .nioHTTPTypes, .nioPosix, .serviceLifecycle, .unixSignals,
             ],
             swiftSettings: settings
         ),
@@ -95,7 +95,6 @@ let package = Package(
             dependencies: [
                 "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .asyncHTTPClient, .configuration, .logging,
                 .serviceLifecycle,
-                .unixSignals,
             ],
             swiftSettings: settings
         ),
@@ -126,6 +125,12 @@ let package = Package(
 
         // Tests.
         .target(name: "TestSupport", dependencies: ["Zendesk", "ZendeskSimulator"], path: "Tests/TestSupport", swiftSettings: settings),
+        .executableTarget(
+            name: "Greeter",
+            dependencies: ["CloudEvents", "FunctionRuntime", "FunctionServer", .logging],
+            path: "Tests/Greeter",
+            swiftSettings: settings
+        ),
         .testTarget(name: "TimestampsTests", dependencies: ["Timestamps"], swiftSettings: settings),
         .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", .httpTypes], swiftSettings: settings),
         .testTarget(
@@ -152,7 +157,8 @@ let package = Package(
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "FunctionServer", .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore,
+                "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging,
+                .nioCore,
                 .nioHTTP1, .nioPosix, .serviceLifecycle,
             ],
             swiftSettings: settings
@@ -199,7 +205,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "CloudEvents", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator", .httpTypes, .logging, .nioCore,
+                "CloudEvents", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator", .asyncHTTPClient, .httpTypes,
+                .logging, .nioCore,
                 .nioHTTP1,
                 .nioPosix,
             ],

@@ -1,8 +1,6 @@
 import Configuration
 import FunctionServer
 import Logging
-import ServiceLifecycle
-import UnixSignals
 
 #if canImport(Glibc)
 import Glibc
@@ -29,7 +27,7 @@ package enum BookingStatusMain {
             let service = BookingStatusService(settings: settings, logger: logger) { [logger, settings] port in
                 logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
             }
-            try await run(ServiceGroup(configuration: .init(services: [service], logger: logger.quiet)), logger)
+            try await runUntilSignalled(service, logger: logger)
         } catch let faults as ConfigurationFaults {
             for fault in faults.faults { logger.critical("configuration: \(fault)") }
             exit(configurationFault)
@@ -39,32 +37,5 @@ package enum BookingStatusMain {
         }
         logger.info("stopped")
         exit(0)
-    }
-
-    /// The service group would ignore a second signal.
-    private static func run(_ group: ServiceGroup, _ logger: Logger) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await group.run() }
-            tasks.addTask {
-                var isStopping = false
-                for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-                    guard !isStopping else { exit(128 + signal.rawValue) }
-                    isStopping = true
-                    logger.info("stopping", metadata: ["signal": "\(signal)"])
-                    await group.triggerGracefulShutdown()
-                }
-            }
-            defer { tasks.cancelAll() }
-            try await tasks.next()
-        }
-    }
-}
-
-extension Logger {
-    /// For libraries, whose steps are of interest to whoever debugs them.
-    fileprivate var quiet: Logger {
-        var logger = self
-        logger.logLevel = max(logLevel, .notice)
-        return logger
     }
 }

@@ -9,9 +9,15 @@
 /// | throwing ``FunctionFailure/unprocessable(_:)`` | 422 | delivers it again until its attempts are used up, then keeps it in the dead-letter topic |
 /// | throwing anything else | 500 | the same |
 /// | still running at the deadline | 504; the task is cancelled | the same |
+/// | still running when the caller has gone away, or when the instance stops | 503; the task is cancelled | the same |
 ///
-/// Deliveries may be repeated, run at once, and come in any order: make the method idempotent. No work may go on after it has
-/// returned. Cancellation is cooperative: pass it on to what you await, since the answer waits until the method has ended.
+/// ## What a handler owes
+///
+/// - Deliveries may be repeated, run at once, and come in any order: it is idempotent.
+/// - No work goes on after it has returned: an instance may be stopped, or get no processor, between two invocations.
+/// - Cancellation is cooperative. A cancelled handler is not killed: the answer waits until the method has ended, and until then its place among
+///   those in flight stays taken. So it passes cancellation on to what it awaits, and a long computation looks at `Task.isCancelled`.
+///   After SIGTERM two seconds are left for that. How it ends then does not matter: what was cut off counts as failed.
 public protocol FunctionHandler<Event>: Sendable {
     /// What the function is called with: a `PubSubMessage`, or a `CloudEvent` of any type.
     associatedtype Event: FunctionEvent

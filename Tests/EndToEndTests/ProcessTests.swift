@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 import CloudEvents
 import Foundation
 import LocalStack
@@ -34,20 +35,58 @@ struct ProcessTests {
         #expect(try await process.status() == 0)
     }
 
-    @Test("what is in flight eight seconds after SIGTERM is answered 503, and it ends with 0", .timeLimit(.minutes(1)))
+    @Test("two hundred events that are in flight eight seconds after SIGTERM are answered 503, and it ends with 0", .timeLimit(.minutes(1)))
     func drains() async throws {
         try await silentServer { silent in
-            let process = try FunctionProcess(Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:\(silent)"]) { $1 })
-            let url = "http://127.0.0.1:\(try await process.port())/"
+            let process = try FunctionProcess(
+                Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:\(silent)", "FUNCTION_CONCURRENCY": "200"]) { $1 }
+            )
+            let port = try await process.port()
             let data = try Data(contentsOf: #require(event))
-            async let answer = EventSender(url: url).send(.init(id: "1", data: data, publishTime: Date()))
-            try await Task.sleep(for: .seconds(1))
-            let begin = ContinuousClock.now
-            process.send(SIGTERM)
-            #expect(try await answer.status == .serviceUnavailable)
-            #expect(try await process.status() == 0)
-            #expect(ContinuousClock.now - begin < .seconds(10))
+            var configuration = HTTPClient.Configuration()
+            configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 200
+            try await HTTPClient.withHTTPClient(configuration: configuration) { client in
+                let sender = EventSender(client: client, url: "http://127.0.0.1:\(port)/")
+                try await withThrowingTaskGroup { group in
+                    for index in 0..<200 {
+                        group.addTask { try await sender.send(.init(id: "\(index)", data: data, publishTime: Date())).status }
+                    }
+                    try await Task.sleep(for: .seconds(2))
+                    let begin = ContinuousClock.now
+                    process.send(SIGTERM)
+                    try await Task.sleep(for: .milliseconds(500))
+                    await #expect(throws: (any Error).self) {
+                        try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connect(host: "127.0.0.1", port: port).get()
+                    }
+                    var statuses: [HTTPResponseStatus: Int] = [:]
+                    for try await status in group { statuses[status, default: 0] += 1 }
+                    #expect(statuses == [.serviceUnavailable: 200])
+                    #expect(try await process.status() == 0)
+                    #expect(ContinuousClock.now - begin < .seconds(10))
+                }
+            }
         }
+    }
+
+    @Test("with push tokens asked for, a caller without one is refused, and one whose token cannot be checked is told to come again")
+    func pushTokens() async throws {
+        let process = try FunctionProcess(
+            Self.complete.merging([
+                "ZENDESK_URL": "http://127.0.0.1:1", "PUSH_AUDIENCE": "a", "PUSH_SERVICE_ACCOUNT": "s",
+                "PUSH_KEYS_URL": "http://127.0.0.1:1/",
+            ]) { $1 }
+        )
+        let url = "http://127.0.0.1:\(try await process.port())/"
+        var request = HTTPClientRequest(url: url)
+        request.method = .POST
+        #expect(try await HTTPClient.shared.execute(request, timeout: .seconds(20)).status == .unauthorized)
+        // {"alg":"RS256","kid":"k"}
+        request.headers.add(name: "authorization", value: "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.e30.c2ln")
+        #expect(try await HTTPClient.shared.execute(request, timeout: .seconds(20)).status == .serviceUnavailable)
+        let log = process.log
+        #expect(log.contains("PUSH_KEYS_URL cannot be had") && !log.contains("eyJhbG"))
+        process.send(SIGTERM)
+        #expect(try await process.status() == 0)
     }
 
     @Test("a second SIGTERM ends it at once with 143", .timeLimit(.minutes(1)))

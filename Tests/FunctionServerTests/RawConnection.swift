@@ -4,12 +4,12 @@ import NIOPosix
 /// A TCP connection on which a test says what it likes, byte by byte.
 final class RawConnection {
     private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
-    private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    private let channel: any Channel
     private var buffer = ""
 
-    private init(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) {
+    private init(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ channel: any Channel) {
         self.inbound = inbound.makeAsyncIterator()
-        self.outbound = outbound
+        self.channel = channel
     }
 
     static func open<Result: Sendable>(port: Int, _ body: (RawConnection) async throws -> Result) async throws -> Result {
@@ -23,13 +23,14 @@ final class RawConnection {
                     )
                 }
             }
-        return try await channel.executeThenClose { inbound, outbound in try await body(RawConnection(inbound, outbound)) }
+        return try await channel.executeThenClose { inbound, _ in try await body(RawConnection(inbound, channel.channel)) }
     }
 
-    func send(_ text: String) async throws { try await outbound.write(ByteBuffer(string: text)) }
+    /// Returns when the operating system has taken all of it.
+    func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)).get() }
 
     /// Sends a FIN; what comes can still be read.
-    func finish() { outbound.finish() }
+    func finish() async throws { try await channel.close(mode: .output).get() }
 
     /// Everything up to the end that the server makes, or nil in its place if that is a reset.
     func rest() async -> String? {
