@@ -227,3 +227,15 @@ if Context.environment["FUZZER"] != nil {
         )
     )
 }
+
+// See Mutex.swift there. The product has no switch for it: the module takes the place of the standard library's by its name.
+if Context.environment["THREAD_SANITIZER"] != nil {
+    let alias: [SwiftSetting] = [.unsafeFlags(["-module-alias", "Synchronization=SanitizedSynchronization"])]
+    for target in package.targets {
+        target.dependencies.append("SanitizedSynchronization")
+        target.swiftSettings = (target.swiftSettings ?? []) + alias
+    }
+    package.targets.append(
+        .target(name: "SanitizedSynchronization", path: "Tests/SanitizedSynchronization", swiftSettings: settings)
+    )
+}

@@ -3,21 +3,21 @@ import Synchronization
 /// The places for handlers in flight.
 final class Admission: Sendable {
     private let places: Int
-    private let taken = Atomic(0)
+    private let taken = Mutex(0)
 
     init(places: Int) { self.places = places }
 
     /// Whether there is no place now; one may be free again a moment later.
-    var isFull: Bool { taken.load(ordering: .relaxed) >= places }
+    var isFull: Bool { taken.withLock { $0 >= places } }
 
     /// Takes a place; false where there is none. If true, ``leave()`` has to follow.
     func enter() -> Bool {
-        guard taken.add(1, ordering: .relaxed).newValue <= places else {
-            leave()
-            return false
+        taken.withLock { taken in
+            guard taken < places else { return false }
+            taken += 1
+            return true
         }
-        return true
     }
 
-    func leave() { taken.subtract(1, ordering: .relaxed) }
+    func leave() { taken.withLock { $0 -= 1 } }
 }

@@ -92,8 +92,8 @@ extension Answer {
     fileprivate var logLevel: Logger.Level {
         switch status.code {
         case ..<300: .debug
-        case 404, 405, 408: .debug
-        case 429, 503: .notice
+        case 404, 405: .debug
+        case 408, 429, 503: .notice
         default: .error
         }
     }

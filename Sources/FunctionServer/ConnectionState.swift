@@ -13,6 +13,9 @@ struct ConnectionState {
         var handle: Duration
         /// From the start of the shutdown to the answers of what is in flight.
         var drain: Duration
+        /// From an interruption to the answer: a client that does not read its answers, or a handler that does not heed its cancellation, keeps the
+        /// connection no longer.
+        var grace: Duration = .seconds(30)
         /// After an answer that came before the request's end: for how long, and how far, what still comes is thrown away, so that the
         /// client gets to read the answer. Closing at once would reset the connection under it.
         var linger: Duration = .seconds(1)
@@ -199,10 +202,9 @@ struct ConnectionState {
         return .interrupt(turn: turn, .clientGone)
     }
 
-    /// A client that does not read its answers, or a handler that does not heed its cancellation, is given the same time once more.
     private mutating func interrupt(_ reason: Interruption, at now: Instant) -> Action {
         guard case .busy(var busy) = phase else { return .nothing }
-        busy.interruptedUntil = now + limits.handle
+        busy.interruptedUntil = now + limits.grace
         phase = .busy(busy)
         return .interrupt(turn: turn, reason)
     }

@@ -9,6 +9,7 @@ struct ConnectionStateTests {
         read: .seconds(20),
         handle: .seconds(30),
         drain: .seconds(8),
+        grace: .seconds(10),
         linger: .seconds(1),
         lingerBytes: 1000
     )
@@ -60,8 +61,8 @@ struct ConnectionStateTests {
         #expect(state.endRead() == .nothing)
         #expect(deadline(state) == 31)
         #expect(state.timeIsUp(at: at(31)) == .interrupt(turn: 1, .outOfTime))
-        #expect(deadline(state) == 61)
-        #expect(state.timeIsUp(at: at(61)) == .close)
+        #expect(deadline(state) == 41)
+        #expect(state.timeIsUp(at: at(41)) == .close)
     }
 
     @Test("after a whole request and its answer the connection is kept")

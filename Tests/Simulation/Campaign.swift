@@ -50,7 +50,14 @@ package struct Campaign: Sendable {
     }
 
     /// - Parameter stopsAtFirst: ends once a seed has failed.
-    package func run(seeds: ClosedRange<UInt64>, stopsAtFirst: Bool) -> Tally {
+    package func run(seeds: ClosedRange<UInt64>, stopsAtFirst: Bool) async -> Tally {
+        // On threads of its own: on those that all tasks share, everything else would stand still.
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: play(seeds, stopsAtFirst)) }
+        }
+    }
+
+    private func play(_ seeds: ClosedRange<UInt64>, _ stopsAtFirst: Bool) -> Tally {
         let next = Mutex(seeds.lowerBound)
         let tally = Mutex(Tally())
         DispatchQueue.concurrentPerform(iterations: threads) { _ in

@@ -4,7 +4,7 @@ import Simulation
 import Synchronization
 
 @main
-struct SimulationRunner: ParsableCommand {
+struct SimulationRunner: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bookingstatus-simulation",
         abstract: "Play histories of the whole system in virtual time, each from a seed, and look for what must not happen.",
@@ -36,7 +36,7 @@ struct SimulationRunner: ParsableCommand {
     @Option(help: "How many threads to use.")
     var threads = ProcessInfo.processInfo.activeProcessorCount
 
-    func run() throws {
+    func run() async throws {
         if let seed {
             let verdict = Simulation.run(seed: seed, mutant: mutant, keepsVersions: !withoutVersions, traces: trace)
             verdict.trace.forEach { print($0) }
@@ -47,7 +47,8 @@ struct SimulationRunner: ParsableCommand {
             return
         }
         let begin = ContinuousClock.now
-        let tally = Campaign(mutant: mutant, keepsVersions: !withoutVersions, threads: threads).run(seeds: 1...seeds, stopsAtFirst: false)
+        let tally = await Campaign(mutant: mutant, keepsVersions: !withoutVersions, threads: threads)
+            .run(seeds: 1...seeds, stopsAtFirst: false)
         print(tally.report(command: "bookingstatus-simulation"))
         print("took \(ContinuousClock.now - begin)")
         if withoutVersions { return }
@@ -58,7 +59,7 @@ struct SimulationRunner: ParsableCommand {
         var isRight = tally.failures.isEmpty && tally.missing.isEmpty
         print("\nmutants, each to be noticed within \(Mutant.seeds) seeds:")
         for mutant in Mutant.allCases {
-            let tally = Campaign(mutant: mutant, keepsVersions: true, threads: threads)
+            let tally = await Campaign(mutant: mutant, keepsVersions: true, threads: threads)
                 .run(seeds: 1...UInt64(Mutant.seeds), stopsAtFirst: true)
             let first = tally.failures.min { $0.seed < $1.seed }
             print("  \(mutant.rawValue): \(first.map { "seed \($0.seed): \($0.violation)" } ?? "NOT NOTICED")")

@@ -4,8 +4,8 @@ import Testing
 @Suite("Deterministic simulation")
 struct SimulationTests {
     @Test("2,000 histories end right, and everything that can go wrong did")
-    func histories() {
-        let tally = Campaign().run(seeds: 1...2000, stopsAtFirst: false)
+    func histories() async {
+        let tally = await Campaign().run(seeds: 1...2000, stopsAtFirst: false)
         #expect(tally.failures.isEmpty, "\(tally.report(command: "bookingstatus-simulation"))")
         #expect(tally.missing.isEmpty)
         print(tally.report(command: "bookingstatus-simulation"))
@@ -23,14 +23,14 @@ struct SimulationTests {
     }
 
     @Test("each mistake that could be made is noticed", arguments: Mutant.allCases)
-    func mutants(mutant: Mutant) {
-        let tally = Campaign(mutant: mutant).run(seeds: 1...UInt64(Mutant.seeds), stopsAtFirst: true)
+    func mutants(mutant: Mutant) async {
+        let tally = await Campaign(mutant: mutant).run(seeds: 1...UInt64(Mutant.seeds), stopsAtFirst: true)
         #expect(!tally.failures.isEmpty)
     }
 
     @Test("the talk's logic alone ends wrong in some histories; they are counted, and not hidden")
-    func talkAlone() {
-        let tally = Campaign(keepsVersions: false).run(seeds: 1...500, stopsAtFirst: false)
+    func talkAlone() async {
+        let tally = await Campaign(keepsVersions: false).run(seeds: 1...500, stopsAtFirst: false)
         print("without a version field: \(tally.failures.count) of \(tally.histories) histories have a violation")
         for kind in tally.kinds { print("  \(kind.count) x \(kind.kind)") }
         #expect(!tally.failures.isEmpty)
