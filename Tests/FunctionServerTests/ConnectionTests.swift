@@ -268,7 +268,7 @@ struct ConnectionTests {
 
     @Test("a connection on which nothing comes is closed, before the first request and after one")
     func idle() async throws {
-        try await serving(Self.configuration(idle: .milliseconds(200))) { (_: PubSubMessage, _) in
+        try await serving(Self.configuration(idle: .seconds(1))) { (_: PubSubMessage, _) in
         } _: { server in
             try await RawConnection.open(port: server.port) { connection in #expect(await connection.rest() == "") }
             try await RawConnection.open(port: server.port) { connection in
