@@ -107,6 +107,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "AccountSetup",
+            dependencies: ["BookingStatusSync", "Timestamps", "Zendesk"],
+            swiftSettings: settings
+        ),
+        .target(
             name: "LocalStack",
             dependencies: [
                 "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Timestamps", "Zendesk", "ZendeskSimulator",
@@ -117,8 +122,9 @@ let package = Package(
         .executableTarget(
             name: "BookingStatusCLI",
             dependencies: [
-                "CloudEvents", "FunctionServer", "LocalStack", "ZendeskSimulator", .argumentParser, .httpTypes, .logging, .nioCore,
-                .nioHTTP1, .serviceLifecycle, .unixSignals,
+                "AccountSetup", "BookingStatusService", "CloudEvents", "FunctionServer", "LocalStack", "Zendesk", "ZendeskSimulator",
+                .argumentParser, .asyncHTTPClient, .configuration, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
+                .unixSignals,
             ],
             swiftSettings: settings
         ),
@@ -199,6 +205,11 @@ let package = Package(
                 "BookingStatusSync", "CloudEvents", "FunctionRuntime", "Simulation", "Zendesk", "ZendeskSimulator", .inMemoryLogging,
                 .logging,
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AccountSetupTests",
+            dependencies: ["AccountSetup", "BookingStatusSync", "TestSupport", "Zendesk", "ZendeskSimulator"],
             swiftSettings: settings
         ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),

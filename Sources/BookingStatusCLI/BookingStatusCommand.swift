@@ -5,6 +5,8 @@ struct BookingStatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bookingstatus",
         abstract: "Local work with the booking status function.",
-        subcommands: [DemoCommand.self, InvokeCommand.self, SimulatorCommand.self]
+        subcommands: [
+            DemoCommand.self, InvokeCommand.self, SimulatorCommand.self, SetupCommand.self, CheckCommand.self,
+        ]
     )
 }

@@ -79,6 +79,16 @@ package struct ServiceSettings: Equatable, Sendable {
         guard values.faults.isEmpty else { throw ConfigurationFaults(faults: values.faults) }
     }
 
+    /// The credentials alone, for tools that set an account up.
+    ///
+    /// - Throws: ``ConfigurationFaults``.
+    package static func zendeskCredentials(config: ConfigReader) throws(ConfigurationFaults) -> ZendeskCredentials {
+        var values = ConfigurationValues(config)
+        let credentials = values.credentials()
+        guard values.faults.isEmpty else { throw ConfigurationFaults(faults: values.faults) }
+        return credentials
+    }
+
     /// What works, but not as well as it could.
     package var warnings: [String] {
         var warnings: [String] = []

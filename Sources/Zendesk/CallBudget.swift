@@ -83,13 +83,13 @@ struct CallBudget: Sendable {
 }
 
 /// What a header says about a limit.
-struct RateLimitWindow: Equatable, Sendable {
-    var total: Int
-    var remaining: Int?
-    var resets: Duration?
+package struct RateLimitWindow: Equatable, Sendable {
+    package var total: Int
+    package var remaining: Int?
+    package var resets: Duration?
 
     /// The account's limit for requests, in one of the spellings that have been in use.
-    static func account(_ headers: [String: String]) -> RateLimitWindow? {
+    package static func account(_ headers: [String: String]) -> RateLimitWindow? {
         func number(_ names: String...) -> Int? { names.lazy.compactMap { headers[$0].flatMap { Int($0) } }.first }
         guard let total = number("ratelimit-limit", "x-rate-limit", "rate-limit"), total > 0 else { return nil }
         return RateLimitWindow(
@@ -100,7 +100,7 @@ struct RateLimitWindow: Equatable, Sendable {
     }
 
     /// The account's limit for ticket updates: `total=100; remaining=99; resets=59`.
-    static func ticketUpdates(_ headers: [String: String]) -> RateLimitWindow? {
+    package static func ticketUpdates(_ headers: [String: String]) -> RateLimitWindow? {
         guard let text = headers["zendesk-ratelimit-tickets-update"] ?? headers["zendesk-rate-limit-tickets-update"] else { return nil }
         var numbers: [Substring: Int] = [:]
         for part in text.split(separator: ";") {

@@ -1,4 +1,4 @@
-import FoundationEssentials
+package import FoundationEssentials
 
 /// A change of a ticket's custom fields that Zendesk makes only if the ticket is still as it was read (a *safe update*).
 ///
@@ -17,7 +17,7 @@ public struct TicketUpdate: Equatable, Sendable {
         self.metadata = metadata
     }
 
-    var json: Data {
+    package var json: Data {
         get throws {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -109,6 +109,22 @@ public final class ZendeskClient: Sendable {
         return TicketUpdateAnswer(ticket: answer.ticket, replaced: answer.audit?.replaced ?? [:])
     }
 
+    /// Makes any other call, as administration does; it is repeated for nothing but an expired token.
+    ///
+    /// - Returns: what the answer says, and its header fields, their names in lower case.
+    package func call<Answer: Decodable>(
+        _ request: ZendeskRequest,
+        _ deadline: Deadline
+    ) async throws(ZendeskError) -> (value: Answer, headers: [String: String]) {
+        let response = try await respond(to: request, deadline)
+        return (try value(of: response, to: request), response.headers)
+    }
+
+    /// The same, whatever the answer's status is.
+    package func respond(to request: ZendeskRequest, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
+        try await exchange(request, request.method == .get ? .read : .write, deadline)
+    }
+
     /// Reads, and repeats what failed for a while.
     private func get<Answer: Decodable>(
         _ target: String,
@@ -134,12 +150,33 @@ public final class ZendeskClient: Sendable {
         }
     }
 
-    /// Sends a request when it is its turn; with another token if the first one is not accepted.
     private func send<Answer: Decodable>(
         _ request: ZendeskRequest,
         _ kind: CallGovernor.Kind,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
+        let response = try await exchange(request, kind, deadline)
+        return (try value(of: response, to: request), response.headers["date"].flatMap { HTTPDate.seconds($0) })
+    }
+
+    private func value<Answer: Decodable>(of response: ZendeskResponse, to request: ZendeskRequest) throws(ZendeskError) -> Answer {
+        guard (200..<300).contains(response.status) else {
+            let error = ZendeskError(response, to: request)
+            governor.obey(error)
+            throw error
+        }
+        guard let value = try? JSONDecoder().decode(Answer.self, from: response.body) else {
+            throw ZendeskError.unreadable(response, to: request)
+        }
+        return value
+    }
+
+    /// Sends a request when it is its turn; with another token if the first one is not accepted.
+    private func exchange(
+        _ request: ZendeskRequest,
+        _ kind: CallGovernor.Kind,
+        _ deadline: Deadline
+    ) async throws(ZendeskError) -> ZendeskResponse {
         var isSecondTry = false
         while true {
             let token = try await tokens.token(before: deadline)
@@ -151,15 +188,7 @@ public final class ZendeskClient: Sendable {
                 isSecondTry = true
                 continue
             }
-            guard (200..<300).contains(response.status) else {
-                let error = ZendeskError(response, to: request)
-                governor.obey(error)
-                throw error
-            }
-            guard let value = try? JSONDecoder().decode(Answer.self, from: response.body) else {
-                throw ZendeskError.unreadable(response, to: request)
-            }
-            return (value, response.headers["date"].flatMap { HTTPDate.seconds($0) })
+            return response
         }
     }
 

@@ -5,7 +5,7 @@ extension ZendeskError {
     ///
     /// Sources: Zendesk API reference, "Rate limits", "Requests", "Tickets"; the wording of real answers varies, so the status decides, and
     /// the body only where one status has several meanings.
-    init(_ response: ZendeskResponse, to request: ZendeskRequest) {
+    package init(_ response: ZendeskResponse, to request: ZendeskRequest) {
         let problem = Problem(response)
         let retryAfter = response.headers["retry-after"].flatMap { Int($0) }.map { Duration.seconds(max(1, $0)) }
         let status = response.status

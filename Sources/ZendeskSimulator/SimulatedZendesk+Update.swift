@@ -16,6 +16,12 @@ extension SimulatedZendesk {
     }
 
     mutating func update(_ id: Int, _ body: Data, now: Double) -> Response {
+        var response = tryToUpdate(id, body, now: now)
+        response.headers["zendesk-ratelimit-tickets-update"] = updateLimitHeader(now)
+        return response
+    }
+
+    private mutating func tryToUpdate(_ id: Int, _ body: Data, now: Double) -> Response {
         guard let ticket = tickets[id] else { return notFound }
         guard let change = try? JSONDecoder().decode(UpdateBody.self, from: body).ticket else {
             return Response(
@@ -24,15 +30,13 @@ extension SimulatedZendesk {
             )
         }
         guard updateWindow.take(limit: limits.ticketUpdates, now: now) else {
-            var response = limited(
+            return limited(
                 after: updateWindow.resets(now: now),
                 [
                     "error": "APIRateLimitExceeded",
                     "description": "Number of allowed API requests per minute exceeded",
                 ]
             )
-            response.headers["zendesk-ratelimit-tickets-update"] = updateLimitHeader(now)
-            return response
         }
         if ticket.status == "closed" {
             return Response(
@@ -71,9 +75,7 @@ extension SimulatedZendesk {
                 ]
             )
         }
-        var response = Response(200, apply(change, to: ticket, now: now))
-        response.headers["zendesk-ratelimit-tickets-update"] = updateLimitHeader(now)
-        return response
+        return Response(200, apply(change, to: ticket, now: now))
     }
 
     private func updateLimitHeader(_ now: Double) -> String {

@@ -19,6 +19,12 @@ package struct SimulatedZendesk: Sendable {
     package var limits = RateLimits()
     /// How long the search index lags behind, in seconds: each change takes a random time from this range.
     package var searchLag: ClosedRange<Double> = 0...0
+    /// Whom every token acts as.
+    package var user = User()
+    package internal(set) var views: [View] = []
+    /// Triggers and ticket forms, as Zendesk's JSON has them.
+    package var triggers: [JSON] = []
+    package var ticketForms: [JSON] = []
     /// What was asked that the simulator does not know, for whoever relies on it.
     package internal(set) var unknownRequests: [String] = []
 
@@ -124,13 +130,12 @@ package struct SimulatedZendesk: Sendable {
         case ("GET", "search", nil, _): return search(query, now: now)
         case ("GET", "tickets", "show_many", 4): return showMany(query)
         case ("GET", "tickets", let id?, 4): return withTicket(id) { .init(200, ["ticket": $0.json(fields)]) }
+        case ("PUT", "tickets", _, 4) where !user.mayUpdateTickets: return forbidden
         case ("PUT", "tickets", let id?, 4): return update(Int(id) ?? 0, request.body, now: now)
-        case ("GET", "ticket_fields", nil, _):
-            return .init(200, ["ticket_fields": .array(fields.map(\.json)), "count": .int(fields.count)])
         case ("GET", "ticket_fields", let id?, 4):
             guard let field = fields.first(where: { String($0.id) == id }) else { return notFound }
             return .init(200, ["ticket_field": field.json])
-        default: return unknown(request)
+        default: return administer(request.method, path.dropFirst(2), request.body) ?? unknown(request)
         }
     }
 

@@ -4,6 +4,11 @@ package struct TicketField: Equatable, Sendable {
     package var title: String
     /// The options of a drop-down, in their order; nil for a text field.
     package var options: [Option]?
+    /// The tag of the option that a new ticket gets.
+    package var defaultTag: String?
+    package var isActive = true
+    package var isVisibleInPortal = false
+    package var isEditableInPortal = false
 
     package struct Option: Equatable, Sendable {
         package var name: String
@@ -37,14 +42,16 @@ extension TicketField {
             .init(name: "id", value: .int(id)),
             .init(name: "type", value: options == nil ? "text" : "tagger"),
             .init(name: "title", value: .string(title)),
-            .init(name: "active", value: true),
+            .init(name: "active", value: .bool(isActive)),
             .init(name: "required", value: false),
+            .init(name: "visible_in_portal", value: .bool(isVisibleInPortal)),
+            .init(name: "editable_in_portal", value: .bool(isEditableInPortal)),
         ]
         if let options {
             let values: [JSON] = options.enumerated().map { number, option in
                 [
                     "id": .int(id * 100 + number), "name": .string(option.name), "raw_name": .string(option.name),
-                    "value": .string(option.tag), "default": false,
+                    "value": .string(option.tag), "default": .bool(option.tag == defaultTag),
                 ]
             }
             members.append(.init(name: "custom_field_options", value: .array(values)))

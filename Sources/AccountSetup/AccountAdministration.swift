@@ -1,0 +1,167 @@
+import FoundationEssentials
+import Zendesk
+
+/// The calls of Zendesk's API that setting up and checking an account take, beyond those that the function itself makes.
+struct AccountAdministration: Sendable {
+    let zendesk: ZendeskClient
+    let deadline: Deadline
+
+    func ticketFields() async throws(ZendeskError) -> [TicketFieldDefinition] {
+        struct Answer: Page { var ticket_fields: [TicketFieldDefinition], next_page: String? }
+        return try await all("/api/v2/ticket_fields.json?per_page=100") { (answer: Answer) in answer.ticket_fields }
+    }
+
+    func views() async throws(ZendeskError) -> [ViewDefinition] {
+        struct Answer: Page { var views: [ViewDefinition], next_page: String? }
+        return try await all("/api/v2/views.json?access=shared&per_page=100") { (answer: Answer) in answer.views }
+    }
+
+    func triggers() async throws(ZendeskError) -> [TriggerDefinition] {
+        struct Answer: Page { var triggers: [TriggerDefinition], next_page: String? }
+        return try await all("/api/v2/triggers/active.json?per_page=100") { (answer: Answer) in answer.triggers }
+    }
+
+    func ticketForms() async throws(ZendeskError) -> [TicketFormDefinition] {
+        struct Answer: Page { var ticket_forms: [TicketFormDefinition], next_page: String? }
+        return try await all("/api/v2/ticket_forms.json?per_page=100") { (answer: Answer) in answer.ticket_forms }
+    }
+
+    func currentUser() async throws(ZendeskError) -> (user: UserDefinition, headers: [String: String]) {
+        struct Answer: Decodable { var user: UserDefinition }
+        let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(.init(.get, "/api/v2/users/me.json"), deadline)
+        return (answer.value.user, answer.headers)
+    }
+
+    func currentToken() async throws(ZendeskError) -> TokenDefinition {
+        struct Answer: Decodable { var token: TokenDefinition }
+        let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(
+            .init(.get, "/api/v2/oauth/tokens/current.json"),
+            deadline
+        )
+        return answer.value.token
+    }
+
+    /// - Returns: the new field's id.
+    func createField(_ field: NewTicketField) async throws(ZendeskError) -> Int {
+        try await create("/api/v2/ticket_fields.json", ["ticket_field": field]) { (answer: [String: Created]) in answer["ticket_field"]?.id
+        }
+    }
+
+    func replaceOptions(of field: Int, _ options: [SetupPlan.Option]) async throws(ZendeskError) {
+        let change = NewTicketField.Options(custom_field_options: options.map { .init(id: $0.id, name: $0.name, value: $0.tag) })
+        let request = ZendeskRequest(.put, "/api/v2/ticket_fields/\(field).json", body: try json(["ticket_field": change]))
+        let _: (value: [String: TicketFieldDefinition], headers: [String: String]) = try await zendesk.call(request, deadline)
+    }
+
+    /// - Returns: the new view's id.
+    func createView(_ view: NewView) async throws(ZendeskError) -> Int {
+        try await create("/api/v2/views.json", ["view": view]) { (answer: [String: Created]) in answer["view"]?.id }
+    }
+
+    /// An update of the ticket that sets a field to what it is, with a stamp from long ago.
+    func updateWithOutdatedStamp(_ id: Int, _ field: Int) async throws(ZendeskError) -> AccountFacts.SafeUpdateTrial {
+        let ticket = try await zendesk.ticket(id, deadline: deadline).ticket
+        let update = TicketUpdate(customFields: [field: ticket.text(of: field)], updatedStamp: "2000-01-01T00:00:00Z")
+        let request: ZendeskRequest
+        do {
+            request = ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: try update.json)
+        } catch {
+            throw ZendeskError(.rejected, "the update cannot be written as JSON: \(error)")
+        }
+        let response = try await zendesk.respond(to: request, deadline)
+        let updates = RateLimitWindow.ticketUpdates(response.headers)?.total
+        switch response.status {
+        case 409: return .init(.honoured, updatesPerMinute: updates)
+        case 200..<300: return .init(.ignored, updatesPerMinute: updates)
+        default: return .init(.failed(ZendeskError(response, to: request)), updatesPerMinute: updates)
+        }
+    }
+
+    private struct Created: Decodable { let id: Int }
+
+    private protocol Page: Decodable { var next_page: String? { get } }
+
+    private func all<Answer: Page, Item>(_ target: String, _ items: (Answer) -> [Item]) async throws(ZendeskError) -> [Item] {
+        var result: [Item] = []
+        var page = 1
+        while true {
+            let request = ZendeskRequest(.get, "\(target)&page=\(page)")
+            let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(request, deadline)
+            result += items(answer.value)
+            guard answer.value.next_page != nil, !items(answer.value).isEmpty else { return result }
+            page += 1
+        }
+    }
+
+    private func create<Body: Encodable, Answer: Decodable>(
+        _ target: String,
+        _ body: Body,
+        _ id: (Answer) -> Int?
+    ) async throws(ZendeskError) -> Int {
+        let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(
+            .init(.post, target, body: try json(body)),
+            deadline
+        )
+        guard let id = id(answer.value) else { throw ZendeskError(.rejected, "Zendesk did not say what it created at \(target)") }
+        return id
+    }
+
+    private func json(_ body: some Encodable) throws(ZendeskError) -> Data {
+        do {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return try encoder.encode(body)
+        } catch {
+            throw ZendeskError(.rejected, "the request cannot be written as JSON: \(error)")
+        }
+    }
+}
+
+/// A ticket field that guests neither see nor fill in.
+struct NewTicketField: Encodable {
+    var type: String
+    var title: String
+    var description: String
+    var custom_field_options: [Option]?
+    var active = true
+    var required = false
+    var visible_in_portal = false
+    var editable_in_portal = false
+
+    struct Option: Encodable {
+        var id: Int?
+        var name: String
+        var value: String
+    }
+
+    struct Options: Encodable { var custom_field_options: [Option] }
+}
+
+/// Source: Zendesk API reference, "Views" and "Conditions reference". (A view's conditions cannot look at text fields.)
+struct NewView: Encodable {
+    var title = WantedAccount.viewTitle
+    var description = "Unsolved tickets of guests, those in the house first"
+    var active = true
+    var all: [Condition]
+    var output: Output
+
+    struct Condition: Encodable {
+        var field: String
+        var `operator`: String
+        var value: String?
+    }
+
+    struct Output: Encodable {
+        var columns: [String]
+        var sort_by: String
+        var sort_order = "asc"
+    }
+
+    init(statusField: Int) {
+        all = [
+            .init(field: "status", operator: "less_than", value: "solved"),
+            .init(field: "custom_fields_\(statusField)", operator: "present", value: nil),
+        ]
+        output = Output(columns: ["\(statusField)", "subject", "requester", "status", "updated"], sort_by: "\(statusField)")
+    }
+}

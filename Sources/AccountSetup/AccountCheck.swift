@@ -1,0 +1,51 @@
+import BookingStatusSync
+import FoundationEssentials
+import Timestamps
+package import Zendesk
+
+/// Looks at everything that could be wrong with an account before the first event, and changes nothing.
+package struct AccountCheck: Sendable {
+    private let administration: AccountAdministration
+    private let settings: CheckedSettings
+    private let time: TimeSource
+
+    package init(_ zendesk: ZendeskClient, _ settings: CheckedSettings, deadline: Deadline, time: TimeSource = .system) {
+        administration = AccountAdministration(zendesk: zendesk, deadline: deadline)
+        self.settings = settings
+        self.time = time
+    }
+
+    /// - Parameter ticket: an unsolved ticket on which to try an update with an outdated stamp; nothing on it changes.
+    package func findings(ticket: Int?) async -> [Finding] {
+        let me = await answer { () async throws(ZendeskError) in try await administration.currentUser() }
+        let headers = (try? me.get().headers) ?? [:]
+        var facts = AccountFacts(
+            user: me.map(\.user),
+            token: await answer { () async throws(ZendeskError) in try await administration.currentToken() },
+            fields: await answer { () async throws(ZendeskError) in try await administration.ticketFields() },
+            triggers: await answer { () async throws(ZendeskError) in try await administration.triggers() },
+            forms: await answer { () async throws(ZendeskError) in try await administration.ticketForms() }
+        )
+        facts.clockSkew = headers["date"].flatMap { HTTPDate.seconds($0) }.map { time.secondsSince1970() - Double($0) }
+        facts.requestsPerMinute = (headers["x-rate-limit"] ?? headers["ratelimit-limit"]).flatMap { Int($0) }
+        if let ticket, case .success = facts.user { facts.safeUpdate = await tryUpdate(ticket) }
+        return facts.findings(settings)
+    }
+
+    private func answer<Value>(_ call: () async throws(ZendeskError) -> Value) async -> Result<Value, ZendeskError> {
+        do {
+            return .success(try await call())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// An update that sets the status to what it is, with a stamp from long ago: it has to be refused, and would change nothing if it were not.
+    private func tryUpdate(_ id: Int) async -> AccountFacts.SafeUpdateTrial {
+        do throws(ZendeskError) {
+            return try await administration.updateWithOutdatedStamp(id, settings.bookingStatus.bookingStatusField)
+        } catch {
+            return .init(.failed(error))
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import FoundationEssentials
+
+/// What administrators do: ticket fields, views, and who one is.
+///
+/// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and "OAuth tokens".
+extension SimulatedZendesk {
+    /// The user that every token acts as.
+    package struct User: Equatable, Sendable {
+        package var id = 900
+        package var name = "Booking sync"
+        package var role = "agent"
+        package var isSuspended = false
+        package var ticketRestriction: String?
+        /// Of its tokens.
+        package var scopes = ["read", "write"]
+        package var mayUpdateTickets = true
+        package var mayAdminister = true
+
+        package init() {}
+
+        var json: JSON {
+            [
+                "id": .int(id), "name": .string(name), "role": .string(role), "suspended": .bool(isSuspended), "active": true,
+                "ticket_restriction": JSON(ticketRestriction),
+            ]
+        }
+    }
+
+    /// A view, as it was created.
+    package struct View: Equatable, Sendable {
+        package var id: Int
+        package var title: String
+        package var definition: JSON
+    }
+
+    private struct FieldBody: Decodable {
+        struct Field: Decodable {
+            struct Option: Decodable { let name: String, value: String, `default`: Bool? }
+            let type: String?
+            let title: String?
+            let visible_in_portal: Bool?
+            let editable_in_portal: Bool?
+            let custom_field_options: [Option]?
+        }
+        let ticket_field: Field
+    }
+
+    private struct ViewBody: Decodable { let view: JSON }
+
+    mutating func administer(_ method: String, _ path: ArraySlice<String>, _ body: Data) -> Response? {
+        switch "\(method) \(path.joined(separator: "/"))" {
+        case "GET users/me": return .init(200, ["user": user.json])
+        case "GET oauth/tokens/current":
+            return .init(200, ["token": ["id": 1, "user_id": .int(user.id), "scopes": .array(user.scopes.map { .string($0) })]])
+        case "GET ticket_fields": return page("ticket_fields", fields.map(\.json))
+        case "POST ticket_fields": return onlyAdministrators ?? createField(body)
+        case let call where call.hasPrefix("PUT ticket_fields/"): return onlyAdministrators ?? changeField(path.last!, body)
+        case "GET views": return page("views", views.map { ["id": .int($0.id), "title": .string($0.title), "active": true] })
+        case "POST views": return createView(body)
+        case "GET triggers/active": return onlyAdministrators ?? page("triggers", triggers)
+        case "GET ticket_forms": return page("ticket_forms", ticketForms)
+        default: return nil
+        }
+    }
+
+    private func page(_ name: String, _ items: [JSON]) -> Response {
+        .init(
+            200,
+            .object([
+                .init(name: name, value: .array(items)), .init(name: "next_page", value: nil), .init(name: "previous_page", value: nil),
+                .init(name: "count", value: .int(items.count)),
+            ])
+        )
+    }
+
+    private var onlyAdministrators: Response? {
+        user.mayAdminister ? nil : forbidden
+    }
+
+    var forbidden: Response {
+        .init(
+            403,
+            [
+                "error": [
+                    "title": "Forbidden",
+                    "message": "You do not have access to this page. Please contact the account owner of this help desk for further help.",
+                ]
+            ]
+        )
+    }
+
+    private mutating func createField(_ body: Data) -> Response {
+        guard let field = try? JSONDecoder().decode(FieldBody.self, from: body).ticket_field, let title = field.title,
+            let type = field.type, type == "text" || type == "tagger"
+        else { return invalid("type or title") }
+        let options = field.custom_field_options?.map { TicketField.Option(name: $0.name, tag: $0.value) }
+        if let refusal = refusal(of: options ?? [], for: nil) { return refusal }
+        var created = TicketField(id: (fields.map(\.id).max() ?? 1000) + 1, title: title, options: type == "tagger" ? options ?? [] : nil)
+        // Zendesk's own default is visible to nobody but agents.
+        created.isVisibleInPortal = field.visible_in_portal ?? false
+        created.isEditableInPortal = field.editable_in_portal ?? false
+        created.defaultTag = field.custom_field_options?.first { $0.default == true }?.value
+        fields.append(created)
+        return Response(201, ["ticket_field": created.json])
+    }
+
+    /// The options that are sent are the options there are from then on.
+    private mutating func changeField(_ id: String, _ body: Data) -> Response {
+        guard let index = fields.firstIndex(where: { String($0.id) == id }) else { return notFound }
+        guard let change = try? JSONDecoder().decode(FieldBody.self, from: body).ticket_field else { return invalid("ticket_field") }
+        if let options = change.custom_field_options {
+            let new = options.map { TicketField.Option(name: $0.name, tag: $0.value) }
+            if let refusal = refusal(of: new, for: fields[index].id) { return refusal }
+            fields[index].options = new
+        }
+        return Response(200, ["ticket_field": fields[index].json])
+    }
+
+    /// A tag can be that of one option only, in all fields.
+    private func refusal(of options: [TicketField.Option], for field: Int?) -> Response? {
+        let taken = Set(fields.filter { $0.id != field }.flatMap { $0.options ?? [] }.map(\.tag))
+        guard Set(options.map(\.tag)).count == options.count, options.allSatisfy({ !taken.contains($0.tag) }) else {
+            return Response(
+                422,
+                [
+                    "error": "RecordInvalid", "description": "Record validation errors",
+                    "details": ["custom_field_options": [["description": "Custom field options: has already been taken"]]],
+                ]
+            )
+        }
+        return nil
+    }
+
+    private mutating func createView(_ body: Data) -> Response {
+        guard let view = try? JSONDecoder().decode(ViewBody.self, from: body).view, let title = view["title"]?.string else {
+            return invalid("view")
+        }
+        let id = (views.map(\.id).max() ?? 500) + 1
+        views.append(View(id: id, title: title, definition: view))
+        return Response(201, ["view": ["id": .int(id), "title": .string(title), "active": true]])
+    }
+
+    private func invalid(_ what: String) -> Response {
+        Response(
+            400,
+            ["error": ["title": "Invalid attribute", "message": .string("You passed an invalid value for the \(what) attribute.")]]
+        )
+    }
+}
