@@ -1,0 +1,122 @@
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+import unittest
+
+from deployment import Deployment
+from support import ROOT, Process, free_port, function_environment, http, listens, needs, pubsub_emulator, sample, simulator, ticket_status, wait_until
+
+IMAGE = "localhost/booking-status-function:test"
+BASE = "docker.io/library/debian:bookworm-slim"
+PODMAN = ["podman", "--runtime", "runc"]
+# Where a container may set no limits of its own.
+LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+TOPIC = "projects/local-project/topics/bookings-table-status"
+
+
+def size(image):
+    return json.loads(subprocess.run(["podman", "image", "inspect", image], check=True, capture_output=True, text=True).stdout)[0]["Size"]
+
+
+@needs("podman")
+@needs("debootstrap")
+class ContainerTests(unittest.TestCase):
+    """The image from the unmodified Dockerfile, run as Cloud Run would: another user, a read-only root, a secret in a file."""
+
+    @classmethod
+    def setUpClass(cls):
+        flags = subprocess.run([pathlib.Path(__file__).with_name("base-images")], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+        build = ["podman", "build", "--isolation", "chroot", "--network", "host", *flags, "-f", "function/Dockerfile", "-t", IMAGE, "."]
+        with tempfile.TemporaryFile("w+") as log:
+            if subprocess.run(build, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT).returncode != 0:
+                log.seek(0)
+                raise AssertionError("".join(log.readlines()[-40:]))
+
+    def start(self, zendesk, port, **more):
+        folder = tempfile.TemporaryDirectory(prefix="deployment-")
+        self.addCleanup(folder.cleanup)
+        secret = pathlib.Path(folder.name) / "client-secret"
+        secret.write_text("local-secret\n")
+        secret.chmod(0o444)
+        os.chmod(folder.name, 0o755)
+        environment = function_environment(zendesk, PORT=str(port), ZENDESK_CLIENT_SECRET_FILE="/secrets/zendesk/client-secret", **more)
+        del environment["ZENDESK_CLIENT_SECRET"]
+        self.name = f"booking-status-function-{port}"
+        command = [*PODMAN, "run", "--rm", "--name", self.name, "--network", "host", "--read-only", "--user", "12345:12345", "--cap-drop", "all", *LIMITS,
+                   "--volume", f"{folder.name}:/secrets/zendesk:ro"]
+        for name, value in environment.items():
+            command += ["--env", f"{name}={value}"]
+        self.addCleanup(lambda: subprocess.run([*PODMAN, "rm", "--force", self.name], capture_output=True))
+        return Process(self, [*command, IMAGE])
+
+    def test_it_is_small_and_runs_as_nobody(self):
+        above = (size(IMAGE) - size(BASE)) / 1e6
+        print(f"\nthe image is {above:.1f} MB above its base", flush=True)
+        self.assertLess(above, 75)
+        config = json.loads(subprocess.run(["podman", "image", "inspect", IMAGE], capture_output=True, text=True).stdout)[0]["Config"]
+        self.assertEqual((config["User"], config["StopSignal"]), ("10001:10001", "SIGTERM"))
+
+    @needs("gcloud")
+    def test_events_from_pub_sub_reach_the_tickets_and_sigterm_ends_it(self):
+        zendesk, port = free_port(), free_port()
+        pubsub = pubsub_emulator(self)
+        simulator(self, zendesk)
+        deployment = Deployment(self)
+        result = deployment.run(PUBSUB_EMULATOR_HOST=pubsub, PUSH_ENDPOINT=f"http://127.0.0.1:{port}/{TOPIC}", QUICK="1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        container = self.start(zendesk, port, REORDER_WINDOW_SECONDS="0").wait_for(port)
+        for name in ("1-inserted.google.json", "2-booked.google.json"):
+            http("POST", f"http://{pubsub}/v1/{TOPIC}:publish", {"messages": [{"data": sample(name)}]})
+        wait_until(lambda: ticket_status(zendesk) == "booking_2_booked", 30, "the ticket is right")
+
+        begin = time.monotonic()
+        subprocess.run([*PODMAN, "kill", "--signal", "TERM", self.name], check=True, capture_output=True)
+        self.assertEqual(container.process.wait(15), 0)
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertIn('"message":"stopped"', container.log)
+        self.assertNotIn("local-secret", container.log)
+
+    def test_a_crash_says_where_it_happened(self):
+        zendesk, port = free_port(), free_port()
+        container = self.start(zendesk, port).wait_for(port)
+        subprocess.run([*PODMAN, "kill", "--signal", "ILL", self.name], check=True, capture_output=True)
+        self.assertNotEqual(container.process.wait(60), 0)
+        self.assertIn("crashed", container.log)
+        self.assertRegex(container.log, r"in .*\(booking-status-function\)|in booking-status-function|booking-status-function")
+
+    def test_a_cold_start_is_measured(self):
+        zendesk = free_port()
+        simulator(self, zendesk)
+        folder = tempfile.TemporaryDirectory(prefix="deployment-")
+        self.addCleanup(folder.cleanup)
+        mounted = subprocess.run([*PODMAN, "create", IMAGE], check=True, capture_output=True, text=True).stdout.strip()
+        self.addCleanup(lambda: subprocess.run([*PODMAN, "rm", mounted], capture_output=True))
+        binary = pathlib.Path(folder.name) / "booking-status-function"
+        subprocess.run([*PODMAN, "cp", f"{mounted}:/usr/local/bin/booking-status-function", binary], check=True, capture_output=True)
+        body = (ROOT / "events" / "booked.push.json").read_bytes()
+
+        def first_answer(start):
+            port = free_port()
+            begin = time.monotonic()
+            process = start(port)
+            while not listens(port):
+                self.assertIsNone(process.process.poll(), process.log)
+                time.sleep(0.0005)
+            listening = time.monotonic() - begin
+            status, answer = http("POST", f"http://127.0.0.1:{port}/", body)
+            self.assertIn(status, (204, 503), answer)
+            taken = time.monotonic() - begin
+            process.end()
+            return listening * 1000, taken * 1000
+
+        alone = sorted(first_answer(lambda port: Process(self, [binary], function_environment(zendesk, PORT=str(port)))) for _ in range(9))[4]
+        contained = sorted(first_answer(lambda port: self.start(zendesk, port)) for _ in range(3))[1]
+        print(f"\ncold start, median: the process listens after {alone[0]:.0f} ms and has answered its first event, Zendesk's calls included, after "
+              f"{alone[1]:.0f} ms; with `podman run` around it {contained[0]:.0f} and {contained[1]:.0f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,99 @@
+import base64
+import datetime
+import subprocess
+import time
+import unittest
+
+from deployment import Deployment
+from support import BINARIES, FUNCTION, Process, free_port, function_environment, http, needs, pubsub_emulator, sample, simulator, ticket_status, wait_until
+
+TOPIC = "projects/local-project/topics/bookings-table-status"
+
+
+@needs("gcloud")
+class ReplayTests(unittest.TestCase):
+    """The real function, fed by Google's Pub/Sub emulator through the subscription that deploy.sh makes."""
+
+    def setUp(self):
+        self.pubsub = pubsub_emulator(self)
+        self.zendesk, self.port = free_port(), free_port()
+        deployment = Deployment(self)
+        result = deployment.run(PUBSUB_EMULATOR_HOST=self.pubsub, PUSH_ENDPOINT=f"http://127.0.0.1:{self.port}/{TOPIC}", QUICK="1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def function(self, **more):
+        environment = function_environment(self.zendesk, PORT=str(self.port), REORDER_WINDOW_SECONDS="0", **more)
+        return Process(self, [BINARIES / "booking-status-function"], environment).wait_for(self.port)
+
+    def publish(self, name):
+        status, answer = http("POST", f"http://{self.pubsub}/v1/{TOPIC}:publish", {"messages": [{"data": sample(name)}]})
+        self.assertEqual(status, 200, answer)
+
+    def replay(self, *arguments):
+        result = subprocess.run(["sh", FUNCTION / "replay.sh", *arguments], capture_output=True, text=True, timeout=60, env={
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "PROJECT": "local-project", "PUBSUB_EMULATOR_HOST": self.pubsub})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def dead_letters(self):
+        """How many wait in the dead-letter subscription; looking gives them back."""
+        subscription = f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-dead-letter-keep"
+        _, pulled = http("POST", f"{subscription}:pull", {"maxMessages": 100, "returnImmediately": True})
+        ids = [message["ackId"] for message in pulled.get("receivedMessages", [])]
+        if ids:
+            http("POST", f"{subscription}:modifyAckDeadline", {"ackIds": ids, "ackDeadlineSeconds": 0})
+        return len(ids)
+
+    def test_dead_letters_are_delivered_again_once_the_cause_is_mended(self):
+        simulator(self, self.zendesk)
+        broken = self.function(ZENDESK_CLIENT_SECRET="wrong")
+        self.publish("1-inserted.google.json")
+        self.publish("2-booked.google.json")
+        wait_until(lambda: self.dead_letters() == 2, 60, "both events are dead letters")
+        self.assertIn("check the OAuth client's id and secret", broken.log)
+        self.assertIsNone(ticket_status(self.zendesk))
+        self.assertEqual(broken.end(), 0)
+
+        self.function()
+        self.assertIn("2 messages published again", self.replay("dead-letters"))
+        wait_until(lambda: ticket_status(self.zendesk) == "booking_2_booked", 30, "the ticket is right")
+        self.assertEqual(self.dead_letters(), 0)
+        self.assertIn("0 messages published again", self.replay("dead-letters"))
+
+    def test_everything_since_a_time_is_delivered_again_and_changes_nothing_that_is_right(self):
+        start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=1)
+        first = simulator(self, self.zendesk)
+        function = self.function()
+        self.publish("1-inserted.google.json")
+        self.publish("2-booked.google.json")
+        wait_until(lambda: ticket_status(self.zendesk) == "booking_2_booked", 30, "the ticket is right")
+        wait_until(lambda: function.log.count('"booking status"') >= 2, 30, "both changes are done")
+
+        # Another account, which has heard of nothing: as after a restored backup, or a field that was emptied by mistake.
+        first.end()
+        simulator(self, self.zendesk)
+        self.assertIsNone(ticket_status(self.zendesk))
+        self.replay("since", start.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        wait_until(lambda: ticket_status(self.zendesk) == "booking_2_booked", 30, "the ticket is right again")
+
+        # A second time everything is there already.
+        written = function.log.count('"outcome":"added"') + function.log.count('"outcome":"updated"')
+        seen = function.log.count('"booking status"')
+        self.replay("since", start.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        wait_until(lambda: function.log.count('"booking status"') >= seen + 2, 30, "both events came again")
+        self.assertEqual(function.log.count('"outcome":"added"') + function.log.count('"outcome":"updated"'), written)
+
+    def test_what_was_published_can_count_as_done(self):
+        self.publish("1-inserted.google.json")
+        time.sleep(1)
+        self.replay("until-now")
+        simulator(self, self.zendesk)
+        function = self.function()
+        self.publish("6-three-bookings.google.json")
+        wait_until(lambda: '"booking status"' in function.log, 30, "the later event comes")
+        self.assertIn('"message_id":"2"', function.log)
+        self.assertNotIn('"message_id":"1"', function.log)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Starts mercari/DataflowTemplate with mercari-pipeline.json, as the talk did. Its image and template are built once, from a checkout of that
+# repository (v0.9.0 up to 2024-10; its successor mercari/pipeline does not implement change streams):
+#
+#   mvn clean package -DskipTests -Dimage=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow
+#   gcloud dataflow flex-template build gs://BUCKET/template.json --image=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow --sdk-language=JAVA
+#
+#   PROJECT, REGION, INSTANCE, DATABASE    required
+#   BUCKET                                 required: holds template.json, and gets the pipeline's configuration
+#   METADATA_DATABASE                      where the pipeline keeps its place in the stream; default DATABASE-cdc-metadata, of the same instance
+set -eu
+: "${PROJECT:?}" "${REGION:?}" "${INSTANCE:?}" "${DATABASE:?}" "${BUCKET:?}"
+here=$(cd "$(dirname "$0")" && pwd)
+metadata=${METADATA_DATABASE:-$DATABASE-cdc-metadata}
+
+configuration=$(mktemp)
+trap 'rm -f "$configuration"' EXIT
+sed "s|@PROJECT@|$PROJECT|g; s|@INSTANCE@|$INSTANCE|g; s|@DATABASE@|$DATABASE|g; s|@METADATA_DATABASE@|$metadata|g" \
+  "$here/mercari-pipeline.json" > "$configuration"
+gcloud storage cp "$configuration" "gs://$BUCKET/bookings-status.json"
+
+gcloud dataflow flex-template run bookings-status-to-pubsub --project="$PROJECT" --region="$REGION" \
+  --template-file-gcs-location="gs://$BUCKET/template.json" \
+  --parameters="config=gs://$BUCKET/bookings-status.json" --parameters=streaming=true \
+  --additional-experiments=use_runner_v2
