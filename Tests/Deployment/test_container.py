@@ -35,7 +35,7 @@ class ContainerTests(unittest.TestCase):
                 log.seek(0)
                 raise AssertionError("".join(log.readlines()[-40:]))
 
-    def start(self, zendesk, port, **more):
+    def start(self, zendesk, port, *flags, **more):
         folder = tempfile.TemporaryDirectory(prefix="deployment-")
         self.addCleanup(folder.cleanup)
         secret = pathlib.Path(folder.name) / "client-secret"
@@ -46,7 +46,7 @@ class ContainerTests(unittest.TestCase):
         del environment["ZENDESK_CLIENT_SECRET"]
         self.name = f"booking-status-function-{port}"
         command = [*PODMAN, "run", "--rm", "--name", self.name, "--network", "host", "--read-only", "--user", "12345:12345", "--cap-drop", "all", *LIMITS,
-                   "--volume", f"{folder.name}:/secrets/zendesk:ro"]
+                   "--volume", f"{folder.name}:/secrets/zendesk:ro", *flags]
         for name, value in environment.items():
             command += ["--env", f"{name}={value}"]
         self.addCleanup(lambda: subprocess.run([*PODMAN, "rm", "--force", self.name], capture_output=True))
@@ -81,11 +81,13 @@ class ContainerTests(unittest.TestCase):
 
     def test_a_crash_says_where_it_happened(self):
         zendesk, port = free_port(), free_port()
-        container = self.start(zendesk, port).wait_for(port)
+        # The first process of a namespace is spared a signal that another sends it: here it is not the first.
+        container = self.start(zendesk, port, "--pid", "host").wait_for(port)
         subprocess.run([*PODMAN, "kill", "--signal", "ILL", self.name], check=True, capture_output=True)
-        self.assertNotEqual(container.process.wait(60), 0)
-        self.assertIn("crashed", container.log)
-        self.assertRegex(container.log, r"in .*\(booking-status-function\)|in booking-status-function|booking-status-function")
+        wait_until(lambda: "Registers:" in container.log, 60, "the backtrace is complete")
+        self.assertRegex(container.log, r"Program crashed: .*[Ii]llegal instruction")
+        self.assertRegex(container.log, r"\] 0x[0-9a-f]+ \S.* in booking-status-function")
+        self.assertNotRegex(container.log, r"<unknown> in booking-status-function")
 
     def test_a_cold_start_is_measured(self):
         zendesk = free_port()
