@@ -29,7 +29,8 @@ struct Topic: Equatable {
     init(name: String? = nil) { self.name = name }
 
     init(path: String?) {
-        guard let url = path.flatMap({ URLComponents(string: $0) }) else { return }
+        // Most requests name none, and a URL takes its time to be taken apart.
+        guard let path, path.utf8.count > 1, let url = URLComponents(string: path) else { return }
         let mode = url.queryItems?.first { $0.name == "__GCP_CloudEventsMode" }?.value ?? ""
         let prefix = "CUSTOM_PUBSUB_"
         name =

@@ -15,9 +15,9 @@
 ///
 /// - Deliveries may be repeated, run at once, and come in any order: it is idempotent.
 /// - No work goes on after it has returned: an instance may be stopped, or get no processor, between two invocations.
-/// - Cancellation is cooperative. A cancelled handler is not killed: the answer waits until the method has ended, and until then its place among
-///   those in flight stays taken. So it passes cancellation on to what it awaits, and a long computation looks at `Task.isCancelled`.
-///   After SIGTERM two seconds are left for that. How it ends then does not matter: what was cut off counts as failed.
+/// - Cancellation is cooperative. The caller has its answer at once, but a cancelled handler is not killed: until the method has ended, its place
+///   among those in flight stays taken, and the server cannot stop. So it passes cancellation on to what it awaits, and a long computation
+///   looks at `Task.isCancelled`. After SIGTERM two seconds are left for that. How it ends then does not matter: the event comes again.
 public protocol FunctionHandler<Event>: Sendable {
     /// What the function is called with: a `PubSubMessage`, or a `CloudEvent` of any type.
     associatedtype Event: FunctionEvent

@@ -12,13 +12,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPResponsePart
 
     private var state: ConnectionState
-    private let interruptions: Interruptions
+    private let end: ConnectionEnd
     private let logger: Logger
     private var timer: (task: Scheduled<Void>, at: ContinuousClock.Instant)?
 
-    init(limits: ConnectionState.Limits, interruptions: Interruptions, logger: Logger) {
+    init(limits: ConnectionState.Limits, end: ConnectionEnd, logger: Logger) {
         state = ConnectionState(limits: limits, now: .now)
-        self.interruptions = interruptions
+        self.end = end
         self.logger = logger
     }
 
@@ -31,7 +31,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
-        if state.discardsInput {
+        if state.isOver {
             if case .body(let buffer) = part { perform(state.discarded(buffer.readableBytes), context) }
             return
         }
@@ -42,7 +42,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .body: context.fireChannelRead(data)
         case .end:
             context.fireChannelRead(data)
-            perform(state.endRead(), context)
+            perform(state.endRead(at: .now), context)
         }
     }
 
@@ -53,6 +53,10 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard !state.isOver else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
         switch unwrapOutboundIn(data) {
         case .head(var head) where head.status.kind != .informational && state.answerBegins():
             head.headerFields[.connection] = "close"
@@ -73,7 +77,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case is ChannelShouldQuiesceEvent: state.shutdownBegan(at: .now)
-        case ChannelEvent.inputClosed: perform(state.inputClosed(), context)
+        case ChannelEvent.inputClosed: perform(state.inputClosed(at: .now), context)
         default: break
         }
         keepTime(context)
@@ -81,7 +85,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        perform(state.channelClosed(), context)
+        perform(state.channelClosed(at: .now), context)
         context.fireChannelInactive()
     }
 
@@ -96,17 +100,20 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func perform(_ action: ConnectionState.Action, _ context: ChannelHandlerContext) {
         switch action {
         case .nothing: break
-        case .interrupt(let turn, let reason): interruptions.interrupt(turn: turn, reason)
-        case .refuse(let reason): refuse(Answer(reason), context)
+        case .interrupt(let reason):
+            answer(Answer(reason), context)
+            end.come(reason)
+        case .refuse(let reason):
+            logger.log(Answer(reason))
+            answer(Answer(reason), context)
         case .linger: context.close(mode: .output, promise: nil)
         case .close: context.close(promise: nil)
         }
         keepTime(context)
     }
 
-    /// Answers in the place of a request that never came to be.
-    private func refuse(_ answer: Answer, _ context: ChannelHandlerContext) {
-        logger.log(answer)
+    /// Gives the connection's last answer, in the place of a handler or of a request that never came to be.
+    private func answer(_ answer: Answer, _ context: ChannelHandlerContext) {
         var head = answer.head
         head.headerFields[.connection] = "close"
         context.write(wrapOutboundOut(.head(head)), promise: nil)

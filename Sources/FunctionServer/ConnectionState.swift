@@ -13,9 +13,6 @@ struct ConnectionState {
         var handle: Duration
         /// From the start of the shutdown to the answers of what is in flight.
         var drain: Duration
-        /// From an interruption to the answer: a client that does not read its answers, or a handler that does not heed its cancellation, keeps the
-        /// connection no longer.
-        var grace: Duration = .seconds(30)
         /// After an answer that came before the request's end: for how long, and how far, what still comes is thrown away, so that the
         /// client gets to read the answer. Closing at once would reset the connection under it.
         var linger: Duration = .seconds(1)
@@ -27,8 +24,8 @@ struct ConnectionState {
     /// What the channel has to do now.
     enum Action: Equatable {
         case nothing
-        /// Cancel the request's handler and answer for it.
-        case interrupt(turn: Int, Interruption)
+        /// Answer in the handler's place, cancel it, and throw away what still comes.
+        case interrupt(Interruption)
         /// Answer what never became a request, then throw away what still comes.
         case refuse(Interruption)
         /// Send nothing more, and throw away what still comes.
@@ -36,8 +33,6 @@ struct ConnectionState {
         case close
     }
 
-    /// Counts the requests; the one whose turn it is, or will be next.
-    private(set) var turn = 1
     private let limits: Limits
     private var phase: Phase
     private var drainsUntil: Instant?
@@ -63,8 +58,6 @@ struct ConnectionState {
         var answerUntil: Instant
         /// The client was told that the oldest one's answer is the last, even if the rest of the request comes while it is written.
         var isLastAnswer = false
-        /// The oldest was told to end, and is given this long to do so.
-        var interruptedUntil: Instant?
 
         /// The client still owes a part of the oldest request.
         var isReadingOldest: Bool { unanswered == 1 && !isWhole }
@@ -80,15 +73,14 @@ struct ConnectionState {
         switch phase {
         case .idle(let until), .readingHead(let until), .lingering(let until, _): return until
         case .busy(let busy):
-            if let until = busy.interruptedUntil { return until }
             let until = busy.isReadingOldest ? min(busy.readUntil, busy.answerUntil) : busy.answerUntil
             return min(until, drainsUntil ?? until)
         case .closed: return nil
         }
     }
 
-    /// Whether request parts are to be thrown away.
-    var discardsInput: Bool {
+    /// Whether the last answer has been given: what still comes, from either side, is thrown away.
+    var isOver: Bool {
         switch phase {
         case .lingering, .closed: true
         case .idle, .readingHead, .busy: false
@@ -123,11 +115,11 @@ struct ConnectionState {
         }
     }
 
-    mutating func endRead() -> Action {
+    mutating func endRead(at now: Instant) -> Action {
         guard case .busy(var busy) = phase else { return .nothing }
         busy.isWhole = true
         phase = .busy(busy)
-        return clientGone()
+        return clientGone(at: now)
     }
 
     /// What comes after an early answer.
@@ -139,7 +131,6 @@ struct ConnectionState {
 
     mutating func answered(at now: Instant) -> Action {
         guard case .busy(var busy) = phase else { return .nothing }
-        turn += 1
         if busy.isReadingOldest || busy.isLastAnswer {
             phase = .lingering(until: now + limits.linger, bytes: 0)
             return .linger
@@ -150,17 +141,16 @@ struct ConnectionState {
             return .nothing
         }
         busy.answerUntil = now + limits.handle
-        busy.interruptedUntil = nil
         // What was not read for the sake of the requests before it is owed from now on.
         busy.readUntil = now + limits.read
         phase = .busy(busy)
-        return clientGone()
+        return clientGone(at: now)
     }
 
     /// The client will send nothing more. With a request in flight it has most likely gone away.
-    mutating func inputClosed() -> Action {
+    mutating func inputClosed(at now: Instant) -> Action {
         isInputClosed = true
-        return clientGone()
+        return clientGone(at: now)
     }
 
     /// What came is not HTTP. Returns nil where an answer of a request before it is still owed.
@@ -176,8 +166,8 @@ struct ConnectionState {
 
     mutating func shutdownBegan(at now: Instant) { drainsUntil = now + limits.drain }
 
-    mutating func channelClosed() -> Action {
-        let action = inputClosed()
+    mutating func channelClosed(at now: Instant) -> Action {
+        let action = inputClosed(at: now)
         phase = .closed
         return action
     }
@@ -190,23 +180,20 @@ struct ConnectionState {
             phase = .lingering(until: now + limits.linger, bytes: 0)
             return .refuse(.slowRequest)
         case .busy(let busy):
-            if busy.interruptedUntil != nil { return close() }
             if let drainsUntil, now >= drainsUntil { return interrupt(.stopping, at: now) }
             return interrupt(busy.isReadingOldest && now >= busy.readUntil ? .slowRequest : .outOfTime, at: now)
         case .closed: return .nothing
         }
     }
 
-    private mutating func clientGone() -> Action {
+    private mutating func clientGone(at now: Instant) -> Action {
         guard isInputClosed, case .busy(let busy) = phase, !busy.isReadingOldest else { return .nothing }
-        return .interrupt(turn: turn, .clientGone)
+        return interrupt(.clientGone, at: now)
     }
 
     private mutating func interrupt(_ reason: Interruption, at now: Instant) -> Action {
-        guard case .busy(var busy) = phase else { return .nothing }
-        busy.interruptedUntil = now + limits.grace
-        phase = .busy(busy)
-        return .interrupt(turn: turn, reason)
+        phase = .lingering(until: now + limits.linger, bytes: 0)
+        return .interrupt(reason)
     }
 
     private mutating func close() -> Action {

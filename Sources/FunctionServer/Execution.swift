@@ -27,8 +27,15 @@ struct Execution: Sendable {
     }
 
     private static func randomID() -> String {
-        let characters = Array("abcdefghijklmnopqrstuvwxyz0123456789")
-        return String((0..<12).map { _ in characters.randomElement()! })
+        var random = UInt64.random(in: .min ... .max)
+        return String(unsafeUninitializedCapacity: 12) { text in
+            for index in 0..<12 {
+                let digit = UInt8(random % 36)
+                text[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                random /= 36
+            }
+            return 12
+        }
     }
 }
 

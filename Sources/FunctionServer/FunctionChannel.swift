@@ -16,28 +16,39 @@ struct FunctionChannel<Handler: FunctionHandler>: ServerChildChannel {
     struct Value: ServerChildChannelValue {
         let http: HTTP1Channel
         let connection: HTTP1Channel.Value
+        let end: ConnectionEnd
         var channel: any Channel { connection.channel }
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        let interruptions = Interruptions()
+        let end = ConnectionEnd()
         let http = HTTP1Channel(
-            responder: { request, writer, _ in try await respond(to: request, writer, interruptions) },
+            responder: { request, writer, _ in try await respond(to: request, writer, end) },
             configuration: .init(
-                additionalChannelHandlers: [
-                    ConnectionHandler(limits: limits, interruptions: interruptions, logger: responder.logger)
-                ],
+                additionalChannelHandlers: [ConnectionHandler(limits: limits, end: end, logger: responder.logger)],
                 httpDecoderConfiguration: .init(maxHeaderFieldSize: 64 << 10, maxHeaderListSize: 256 << 10, maxHeaderFieldCount: 1000)
             )
         )
-        return http.setup(channel: channel, logger: logger).map { Value(http: http, connection: $0) }
+        return http.setup(channel: channel, logger: logger).map { Value(http: http, connection: $0, end: end) }
     }
 
-    func handle(value: Value, logger: Logger) async { await value.http.handle(value: value.connection, logger: logger) }
+    /// One task a connection, in which its requests are worked on one after the other, and which is cancelled as a whole: a task for each request
+    /// would cost more than all the rest of it.
+    func handle(value: Value, logger: Logger) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await value.http.handle(value: value.connection, logger: logger)
+                value.end.come(nil)
+            }
+            await value.end.wait()
+            group.cancelAll()
+        }
+    }
+
+    private struct Interrupted: Error {}
 
     @concurrent
-    private func respond(to request: Request, _ writer: consuming ResponseWriter, _ interruptions: Interruptions) async throws {
-        let turn = interruptions.begin()
+    private func respond(to request: Request, _ writer: consuming ResponseWriter, _ end: ConnectionEnd) async throws {
         let execution = Execution(request.headers, responder.configuration, responder.logger)
         if let refusal = await responder.refusal(of: request.head) {
             execution.logger.log(refusal)
@@ -47,8 +58,11 @@ struct FunctionChannel<Handler: FunctionHandler>: ServerChildChannel {
         if request.headers[.expect]?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
-        let outcome = await responder.answer(request.head, body: { () async throws(Refusal) in try await body(of: request) }, execution) {
-            await interruptions.interruption(of: turn)
+        let outcome = await responder.answer(request.head, body: { () async throws(Refusal) in try await body(of: request) }, execution)
+        if let interruption = end.interruption {
+            // The connection has answered already.
+            outcome.logger.log(Answer(interruption))
+            throw Interrupted()
         }
         outcome.logger.log(outcome.answer)
         try await writer.write(response: outcome.answer.head, body: ResponseBody(byteBuffer: outcome.answer.body))

@@ -41,52 +41,21 @@ struct FunctionResponder<Handler: FunctionHandler>: Sendable {
         return nil
     }
 
-    /// Reads the event and invokes the handler, until it ends or is interrupted.
+    /// Reads the event and invokes the handler.
     ///
-    /// - Parameters:
-    ///   - body: reads the rest of the request.
-    ///   - interruption: returns if the request must not go on, or nil when it is cancelled itself.
-    func answer(
-        _ head: HTTPRequest,
-        body: @escaping @Sendable () async throws(Refusal) -> Data,
-        _ execution: Execution,
-        interruption: @escaping @Sendable () async -> Interruption?
-    ) async -> Outcome {
-        await withTaskGroup(of: Ending.self) { group in
-            group.addTask {
-                do throws(Refusal) {
-                    return .ended(try await invoke(head, body(), execution))
-                } catch {
-                    return .ended(Outcome(answer: error.answer, logger: execution.logger))
-                }
-            }
-            group.addTask { await interruption().map { .interrupted($0) } ?? .undisturbed }
-            var outcome: Outcome?
-            var first: Interruption?
-            for await ending in group {
-                group.cancelAll()
-                switch ending {
-                case .ended(let own): outcome = own
-                case .interrupted(let reason): if outcome == nil { first = reason }
-                case .undisturbed: break
-                }
-            }
-            guard var outcome else { preconditionFailure("the first task always has an outcome") }
-            if let first { outcome.answer = Answer(first) }
-            return outcome
+    /// - Parameter body: reads the rest of the request.
+    func answer(_ head: HTTPRequest, body: () async throws(Refusal) -> Data, _ execution: Execution) async -> Outcome {
+        do throws(Refusal) {
+            return try await invoke(head, body(), execution)
+        } catch {
+            return Outcome(answer: error.answer, logger: execution.logger)
         }
     }
 
     /// An answer, and the logger with all that is known of the event it is about.
     struct Outcome: Sendable {
-        var answer: Answer
+        let answer: Answer
         let logger: Logger
-    }
-
-    private enum Ending: Sendable {
-        case ended(Outcome)
-        case interrupted(Interruption)
-        case undisturbed
     }
 
     private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Refusal) -> Outcome {

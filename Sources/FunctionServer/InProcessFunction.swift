@@ -35,14 +35,30 @@ public struct InProcessFunction<Handler: FunctionHandler>: Sendable {
             execution.logger.log(refusal)
             answer = refusal
         } else {
-            let outcome = await responder.answer(request, body: { () async throws(Refusal) in body }, execution) {
-                do { try await Task.sleep(for: execution.timeRemaining) } catch { return nil }
-                return .outOfTime
-            }
-            outcome.logger.log(outcome.answer)
-            answer = outcome.answer
+            answer = await inTime(execution) { await responder.answer(request, body: { () async throws(Refusal) in body }, execution) }
         }
         return (answer.head, Data(buffer: answer.body))
+    }
+
+    /// What a connection does for the server: when the time is over, it cancels the handler and answers in its place.
+    private func inTime(
+        _ execution: Execution,
+        _ work: @escaping @Sendable () async -> FunctionResponder<Handler>.Outcome
+    ) async -> Answer {
+        await withTaskGroup(of: FunctionResponder<Handler>.Outcome?.self) { group in
+            group.addTask { await work() }
+            group.addTask {
+                try? await Task.sleep(for: execution.timeRemaining)
+                return nil
+            }
+            let first = await group.next()!
+            group.cancelAll()
+            let second = await group.next()!
+            guard let outcome = first ?? second else { preconditionFailure("one of the two is the handler's outcome") }
+            let answer = first == nil ? Answer(.outOfTime) : outcome.answer
+            outcome.logger.log(answer)
+            return answer
+        }
     }
 
     /// Delivers a message as Pub/Sub or Eventarc would.

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Why a request is not left to end by itself.
+/// Why a request is not left to end by itself. The connection has answered it then, and is used for no other.
 enum Interruption: Equatable, Sendable {
     /// The function's time is over.
     case outOfTime
@@ -14,54 +14,39 @@ enum Interruption: Equatable, Sendable {
     case malformed
 }
 
-/// Carries interruptions from a connection's event loop to the task that answers its requests, one after the other.
-final class Interruptions: Sendable {
+/// Carries a connection's interruption from its event loop to the task that works on its requests.
+final class ConnectionEnd: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        var turn = 0
-        var interrupted: (turn: Int, reason: Interruption)?
-        var waiting: CheckedContinuation<Interruption?, Never>?
+        var isOver = false
+        var interruption: Interruption?
+        var waiting: CheckedContinuation<Void, Never>?
     }
 
-    /// Begins the next request's turn.
-    func begin() -> Int {
-        state.withLock { state in
-            state.turn += 1
-            return state.turn
-        }
-    }
+    /// Why the request in work was cut off, if it was.
+    var interruption: Interruption? { state.withLock(\.interruption) }
 
-    /// Interrupts the request with this turn, if it is not over; only the first reason counts.
-    func interrupt(turn: Int, _ reason: Interruption) {
-        let waiting: CheckedContinuation<Interruption?, Never>? = state.withLock { state in
-            guard turn >= state.turn, state.interrupted?.turn != turn else { return nil }
-            state.interrupted = (turn, reason)
-            guard turn == state.turn else { return nil }
+    /// - Parameter interruption: nil for a connection that has ended by itself.
+    func come(_ interruption: Interruption?) {
+        let waiting: CheckedContinuation<Void, Never>? = state.withLock { state in
+            guard !state.isOver else { return nil }
+            state.isOver = true
+            state.interruption = interruption
             defer { state.waiting = nil }
             return state.waiting
         }
-        waiting?.resume(returning: reason)
+        waiting?.resume()
     }
 
-    /// Returns when the request with this turn is interrupted, or nil when the task is cancelled.
-    func interruption(of turn: Int) async -> Interruption? {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let (isOver, reason): (Bool, Interruption?) = state.withLock { state in
-                    if let interrupted = state.interrupted, interrupted.turn == turn { return (true, interrupted.reason) }
-                    if Task.isCancelled { return (true, nil) }
-                    state.waiting = continuation
-                    return (false, nil)
-                }
-                if isOver { continuation.resume(returning: reason) }
+    /// Returns when the end has come, whichever it is.
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if !state.isOver { state.waiting = continuation }
+                return state.isOver
             }
-        } onCancel: {
-            let waiting = state.withLock { state in
-                defer { state.waiting = nil }
-                return state.waiting
-            }
-            waiting?.resume(returning: nil)
+            if isOver { continuation.resume() }
         }
     }
 }

@@ -9,7 +9,6 @@ struct ConnectionStateTests {
         read: .seconds(20),
         handle: .seconds(30),
         drain: .seconds(8),
-        grace: .seconds(10),
         linger: .seconds(1),
         lingerBytes: 1000
     )
@@ -40,7 +39,7 @@ struct ConnectionStateTests {
         for second in 5..<25 { state.bytesRead(at: at(Double(second))) }
         #expect(deadline(state) == 25)
         #expect(state.timeIsUp(at: at(25)) == .refuse(.slowRequest))
-        #expect(state.discardsInput)
+        #expect(state.isOver)
         #expect(state.timeIsUp(at: at(26)) == .close)
     }
 
@@ -51,29 +50,31 @@ struct ConnectionStateTests {
         state.headRead(at: at(10))
         for second in 11..<20 { state.bytesRead(at: at(Double(second))) }
         #expect(deadline(state) == 20)
-        #expect(state.timeIsUp(at: at(20)) == .interrupt(turn: 1, .slowRequest))
+        #expect(state.timeIsUp(at: at(20)) == .interrupt(.slowRequest))
     }
 
     @Test("a handler has its time from the head on, then it is interrupted, then the connection is closed")
     func outOfTime() {
         var state = state
         state.headRead(at: at(1))
-        #expect(state.endRead() == .nothing)
+        #expect(state.endRead(at: start) == .nothing)
         #expect(deadline(state) == 31)
-        #expect(state.timeIsUp(at: at(31)) == .interrupt(turn: 1, .outOfTime))
-        #expect(deadline(state) == 41)
-        #expect(state.timeIsUp(at: at(41)) == .close)
+        #expect(state.timeIsUp(at: at(31)) == .interrupt(.outOfTime))
+        // Its answer has been given: the client has a second to read it.
+        #expect(state.isOver)
+        #expect(deadline(state) == 32)
+        #expect(state.timeIsUp(at: at(32)) == .close)
     }
 
     @Test("after a whole request and its answer the connection is kept")
     func keepAlive() {
         var state = state
         state.headRead(at: at(0))
-        #expect(state.endRead() == .nothing)
+        #expect(state.endRead(at: start) == .nothing)
         #expect(state.answerBegins() == false)
         #expect(state.answered(at: at(3)) == .nothing)
         #expect(deadline(state) == 103)
-        #expect(!state.discardsInput)
+        #expect(!state.isOver)
     }
 
     @Test("an answer before the request's end is the last, and what still comes is thrown away for a while")
@@ -82,9 +83,9 @@ struct ConnectionStateTests {
         state.headRead(at: at(0))
         #expect(state.answerBegins() == true)
         // The rest comes while the answer is on its way.
-        #expect(state.endRead() == .nothing)
+        #expect(state.endRead(at: start) == .nothing)
         #expect(state.answered(at: at(1)) == .linger)
-        #expect(state.discardsInput)
+        #expect(state.isOver)
         #expect(state.discarded(1000) == .nothing)
         #expect(state.discarded(1) == .close)
     }
@@ -93,35 +94,40 @@ struct ConnectionStateTests {
     func pipelining() {
         var state = state
         state.headRead(at: at(0))
-        #expect(state.endRead() == .nothing)
+        #expect(state.endRead(at: start) == .nothing)
         state.headRead(at: at(1))
         // The second one may rest unread as long as the first has not been answered.
         #expect(deadline(state) == 30)
         #expect(state.answerBegins() == false)
         #expect(state.answered(at: at(25)) == .nothing)
-        #expect(state.turn == 2)
         #expect(deadline(state) == 45)
-        #expect(state.endRead() == .nothing)
+        #expect(state.endRead(at: start) == .nothing)
         #expect(deadline(state) == 55)
-        #expect(state.timeIsUp(at: at(55)) == .interrupt(turn: 2, .outOfTime))
+        #expect(state.timeIsUp(at: at(55)) == .interrupt(.outOfTime))
     }
 
-    @Test("a client that goes away interrupts its requests, one after the other")
+    @Test("a client that goes away interrupts the request in work")
     func clientGone() {
         var state = state
         state.headRead(at: at(0))
-        #expect(state.endRead() == .nothing)
+        #expect(state.endRead(at: start) == .nothing)
+        #expect(state.inputClosed(at: start) == .interrupt(.clientGone))
+        #expect(state.isOver)
+    }
+
+    @Test("a client that sends its request and closes at once is gone when the request is whole")
+    func closesAtOnce() {
+        var state = state
         state.headRead(at: at(0))
-        #expect(state.endRead() == .nothing)
-        #expect(state.inputClosed() == .interrupt(turn: 1, .clientGone))
-        #expect(state.answered(at: at(1)) == .interrupt(turn: 2, .clientGone))
+        #expect(state.inputClosed(at: start) == .nothing)
+        #expect(state.endRead(at: start) == .interrupt(.clientGone))
     }
 
     @Test("a client that closes within its request is the decoder's to refuse")
     func truncated() {
         var state = state
         state.headRead(at: at(0))
-        #expect(state.inputClosed() == .nothing)
+        #expect(state.inputClosed(at: start) == .nothing)
         #expect(state.malformed(at: at(0)) == nil)
     }
 
@@ -137,11 +143,11 @@ struct ConnectionStateTests {
     func shutdown() {
         var state = state
         state.headRead(at: at(0))
-        #expect(state.endRead() == .nothing)
+        #expect(state.endRead(at: start) == .nothing)
         state.shutdownBegan(at: at(2))
         #expect(deadline(state) == 10)
         #expect(state.answerBegins() == true)
-        #expect(state.timeIsUp(at: at(10)) == .interrupt(turn: 1, .stopping))
+        #expect(state.timeIsUp(at: at(10)) == .interrupt(.stopping))
     }
 
     @Test("a request that is still being read when the time to drain is over is answered, too")
@@ -149,6 +155,6 @@ struct ConnectionStateTests {
         var state = state
         state.headRead(at: at(0))
         state.shutdownBegan(at: at(0))
-        #expect(state.timeIsUp(at: at(8)) == .interrupt(turn: 1, .stopping))
+        #expect(state.timeIsUp(at: at(8)) == .interrupt(.stopping))
     }
 }
