@@ -11,18 +11,15 @@ extension CloudEvent {
     public init(_ request: HTTPRequest, body: Data) throws(EnvelopeError) {
         let headers = request.headerFields
         // Decoded at most once, and not at all where the headers tell the form.
-        var envelope = JSONEnvelope()
-        let form = WireForm.detect(headers) {
-            envelope = JSONEnvelope(body: body)
-            return envelope.marks
-        }
+        lazy var envelope = JSONEnvelope(body: body)
+        let form = WireForm.detect(headers) { envelope.marks }
         switch form {
         case .binary: self = try .binary(headers, body: body)
         case .structured: self = try .structured(body)
         case .batch: throw .batched
-        case .push: self = try .push(envelope.push.get(), body: body, topic: .init(path: request.path))
+        case .push: self = try .push(envelope.push(), body: body, topic: .init(path: request.path))
         case .unwrapped: self = try .unwrapped(headers, body: body, topic: .init(path: request.path))
-        case .legacy: self = try .legacy(envelope.legacy.get())
+        case .legacy: self = try .legacy(envelope.legacy())
         }
         if let traceparent = headers[.traceparent] {
             extensions["traceparent"] = traceparent

@@ -3,60 +3,51 @@ import FoundationEssentials
 /// A first generation background event, in the shape with `context` or in the older one where all stands at the top level.
 ///
 /// Source: GoogleCloudPlatform/functions-framework-conformance, `events/`; Cloud Functions' documentation, "Background functions".
-struct LegacyEvent: Decodable {
-    var context: Context
+struct LegacyEvent {
+    var eventID: String
+    var timestamp: String?
+    var eventType: String?
+    var service: String?
+    /// Of the resource: the topic.
+    var name: String
     var message: PushBody.Message
 
-    struct Context: Decodable {
-        var eventId: String
-        var timestamp: String?
-        var eventType: String?
-        var resource: Resource
-    }
-
-    struct Resource: Decodable {
-        var service: String?
-        var name: String
-
-        private enum Key: CodingKey { case service, name }
-
-        init(from decoder: any Decoder) throws {
-            if let name = try? decoder.singleValueContainer().decode(String.self) {
-                self.name = name
-            } else {
-                let container = try decoder.container(keyedBy: Key.self)
-                service = try container.decodeIfPresent(String.self, forKey: .service)
-                name = try container.decode(String.self, forKey: .name)
-            }
+    init(_ body: JSONObject) throws(EnvelopeError) {
+        let isNested = body.element("context") != nil
+        let path = isNested ? "context" : ""
+        let context = isNested ? try JSONObject(body.require("context"), path: path) : body
+        eventID = try context.require("eventId").requireString()
+        timestamp = try context["timestamp"]?.requireString()
+        eventType = try context["eventType"]?.requireString()
+        let resource = try context.require("resource")
+        if let name = resource.string {
+            self.name = name
+        } else {
+            let resource = try JSONObject(resource, path: isNested ? "context.resource" : "resource")
+            service = try resource["service"]?.requireString()
+            name = try resource.require("name").requireString()
         }
-    }
-
-    private enum Key: CodingKey { case context, data }
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        context = container.contains(.context) ? try container.decode(Context.self, forKey: .context) : try Context(from: decoder)
-        message = try container.decode(PushBody.Message.self, forKey: .data)
+        message = try PushBody.Message(JSONObject(body.require("data"), path: "data"))
     }
 }
 
 extension CloudEvent {
     /// Only Pub/Sub's events are taken: this is what a function with a Pub/Sub trigger got.
     static func legacy(_ event: LegacyEvent) throws(EnvelopeError) -> CloudEvent {
-        let type = event.context.eventType ?? ""
+        let type = event.eventType ?? ""
         guard type == "google.pubsub.topic.publish" || type == "providers/cloud.pubsub/eventTypes/topic.publish" else {
-            throw .malformed("context.eventType is not a Pub/Sub publish")
+            throw .malformed("eventType is not a Pub/Sub publish")
         }
         var body = PushBody(message: event.message)
-        body.message.messageID = event.message.messageID ?? event.context.eventId
-        body.message.publishTime = event.message.publishTime ?? event.context.timestamp
+        body.message.messageID = event.message.messageID ?? event.eventID
+        body.message.publishTime = event.message.publishTime ?? event.timestamp
         var result = CloudEvent(
             try body.message(),
-            topic: Topic(name: event.context.resource.name),
+            topic: Topic(name: event.name),
             data: body.json
         )
-        result.id = event.context.eventId
-        result.source = "//\(event.context.resource.service ?? "pubsub.googleapis.com")/\(event.context.resource.name)"
+        result.id = event.eventID
+        result.source = "//\(event.service ?? "pubsub.googleapis.com")/\(event.name)"
         return result
     }
 }

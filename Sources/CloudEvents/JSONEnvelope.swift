@@ -2,29 +2,22 @@ import FoundationEssentials
 
 /// What a request's body turns out to be where no header tells its form.
 struct JSONEnvelope {
-    /// Empty for a body that is no JSON object.
-    var marks: Set<WireForm.Mark> = []
-    var push: Result<PushBody, EnvelopeError> = .failure(.malformed("message is missing"))
-    var legacy: Result<LegacyEvent, EnvelopeError> = .failure(.malformed("context is missing"))
-}
+    /// Nil for a body that is no JSON object.
+    private let body: JSONObject?
 
-extension JSONEnvelope {
     init(body: Data) {
-        self = (try? JSONDecoder().decode(JSONEnvelope.self, from: body)) ?? JSONEnvelope()
-    }
-}
-
-extension JSONEnvelope: Decodable {
-    init(from decoder: any Decoder) throws {
-        marks = Set(try decoder.container(keyedBy: WireForm.Mark.self).allKeys)
-        if marks.contains(.message) {
-            push = Self.result { try PushBody(from: decoder) }
-        } else if !marks.isEmpty {
-            legacy = Self.result { try LegacyEvent(from: decoder) }
-        }
+        self.body = JSONElement(body).flatMap { try? JSONObject($0) }
     }
 
-    private static func result<Envelope>(_ decode: () throws -> Envelope) -> Result<Envelope, EnvelopeError> {
-        Result(catching: decode).mapError { EnvelopeError(decoding: $0, of: "the request's body") }
+    /// Empty for a body that is no JSON object.
+    var marks: Set<WireForm.Mark> { Set((body?.names).map { $0.compactMap { WireForm.Mark(rawValue: $0) } } ?? []) }
+
+    func push() throws(EnvelopeError) -> PushBody { try PushBody(object()) }
+
+    func legacy() throws(EnvelopeError) -> LegacyEvent { try LegacyEvent(object()) }
+
+    private func object() throws(EnvelopeError) -> JSONObject {
+        guard let body else { throw .malformed("the request's body is not a JSON object") }
+        return body
     }
 }

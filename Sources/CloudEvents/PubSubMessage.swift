@@ -46,12 +46,10 @@ public struct PubSubMessage: Equatable, Sendable {
             return
         }
         guard let data = event.data else { throw .malformed("the event has no data: expected a Pub/Sub message") }
-        let push: PushBody
-        do {
-            push = try JSONDecoder().decode(PushBody.self, from: data)
-        } catch {
-            throw EnvelopeError(decoding: error, of: "the event's data")
+        guard let json = JSONElement(data), let body = try? JSONObject(json) else {
+            throw .malformed("the event's data is not a JSON object")
         }
+        let push = try PushBody(body)
         self = try push.message(fallbackID: event.id, fallbackTime: event.time)
     }
 }

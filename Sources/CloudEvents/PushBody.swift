@@ -7,13 +7,13 @@ import Timestamps
 ///
 /// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages"; googleapis/google-cloudevents,
 /// `google.events.cloud.pubsub.v1.MessagePublishedData`.
-struct PushBody: Codable {
+struct PushBody {
     var message: Message
     var subscription: String?
     var deliveryAttempt: Int?
 
     struct Message {
-        var data: String?
+        var data: Data?
         var attributes: [String: String]?
         var messageID: String?
         var publishTime: String?
@@ -27,7 +27,6 @@ struct PushBody: Codable {
         guard let id = message.messageID ?? fallbackID, !id.isEmpty else {
             throw .malformed("message.messageId is missing")
         }
-        guard let data = Data(base64Encoded: message.data ?? "") else { throw .malformed("message.data is not base64") }
         var publishTime = fallbackTime
         if let text = message.publishTime {
             guard let time = Date(rfc3339: text) else { throw .malformed("message.publishTime is not an RFC 3339 time") }
@@ -35,7 +34,7 @@ struct PushBody: Codable {
         }
         return PubSubMessage(
             id: id,
-            data: data,
+            data: message.data ?? Data(),
             attributes: message.attributes ?? [:],
             publishTime: publishTime,
             orderingKey: message.orderingKey.flatMap { $0.isEmpty ? nil : $0 },
@@ -46,10 +45,32 @@ struct PushBody: Codable {
 }
 
 extension PushBody {
+    init(_ body: JSONObject) throws(EnvelopeError) {
+        message = try Message(JSONObject(body.require("message"), path: "message"))
+        subscription = try body["subscription"]?.requireString()
+        deliveryAttempt = try body["deliveryAttempt"]?.integer()
+    }
+}
+
+extension PushBody.Message {
+    init(_ message: JSONObject) throws(EnvelopeError) {
+        data = try message["data"]?.base64()
+        messageID = try message["messageId", "message_id"]?.requireString()
+        publishTime = try message["publishTime", "publish_time"]?.requireString()
+        orderingKey = try message["orderingKey", "ordering_key"]?.requireString()
+        if let element = message["attributes"] {
+            var attributes: [String: String] = [:]
+            for (name, value) in try element.members() { attributes[name] = try value.requireString() }
+            self.attributes = attributes
+        }
+    }
+}
+
+extension PushBody {
     init(_ message: PubSubMessage) {
         self.init(
             message: Message(
-                data: message.data.isEmpty ? nil : message.data.base64EncodedString(),
+                data: message.data.isEmpty ? nil : message.data,
                 attributes: message.attributes,
                 messageID: message.id,
                 publishTime: message.publishTime.map(\.rfc3339),
@@ -61,29 +82,16 @@ extension PushBody {
     }
 }
 
-extension PushBody.Message: Codable {
-    private enum Key: String, CodingKey {
-        case data, attributes, messageId, message_id, publishTime, publish_time, orderingKey, ordering_key
-    }
+extension PushBody: Encodable {}
 
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        func text(_ spellings: Key...) throws -> String? {
-            for key in spellings {
-                if let text = try container.decodeIfPresent(String.self, forKey: key) { return text }
-            }
-            return nil
-        }
-        data = try text(.data)
-        attributes = try container.decodeIfPresent([String: String].self, forKey: .attributes)
-        messageID = try text(.messageId, .message_id)
-        publishTime = try text(.publishTime, .publish_time)
-        orderingKey = try text(.orderingKey, .ordering_key)
+extension PushBody.Message: Encodable {
+    private enum Key: String, CodingKey {
+        case data, attributes, messageId, message_id, publishTime, publish_time, orderingKey
     }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
-        try container.encodeIfPresent(data, forKey: .data)
+        try container.encodeIfPresent(data?.base64EncodedString(), forKey: .data)
         try container.encodeIfPresent(attributes, forKey: .attributes)
         for key in [Key.messageId, .message_id] { try container.encodeIfPresent(messageID, forKey: key) }
         for key in [Key.publishTime, .publish_time] { try container.encodeIfPresent(publishTime, forKey: key) }
@@ -102,21 +110,5 @@ extension Date {
         let milliseconds = Int64((timeIntervalSince1970 * 1000).rounded(.down))
         let seconds = milliseconds >= 0 ? milliseconds / 1000 : (milliseconds - 999) / 1000
         return RFC3339(seconds: seconds, nanoseconds: Int32(milliseconds - seconds * 1000) * 1_000_000, fractionDigits: 3).description
-    }
-}
-
-extension EnvelopeError {
-    /// Names the place where decoding failed, never the value.
-    init(decoding error: any Error, of what: String) {
-        func path(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
-            (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
-        }
-        switch error {
-        case DecodingError.keyNotFound(let key, let context): self = .malformed("\(path(context, key)) is missing")
-        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
-            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty:
-            self = .malformed("\(path(context)) has the wrong type")
-        default: self = .malformed("\(what) is not a JSON object")
-        }
     }
 }

@@ -19,7 +19,7 @@ public enum WireForm: Equatable, Sendable {
     case legacy
 
     /// The members of a JSON body by which a form is told from the others.
-    enum Mark: String, CodingKey, CaseIterable {
+    enum Mark: String, CaseIterable {
         case message, context, eventId
     }
 
@@ -44,6 +44,8 @@ public enum WireForm: Equatable, Sendable {
 
     /// `application/json` of `Application/JSON; charset=utf-8`.
     private static func mediaType(_ field: String?) -> String? {
+        // What nearly every request says, and what can be told without a look at each letter.
+        if field == "application/json" { return field }
         guard let type = field?.split(separator: ";", maxSplits: 1).first else { return nil }
         return type.filter { $0 != " " && $0 != "\t" }.lowercased()
     }

@@ -1,0 +1,83 @@
+import Foundation
+import Testing
+
+@testable import CloudEvents
+
+@Suite("JSON text")
+struct JSONParserTests {
+    private static let texts = [
+        "null", "true", "false", "0", "-0", "12", "-1.5e+10", "1E9", "\"\"", "\"a\"", "\"\\u00e9\\n\\/\"", "\"é😀\"", "[]", "[1,[],{}]",
+        "{}",
+        " {\"a\" : [1 , 2],\t\"b\":{\"c\":null}}\r\n", "\"\\ud83d\\ude00\"", "[\"a\",\"b\"]",
+    ]
+
+    @Test("what is JSON is read, and its bytes are found", arguments: texts)
+    func valid(text: String) throws {
+        let element = try #require(JSONElement(Data(" \(text) ".utf8)))
+        #expect(element.bytes == Data(text.trimmingCharacters(in: .whitespacesAndNewlines).utf8))
+    }
+
+    @Test(
+        "what is no JSON is none",
+        arguments: [
+            "", " ", "nul", "truE", "01", "-", "1.", ".5", "1e", "+1", "\"", "\"\\x\"", "\"\\u12\"", "\"\u{1}\"", "\"a\nb\"", "[", "[1",
+            "[1,]", "[,1]", "{",
+            "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "1 2", "[]]", "{}{}", "\u{feff}{}", "'a'", "[1 2]", "NaN", "Infinity",
+            "// x\n1",
+        ]
+    )
+    func invalid(text: String) {
+        #expect(JSONElement(Data(text.utf8)) == nil)
+    }
+
+    @Test("a special character is found wherever it stands in a run of eight", arguments: 0..<20)
+    func runs(position: Int) throws {
+        let before = String(repeating: "x", count: position), after = String(repeating: "é", count: 9)
+        for (escape, character) in [("\\\"", "\""), ("\\\\", "\\"), ("\\t", "\t"), ("\\u0041", "A")] {
+            let element = try #require(JSONElement(Data("\"\(before)\(escape)\(after)\"".utf8)))
+            #expect(element.string == before + character + after)
+        }
+        #expect(try #require(JSONElement(Data("\"\(before)\"".utf8))).string == before)
+        #expect(JSONElement(Data("\"\(before)\u{1f}\(after)\"".utf8)) == nil)
+        #expect(JSONElement(Data("\"\(before)".utf8)) == nil)
+    }
+
+    @Test("a text that is no UTF-8 has no string")
+    func utf8() throws {
+        #expect(try #require(JSONElement(Data([0x22, 0xff, 0x22]))).string == nil)
+        #expect(try #require(JSONElement(Data("\"\\ud800\"".utf8))).string == nil)
+    }
+
+    @Test("text is read as deep as 512 levels, and no deeper")
+    func depth() {
+        func nested(_ levels: Int) -> Data { Data((String(repeating: "[", count: levels) + String(repeating: "]", count: levels)).utf8) }
+        #expect(JSONElement(nested(512)) != nil)
+        #expect(JSONElement(nested(513)) == nil)
+    }
+
+    @Test("of several members with one name the last counts, and escapes do not hide a name")
+    func members() throws {
+        let object = try JSONObject(#require(JSONElement(Data(#"{"a":1,"b":null,"\u0061":2,"c":3}"#.utf8))))
+        #expect(try object["a"]?.integer() == 2)
+        #expect(object["b"] == nil)
+        #expect(object.element("b") != nil)
+        #expect(try object["b", "c"]?.integer() == 3)
+    }
+
+    @Test("it agrees with Foundation on damaged text")
+    func agrees() throws {
+        var random = SystemRandomNumberGenerator()
+        let base = Data(
+            #"{"message":{"data":"aGk=","attributes":{"a":"b\u00e9\"x"},"messageId":"7"},"deliveryAttempt":3,"x":[1.5e3,true,null,"y"]}"#
+                .utf8
+        )
+        for _ in 0..<3000 {
+            var text = base
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                text[Int.random(in: 0..<text.count, using: &random)] = "{}[]\",:\\0e.-tn \u{1}x".utf8.randomElement(using: &random)!
+            }
+            let theirs = (try? JSONSerialization.jsonObject(with: text, options: .fragmentsAllowed)) != nil
+            #expect((JSONElement(text) != nil) == theirs, "\(String(decoding: text, as: UTF8.self))")
+        }
+    }
+}
