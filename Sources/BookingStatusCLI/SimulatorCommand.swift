@@ -30,6 +30,15 @@ struct SimulatorCommand: AsyncParsableCommand {
     @Option(help: "The access token that requests have to bear.")
     var token = LocalAccount.accessToken
 
+    @Option(help: "How long each answer takes, in milliseconds.")
+    var delayMs = 0
+
+    @Option(help: "The account's limit for requests.")
+    var requestsPerMinute = 700
+
+    @Option(help: "The account's limit for ticket updates.")
+    var updatesPerMinute = 100
+
     func run() async throws {
         var account = SimulatedZendesk(fields: LocalAccount.fields)
         if let tickets {
@@ -41,10 +50,12 @@ struct SimulatorCommand: AsyncParsableCommand {
             }
         }
         account.accessToken = token
+        account.limits.requests = requestsPerMinute
+        account.limits.ticketUpdates = updatesPerMinute
         account.clients = [LocalAccount.client]
         let logger = Logger(label: "zendesk-simulator") { CloudLogHandler(label: $0, output: .text) }
         let count = account.tickets.count
-        let simulator = ZendeskSimulator(account, port: port, logger: logger) { port in
+        let simulator = ZendeskSimulator(account, port: port, delay: .milliseconds(delayMs), logger: logger) { port in
             print("Zendesk simulator with \(count) tickets on http://127.0.0.1:\(port)")
         }
         var quiet = logger

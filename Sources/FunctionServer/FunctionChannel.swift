@@ -1,5 +1,4 @@
 import FoundationEssentials
-import FunctionRuntime
 import HTTPTypes
 import HummingbirdCore
 import Logging
@@ -8,8 +7,8 @@ import NIOFoundationEssentialsCompat
 import NIOHTTP1
 
 /// HTTP/1.1 connections to a function: Hummingbird's, kept to their limits by a ``ConnectionHandler``.
-struct FunctionChannel<Handler: FunctionHandler>: ServerChildChannel {
-    let responder: FunctionResponder<Handler>
+struct FunctionChannel: ServerChildChannel {
+    let responder: FunctionResponder
     let limits: ConnectionState.Limits
 
     /// A connection, with the responder that is its own.

@@ -7,15 +7,15 @@ import Logging
 /// Makes an answer of a request: by its head alone where that is enough, else by its body and by how the handler ends.
 ///
 /// The order in which a request is refused is part of the contract: reserved path, method, caller, admission, length, envelope.
-struct FunctionResponder<Handler: FunctionHandler>: Sendable {
-    let handler: Handler
+struct FunctionResponder: Sendable {
+    let function: HostedFunction
     let configuration: FunctionServerConfiguration
     let callerCheck: (any CallerCheck)?
     let admission: Admission
     let logger: Logger
 
-    init(_ handler: Handler, _ configuration: FunctionServerConfiguration, _ callerCheck: (any CallerCheck)?, _ logger: Logger) {
-        self.handler = handler
+    init(_ function: HostedFunction, _ configuration: FunctionServerConfiguration, _ callerCheck: (any CallerCheck)?, _ logger: Logger) {
+        self.function = function
         self.configuration = configuration
         self.callerCheck = callerCheck
         self.admission = Admission(places: configuration.concurrency)
@@ -61,26 +61,25 @@ struct FunctionResponder<Handler: FunctionHandler>: Sendable {
     private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Refusal) -> Outcome {
         guard admission.enter() else { throw Refusal(answer: .fullHouse) }
         defer { admission.leave() }
-        let (event, input) = try read(head, body)
+        let (event, invocation) = try read(head, body)
         var logger = execution.logger
         logger[metadataKey: "message_id"] = "\(event.id)"
-        let deliveryAttempt = (input as? PubSubMessage)?.deliveryAttempt
-        if let deliveryAttempt { logger[metadataKey: "delivery_attempt"] = "\(deliveryAttempt)" }
+        if let deliveryAttempt = invocation.deliveryAttempt { logger[metadataKey: "delivery_attempt"] = "\(deliveryAttempt)" }
         let context = FunctionContext(
             eventID: event.id,
             eventTime: event.time,
             executionID: execution.id,
-            deliveryAttempt: deliveryAttempt,
+            deliveryAttempt: invocation.deliveryAttempt,
             logger: logger,
             timeRemaining: { execution.timeRemaining }
         )
-        return Outcome(answer: await handle(input, context), logger: logger)
+        return Outcome(answer: await run(invocation, context), logger: logger)
     }
 
-    private func read(_ head: HTTPRequest, _ body: Data) throws(Refusal) -> (CloudEvent, Handler.Event) {
+    private func read(_ head: HTTPRequest, _ body: Data) throws(Refusal) -> (CloudEvent, HostedFunction.Invocation) {
         do {
             let event = try CloudEvent(head, body: body)
-            return (event, try Handler.Event(event))
+            return (event, try function.invocation(event))
         } catch EnvelopeError.batched {
             throw Refusal(answer: .batched("\(EnvelopeError.batched)"))
         } catch let error as EnvelopeError {
@@ -90,9 +89,9 @@ struct FunctionResponder<Handler: FunctionHandler>: Sendable {
         }
     }
 
-    private func handle(_ event: Handler.Event, _ context: FunctionContext) async -> Answer {
+    private func run(_ invocation: HostedFunction.Invocation, _ context: FunctionContext) async -> Answer {
         do {
-            try await handler.handle(event, context)
+            try await invocation.run(context)
             return .done
         } catch FunctionFailure.tryAgain(let after, let reason) {
             return .tryAgain(after: after, reason)

@@ -13,8 +13,8 @@ public import ServiceLifecycle
 /// ``FunctionServerConfiguration/drainTime`` is cancelled and answered 503.
 ///
 /// Source: GoogleCloudPlatform/functions-framework, "Functions Framework Contract".
-public struct FunctionServer<Handler: FunctionHandler>: Service {
-    private let responder: FunctionResponder<Handler>
+public struct FunctionServer: Service {
+    private let responder: FunctionResponder
     private let configuration: FunctionServerConfiguration
     private let logger: Logger
     private let onListening: @Sendable (_ port: Int) async -> Void
@@ -26,13 +26,13 @@ public struct FunctionServer<Handler: FunctionHandler>: Service {
     ///   - logger: the parent of the loggers that invocations get.
     ///   - onListening: called with the port once the server accepts connections.
     public init(
-        _ handler: Handler,
+        _ handler: some FunctionHandler,
         configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
         callerCheck: (any CallerCheck)? = nil,
         logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
-        self.responder = FunctionResponder(handler, configuration, callerCheck, logger)
+        self.responder = FunctionResponder(HostedFunction(handler), configuration, callerCheck, logger)
         self.configuration = configuration
         self.logger = logger
         self.onListening = onListening

@@ -8,8 +8,8 @@ import NIOFoundationEssentialsCompat
 
 /// Calls a function as ``FunctionServer`` would, without a socket: for tests of a handler together with its envelope, its caller check, its
 /// deadline and the answer that Pub/Sub would see.
-public struct InProcessFunction<Handler: FunctionHandler>: Sendable {
-    private let responder: FunctionResponder<Handler>
+public struct InProcessFunction: Sendable {
+    private let responder: FunctionResponder
 
     /// - Parameters:
     ///   - handler: the function.
@@ -17,12 +17,12 @@ public struct InProcessFunction<Handler: FunctionHandler>: Sendable {
     ///   - callerCheck: decides who may invoke the function; nil lets in everybody.
     ///   - logger: the parent of the loggers that invocations get; by default nothing is logged.
     public init(
-        _ handler: Handler,
+        _ handler: some FunctionHandler,
         configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
         callerCheck: (any CallerCheck)? = nil,
         logger: Logger = Logger(label: "function", factory: { _ in SwiftLogNoOpLogHandler() })
     ) {
-        responder = FunctionResponder(handler, configuration, callerCheck, logger)
+        responder = FunctionResponder(HostedFunction(handler), configuration, callerCheck, logger)
     }
 
     /// Answers a request as the server would.
@@ -43,9 +43,9 @@ public struct InProcessFunction<Handler: FunctionHandler>: Sendable {
     /// What a connection does for the server: when the time is over, it cancels the handler and answers in its place.
     private func inTime(
         _ execution: Execution,
-        _ work: @escaping @Sendable () async -> FunctionResponder<Handler>.Outcome
+        _ work: @escaping @Sendable () async -> FunctionResponder.Outcome
     ) async -> Answer {
-        await withTaskGroup(of: FunctionResponder<Handler>.Outcome?.self) { group in
+        await withTaskGroup(of: FunctionResponder.Outcome?.self) { group in
             group.addTask { await work() }
             group.addTask {
                 try? await Task.sleep(for: execution.timeRemaining)

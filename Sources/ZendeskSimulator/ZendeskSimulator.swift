@@ -11,18 +11,23 @@ import Synchronization
 package final class ZendeskSimulator: Service {
     private let account: Mutex<SimulatedZendesk>
     private let port: Int
+    private let delay: Duration
     private let logger: Logger
     private let onListening: @Sendable (_ port: Int) async -> Void
 
-    /// - Parameter port: 0 takes a free one.
+    /// - Parameters:
+    ///   - port: 0 takes a free one.
+    ///   - delay: how long each answer takes.
     package init(
         _ account: SimulatedZendesk,
         port: Int = 0,
+        delay: Duration = .zero,
         logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
         self.account = Mutex(account)
         self.port = port
+        self.delay = delay
         self.logger = logger
         self.onListening = onListening
     }
@@ -52,6 +57,7 @@ package final class ZendeskSimulator: Service {
             authorization: request.headers[.authorization],
             body: Data(buffer: body)
         )
+        if delay > .zero { try await Task.sleep(for: delay) }
         let (answer, unknown) = withAccount { account, now in
             let before = account.unknownRequests.count
             return (account.respond(to: simulated, now: now), account.unknownRequests.dropFirst(before).first)

@@ -1,0 +1,22 @@
+import CloudEvents
+import FunctionRuntime
+
+/// A handler of whatever kind of event, behind one type: the server around it is compiled once, and not looked up anew for each handler's type.
+struct HostedFunction: Sendable {
+    /// Reads an event as the handler takes it.
+    let invocation: @Sendable (CloudEvent) throws -> Invocation
+
+    struct Invocation: Sendable {
+        let deliveryAttempt: Int?
+        let run: @Sendable (FunctionContext) async throws -> Void
+    }
+
+    init<Handler: FunctionHandler>(_ handler: Handler) {
+        invocation = { event in
+            let input = try Handler.Event(event)
+            return Invocation(deliveryAttempt: (input as? PubSubMessage)?.deliveryAttempt) { context in
+                try await handler.handle(input, context)
+            }
+        }
+    }
+}
