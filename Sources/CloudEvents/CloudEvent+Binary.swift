@@ -7,7 +7,7 @@ extension CloudEvent {
         var attributes: [String: String] = [:]
         for field in headers {
             let name = field.name.canonicalName
-            guard name.hasPrefix("ce-") else { continue }
+            guard name.utf8.starts(with: "ce-".utf8) else { continue }
             guard let value = percentDecoded(field.value) else { throw .malformed("\(name) is not percent-encoded UTF-8") }
             guard attributes.updateValue(value, forKey: String(name.dropFirst(3))) == nil else {
                 throw .malformed("\(name) is there more than once")

@@ -12,7 +12,7 @@ extension CloudEvent {
         let headers = request.headerFields
         // Decoded at most once, and not at all where the headers tell the form.
         lazy var envelope = JSONEnvelope(body: body)
-        let form = WireForm.detect(headers) { envelope.marks }
+        let form = WireForm.detect(headers) { envelope.has($0) }
         switch form {
         case .binary: self = try .binary(headers, body: body)
         case .structured: self = try .structured(body)

@@ -13,9 +13,7 @@ struct LegacyEvent {
     var message: PushBody.Message
 
     init(_ body: JSONObject) throws(EnvelopeError) {
-        let isNested = body.element("context") != nil
-        let path = isNested ? "context" : ""
-        let context = isNested ? try JSONObject(body.require("context"), path: path) : body
+        let context = try body.element("context")?.object() ?? body
         eventID = try context.require("eventId").requireString()
         timestamp = try context["timestamp"]?.requireString()
         eventType = try context["eventType"]?.requireString()
@@ -23,11 +21,11 @@ struct LegacyEvent {
         if let name = resource.string {
             self.name = name
         } else {
-            let resource = try JSONObject(resource, path: isNested ? "context.resource" : "resource")
+            let resource = try resource.object()
             service = try resource["service"]?.requireString()
             name = try resource.require("name").requireString()
         }
-        message = try PushBody.Message(JSONObject(body.require("data"), path: "data"))
+        message = try PushBody.Message(body.require("data").object())
     }
 }
 

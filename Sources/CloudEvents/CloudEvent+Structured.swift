@@ -3,13 +3,14 @@ import FoundationEssentials
 extension CloudEvent {
     /// Source: CloudEvents JSON event format 1.0.2, sections 2 and 3.
     static func structured(_ body: Data) throws(EnvelopeError) -> CloudEvent {
-        guard let json = JSONElement(body), let event = try? JSONObject(json) else {
+        guard let event = try? JSONElement(body)?.object() else {
             throw .malformed("the request's body is not a JSON object")
         }
         var attributes: [String: String] = [:]
-        for name in event.names where name != "data" && name != "data_base64" {
+        try event.forEach { (name, value) throws(EnvelopeError) in
+            guard name != "data", name != "data_base64" else { return }
             do {
-                attributes[name] = try event.element(name)?.attribute()
+                attributes[name] = try value.attribute()
             } catch {
                 throw .malformed("the CloudEvents attribute \(name) has the wrong type")
             }

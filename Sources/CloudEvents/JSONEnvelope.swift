@@ -5,12 +5,15 @@ struct JSONEnvelope {
     /// Nil for a body that is no JSON object.
     private let body: JSONObject?
 
-    init(body: Data) {
-        self.body = JSONElement(body).flatMap { try? JSONObject($0) }
-    }
+    init(body: Data) { self.body = try? JSONElement(body)?.object() }
 
-    /// Empty for a body that is no JSON object.
-    var marks: Set<WireForm.Mark> { Set((body?.names).map { $0.compactMap { WireForm.Mark(rawValue: $0) } } ?? []) }
+    func has(_ mark: WireForm.Mark) -> Bool {
+        switch mark {
+        case .message: body?.element("message") != nil
+        case .context: body?.element("context") != nil
+        case .eventId: body?.element("eventId") != nil
+        }
+    }
 
     func push() throws(EnvelopeError) -> PushBody { try PushBody(object()) }
 

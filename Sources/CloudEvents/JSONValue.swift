@@ -27,17 +27,37 @@ struct JSONElement {
     private let text: Data
     private let value: JSONValue
     /// Where it stands: the path of what holds it, and its own name. They are put together for an error only.
-    private let place: (path: String, name: String)
+    private let place: Place
 
-    private var path: String { place.path.isEmpty ? place.name : "\(place.path).\(place.name)" }
+    private struct Place {
+        var path = ""
+        var name: Name = .known("")
+    }
+
+    /// A name that was asked for costs nothing as long as nobody has to read it.
+    fileprivate enum Name: CustomStringConvertible {
+        case known(StaticString)
+        case found(String)
+
+        var description: String {
+            switch self {
+            case .known(let name): "\(name)"
+            case .found(let name): name
+            }
+        }
+    }
+
+    private var path: String { place.path.isEmpty ? "\(place.name)" : "\(place.path).\(place.name)" }
+
+    fileprivate func path(of name: StaticString) -> String { path.isEmpty ? "\(name)" : "\(path).\(name)" }
 
     /// Nil where the bytes are no JSON text.
     init?(_ text: Data) {
         guard let value = JSONParser.parse(text) else { return nil }
-        self.init(text: text, value: value, place: ("", ""))
+        self.init(text: text, value: value, place: Place())
     }
 
-    private init(text: Data, value: JSONValue, place: (String, String)) {
+    private init(text: Data, value: JSONValue, place: Place) {
         self.text = text
         self.value = value
         self.place = place
@@ -92,17 +112,29 @@ struct JSONElement {
         }
     }
 
-    /// The names and values of an object, in their order.
-    func members() throws(EnvelopeError) -> [(name: String, value: JSONElement)] {
+    func object() throws(EnvelopeError) -> JSONObject {
         guard case .object(let members) = value.kind else { throw wrongType }
-        let path = path
-        var result: [(String, JSONElement)] = []
-        result.reserveCapacity(members.count)
-        for member in members {
-            guard let name = JSONElement(text: text, value: member.name, place: place).string else { throw wrongType }
-            result.append((name, JSONElement(text: text, value: member.value, place: (path, name))))
+        return JSONObject(holder: self, members: members)
+    }
+
+    /// A member of this object.
+    fileprivate func member(_ member: JSONValue, _ name: Name) -> JSONElement {
+        JSONElement(text: text, value: member, place: Place(path: path, name: name))
+    }
+
+    /// The text of a member's name; nil where it is no UTF-8.
+    fileprivate func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, place: place).string }
+
+    /// The last of the members with this name. Names are compared by their bytes: to make a string of each would cost more than to read the text.
+    fileprivate func last(_ members: [JSONValue.Member], named name: StaticString) -> JSONValue? {
+        text.withUnsafeBytes { bytes in
+            members.last { member in
+                guard case .string(hasEscapes: false) = member.name.kind else { return text(of: member.name) == "\(name)" }
+                let range = member.name.range.lowerBound + 1..<member.name.range.upperBound - 1
+                return range.count == name.utf8CodeUnitCount
+                    && bytes[range].elementsEqual(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+            }?.value
         }
-        return result
     }
 
     var wrongType: EnvelopeError { .malformed(path.isEmpty ? "the body is not a JSON object" : "\(path) has the wrong type") }
@@ -112,32 +144,42 @@ struct JSONElement {
     }
 }
 
-/// An object's members by their names. Of several with one name the last counts; one that is null is not there.
+/// An object's members by their names. Of several with one name the last counts.
 struct JSONObject {
-    private let members: [(name: String, value: JSONElement)]
-    private let prefix: String
+    private let holder: JSONElement
+    private let members: [JSONValue.Member]
 
-    /// - Parameter path: of the object, for whoever has to be told what is missing.
-    init(_ element: JSONElement, path: String = "") throws(EnvelopeError) {
-        members = try element.members()
-        prefix = path.isEmpty ? "" : path + "."
+    fileprivate init(holder: JSONElement, members: [JSONValue.Member]) {
+        self.holder = holder
+        self.members = members
     }
 
-    var names: some Sequence<String> { members.lazy.map(\.name) }
-
-    /// The first of the names that is there.
-    subscript(names: String...) -> JSONElement? {
-        for name in names {
-            if let value = members.last(where: { $0.name == name })?.value, !value.isNull { return value }
-        }
-        return nil
+    /// One that is null is not there.
+    subscript(name: StaticString) -> JSONElement? {
+        guard let element = element(name), !element.isNull else { return nil }
+        return element
     }
+
+    /// The first of two spellings that is there.
+    subscript(name: StaticString, other: StaticString) -> JSONElement? { self[name] ?? self[other] }
 
     /// Also one that is null.
-    func element(_ name: String) -> JSONElement? { members.last { $0.name == name }?.value }
+    func element(_ name: StaticString) -> JSONElement? {
+        holder.last(members, named: name).map { holder.member($0, .known(name)) }
+    }
 
-    func require(_ name: String) throws(EnvelopeError) -> JSONElement {
-        guard let value = element(name) else { throw .malformed("\(prefix)\(name) is missing") }
-        return value
+    func require(_ name: StaticString) throws(EnvelopeError) -> JSONElement {
+        guard let element = element(name) else { throw .malformed("\(holder.path(of: name)) is missing") }
+        return element
+    }
+
+    /// All of them, in their order.
+    ///
+    /// - Throws: ``EnvelopeError`` where a name is no UTF-8.
+    func forEach(_ body: (String, JSONElement) throws(EnvelopeError) -> Void) throws(EnvelopeError) {
+        for member in members {
+            guard let name = holder.text(of: member.name) else { throw holder.wrongType }
+            try body(name, holder.member(member.value, .found(name)))
+        }
     }
 }

@@ -46,7 +46,7 @@ public struct PubSubMessage: Equatable, Sendable {
             return
         }
         guard let data = event.data else { throw .malformed("the event has no data: expected a Pub/Sub message") }
-        guard let json = JSONElement(data), let body = try? JSONObject(json) else {
+        guard let body = try? JSONElement(data)?.object() else {
             throw .malformed("the event's data is not a JSON object")
         }
         let push = try PushBody(body)

@@ -46,7 +46,7 @@ struct PushBody {
 
 extension PushBody {
     init(_ body: JSONObject) throws(EnvelopeError) {
-        message = try Message(JSONObject(body.require("message"), path: "message"))
+        message = try Message(body.require("message").object())
         subscription = try body["subscription"]?.requireString()
         deliveryAttempt = try body["deliveryAttempt"]?.integer()
     }
@@ -60,7 +60,7 @@ extension PushBody.Message {
         orderingKey = try message["orderingKey", "ordering_key"]?.requireString()
         if let element = message["attributes"] {
             var attributes: [String: String] = [:]
-            for (name, value) in try element.members() { attributes[name] = try value.requireString() }
+            try element.object().forEach { (name, value) throws(EnvelopeError) in attributes[name] = try value.requireString() }
             self.attributes = attributes
         }
     }

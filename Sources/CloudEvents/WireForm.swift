@@ -19,7 +19,7 @@ public enum WireForm: Equatable, Sendable {
     case legacy
 
     /// The members of a JSON body by which a form is told from the others.
-    enum Mark: String, CaseIterable {
+    enum Mark {
         case message, context, eventId
     }
 
@@ -27,19 +27,17 @@ public enum WireForm: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - headers: the request's header fields.
-    ///   - marks: which of the marks the body's top level has; empty for a body that is no JSON object. Asked only if the headers
-    ///     do not tell.
-    static func detect(_ headers: HTTPFields, marks: () -> Set<Mark>) -> WireForm {
-        if headers.contains(where: { $0.name.canonicalName.hasPrefix("ce-") }) { return .binary }
+    ///   - has: whether the body's top level has a mark; a body that is no JSON object has none. Asked only if the headers do not tell.
+    static func detect(_ headers: HTTPFields, has: (Mark) -> Bool) -> WireForm {
+        if headers.contains(where: { $0.name.canonicalName.utf8.starts(with: "ce-".utf8) }) { return .binary }
         switch mediaType(headers[.contentType]) {
         case "application/cloudevents+json": return .structured
         case "application/cloudevents-batch+json": return .batch
         default: break
         }
         if headers[.pubSubMessageID] != nil { return .unwrapped }
-        let marks = marks()
-        if marks.contains(.message) { return .push }
-        return marks.isEmpty ? .unwrapped : .legacy
+        if has(.message) { return .push }
+        return has(.context) || has(.eventId) ? .legacy : .unwrapped
     }
 
     /// `application/json` of `Application/JSON; charset=utf-8`.

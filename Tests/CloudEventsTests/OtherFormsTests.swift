@@ -84,7 +84,7 @@ struct OtherFormsTests {
         )
         let data = try #require(event.data)
         let json = try #require(JSONElement(data))
-        #expect(try PushBody(JSONObject(json)).message.data == Data("hi".utf8))
+        #expect(try PushBody(json.object()).message.data == Data("hi".utf8))
     }
 
     @Test(
