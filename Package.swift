@@ -77,10 +77,12 @@ let package = Package(
             dependencies: ["CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", .logging],
             swiftSettings: settings
         ),
+        .target(name: "ServerConnections", dependencies: [.hummingbirdCore, .logging, .nioCore], swiftSettings: settings),
         .target(
             name: "FunctionServer",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "Timestamps", .httpTypes, .hummingbirdCore, .logging, .nioCore, .nioFoundation, .nioHTTP1,
+                "CloudEvents", "FunctionRuntime", "ServerConnections", "Timestamps", .httpTypes, .hummingbirdCore, .logging, .nioCore,
+                .nioFoundation, .nioHTTP1,
                 .nioHTTPTypes, .nioPosix, .serviceLifecycle, .unixSignals,
             ],
             swiftSettings: settings
@@ -103,7 +105,9 @@ let package = Package(
         // Local work: nothing below is linked into `booking-status-function`.
         .target(
             name: "ZendeskSimulator",
-            dependencies: ["Timestamps", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .serviceLifecycle],
+            dependencies: [
+                "ServerConnections", "Timestamps", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .serviceLifecycle,
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -156,14 +160,15 @@ let package = Package(
             name: "ZendeskTests",
             dependencies: [
                 "TestSupport", "Zendesk", "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .logging, .nioCore,
-                .serviceLifecycle,
+                "ServerConnections", .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging,
+                "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", "ServerConnections", .hummingbirdCore, .asyncHTTPClient,
+                .httpTypes, .inMemoryLogging, .logging,
                 .nioCore,
                 .nioHTTP1, .nioPosix, .serviceLifecycle,
             ],
@@ -172,7 +177,8 @@ let package = Package(
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "FunctionServer", "PushAuthentication", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit, .logging,
+                "FunctionServer", "PushAuthentication", "ServerConnections", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird,
+                .jwtKit, .logging,
                 .nioCore,
                 .serviceLifecycle,
             ],

@@ -3,6 +3,7 @@ import HummingbirdCore
 public import Logging
 import NIOCore
 import NIOPosix
+import ServerConnections
 public import ServiceLifecycle
 
 /// Hosts a function over HTTP as Cloud Functions does: every path but the reserved ones goes to the handler, which is called with the event
@@ -52,7 +53,7 @@ public struct FunctionServer: Service {
             )
         )
         try await Server(
-            childChannelSetup: channel,
+            childChannelSetup: AcceptedConnections(channel),
             configuration: ServerConfiguration(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
             onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,

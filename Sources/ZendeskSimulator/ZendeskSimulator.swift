@@ -4,6 +4,7 @@ import Hummingbird
 package import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
+import ServerConnections
 import ServiceLifecycle
 import Synchronization
 
@@ -42,6 +43,7 @@ package final class ZendeskSimulator: Service {
         serverLogger.logLevel = max(logger.logLevel, .notice)
         let application = Application(
             responder: CallbackResponder { request, context in try await self.respond(to: request, context) },
+            server: .acceptedHTTP1,
             configuration: .init(address: .hostname("127.0.0.1", port: port)),
             onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
             logger: serverLogger

@@ -4,6 +4,7 @@ import Hummingbird
 import JWTKit
 import Logging
 import NIOCore
+import ServerConnections
 import ServiceLifecycle
 import Synchronization
 
@@ -65,6 +66,7 @@ final class Issuer: Sendable {
         let (ports, listens) = AsyncStream.makeStream(of: Int.self)
         let application = Application(
             responder: CallbackResponder { (_: Request, _: BasicRequestContext) in self.response() },
+            server: .acceptedHTTP1,
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { listens.yield($0.localAddress!.port!) },
             logger: Logger(label: "issuer") { _ in SwiftLogNoOpLogHandler() }

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import ServerConnections
 import ServiceLifecycle
 import Testing
 import Zendesk
@@ -91,6 +92,7 @@ struct HTTPClientTransportTests {
         let (ports, listens) = AsyncStream.makeStream(of: Int.self)
         let application = Application(
             responder: CallbackResponder { request, _ in try await respond(request) } as CallbackResponder<Context>,
+            server: .acceptedHTTP1,
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { listens.yield($0.localAddress?.port ?? 0) },
             logger: quiet
