@@ -29,16 +29,21 @@ struct Topic: Equatable {
     init(name: String? = nil) { self.name = name }
 
     init(path: String?) {
-        // Most requests name none, and a URL takes its time to be taken apart.
-        guard let path, path.utf8.count > 1, let url = URLComponents(string: path) else { return }
+        // Most requests name it in the path or not at all, and a URL takes its time to be taken apart.
+        guard let path, path.utf8.count > 1 else { return }
+        guard path.utf8.contains(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "%") }) else {
+            name = Self.topic(in: path[...])
+            return
+        }
+        guard let url = URLComponents(string: path) else { return }
         let mode = url.queryItems?.first { $0.name == "__GCP_CloudEventsMode" }?.value ?? ""
         let prefix = "CUSTOM_PUBSUB_"
         name =
             [mode.hasPrefix(prefix) ? String(mode.dropFirst(prefix.count)) : "", url.path]
-            .lazy.compactMap(Self.topic(in:)).first
+            .lazy.compactMap { Self.topic(in: $0[...]) }.first
     }
 
-    private static func topic(in text: String) -> String? {
+    private static func topic(in text: Substring) -> String? {
         let parts = text.split(separator: "/")
         guard let start = parts.firstIndex(of: "projects"), parts.count >= start + 4, parts[start + 2] == "topics" else { return nil }
         return parts[start..<start + 4].joined(separator: "/")

@@ -35,6 +35,8 @@ public struct HTTPClientTransport: ZendeskTransport {
         configuration.timeout.connect = .seconds(5)
         // Zendesk closes idle connections after a minute; using one that is about to be closed costs a failed request.
         configuration.connectionPool.idleTimeout = .seconds(30)
+        // Eight, the client's default, would hold events back where Zendesk takes its time: the budgets are what limits the calls.
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         configuration.httpVersion = .http1Only
         return configuration
     }
