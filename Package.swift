@@ -141,6 +141,24 @@ let package = Package(
             path: "Tests/Greeter",
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "NoopFunction",
+            dependencies: ["CloudEvents", "FunctionRuntime", "FunctionServer", .logging],
+            path: "Tests/Benchmarks/NoopFunction",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "FixedRun",
+            dependencies: ["BookingStatusSync", "CloudEvents", "SpannerChangeStreams", "Zendesk", .httpTypes],
+            path: "Tests/Benchmarks/FixedRun",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "BareServer",
+            dependencies: [.hummingbird, .logging],
+            path: "Tests/Benchmarks/BareServer",
+            swiftSettings: settings
+        ),
         .testTarget(name: "TimestampsTests", dependencies: ["Timestamps"], swiftSettings: settings),
         .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", .httpTypes], swiftSettings: settings),
         .testTarget(

@@ -1,0 +1,377 @@
+"""Drives servers on loopback, in alternation, and prints ratios with their spread. See README.md beside this file."""
+
+import argparse
+import base64
+import datetime
+import http.client
+import json
+import os
+import pathlib
+import platform
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / ".build-release"
+TICK = os.sysconf("SC_CLK_TCK")
+WRK_SECONDS = 3
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A process in a group of its own, ended with the measurement."""
+
+    def __init__(self, command, environment=None, log=subprocess.DEVNULL):
+        self.port = free_port()
+        self.begin = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(word).replace("PORT", str(self.port)) for word in command], stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+            cwd=pathlib.Path(__file__).parent, env={**os.environ, "PORT": str(self.port), **(environment or {})})
+
+    def __enter__(self):
+        while True:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.process.args} ended with {self.process.returncode}")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            time.sleep(0.0003)
+
+    def __exit__(self, *_):
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(30)
+
+    def members(self):
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    if os.getpgid(int(entry.name)) == self.process.pid:
+                        yield entry
+                except ProcessLookupError:
+                    pass
+
+    def memory(self, key="VmRSS"):
+        """MB, of the whole group."""
+        total = 0
+        for entry in self.members():
+            found = re.search(rf"{key}:\s+(\d+)", (entry / "status").read_text())
+            total += int(found.group(1)) if found else 0
+        return total / 1000
+
+    def cpu(self):
+        """Seconds."""
+        return sum(sum(int(x) for x in (entry / "stat").read_text().rsplit(")", 1)[1].split()[11:13]) for entry in self.members()) / TICK
+
+
+CONTESTANTS = {
+    "ours": [BUILD / "NoopFunction.stripped"],
+    "bare": [BUILD / "BareServer.stripped"],
+    "python": [BUILD / "benchmarks-venv/bin/functions-framework", "--target", "noop", "--source", "noop.py", "--signature-type", "cloudevent",
+               "--host", "127.0.0.1", "--port", "PORT"],
+}
+
+
+def message(size):
+    return {"messageId": "1", "publishTime": "2026-11-23T20:13:31.535Z", "attributes": {"a": "b"}, "data": base64.b64encode(b"x" * size).decode()}
+
+
+def script(form, size, folder):
+    body = json.dumps({"message": message(size), "subscription": "projects/p/subscriptions/s"})
+    lines = ['wrk.method = "POST"', 'wrk.headers["content-type"] = "application/json"', f"wrk.body = [==[{body}]==]"]
+    if form == "binary":
+        for name, value in {"specversion": "1.0", "id": "1", "time": "2026-11-23T20:13:31.535Z", "source": "//pubsub.googleapis.com/projects/p/topics/t",
+                            "type": "google.cloud.pubsub.topic.v1.messagePublished"}.items():
+            lines.append(f'wrk.headers["ce-{name}"] = "{value}"')
+    else:
+        # As deploy.sh has Pub/Sub push.
+        lines.append('wrk.path = "/projects/p/topics/t"')
+    lines.append(REPORT)
+    path = folder / f"{form}-{size}.lua"
+    path.write_text("\n".join(lines))
+    return path
+
+
+REPORT = """
+done = function(summary, latency, requests)
+  io.write(string.format('{"rps":%f,"p50":%f,"p99":%f,"errors":%d}\\n', summary.requests / summary.duration * 1e6, latency:percentile(50),
+    latency:percentile(99), summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))
+end
+"""
+
+
+def wrk(port, script, connections, seconds=WRK_SECONDS):
+    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}/"], check=True, capture_output=True,
+                         text=True).stdout
+    result = json.loads(out.splitlines()[-1])
+    if result["errors"]:
+        raise RuntimeError(f"{result['errors']} errors in {out}")
+    return result
+
+
+def post(port, body, timeout=60):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection.request("POST", "/", body, {"content-type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def spread(values):
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+    print(flush=True)
+
+
+def noop(rounds, folder):
+    cases = [(form, size, connections) for form in ("binary", "push") for size in (1000, 100_000) for connections in (1, 32)]
+    found = {name: {case: [] for case in cases} for name in CONTESTANTS}
+    memory = {name: {"idle": [], "after": []} for name in CONTESTANTS}
+    for _ in range(rounds):
+        for name, command in CONTESTANTS.items():
+            with Server(command) as server:
+                time.sleep(0.5)
+                memory[name]["idle"].append(server.memory())
+                for case in cases:
+                    form, size, connections = case
+                    if name == "python" and form == "push":
+                        continue
+                    found[name][case].append(wrk(server.port, script(form, size, folder), connections))
+                memory[name]["after"].append(server.memory("VmHWM"))
+    rows, result = [], {}
+    for case in cases:
+        form, size, connections = case
+        ours = found["ours"][case]
+        row = [f"{form}, {size // 1000} KB, {connections} connection{'s' if connections > 1 else ''}", f"{statistics.median(x['rps'] for x in ours):,.0f}"]
+        entry = {"ours": ours}
+        for other in ("bare", "python"):
+            theirs = found[other][case]
+            ratios = [a["rps"] / b["rps"] for a, b in zip(ours, theirs)]
+            row.append(spread(ratios) if ratios else "–")
+            entry[other] = theirs
+            entry[f"ratio to {other}"] = ratios
+        row += [f"{statistics.median(x['p50'] for x in ours):.0f} / {statistics.median(x['p99'] for x in ours):.0f}",
+                f"{statistics.median(x['p50'] for x in found['bare'][case]):.0f} / {statistics.median(x['p99'] for x in found['bare'][case]):.0f}"]
+        rows.append(row)
+        result[", ".join(str(x) for x in case)] = entry
+    print("### A function that does nothing\n")
+    table(["", "requests/s", "of the bare server", "times Python's framework", "µs p50 / p99", "bare, µs p50 / p99"], rows)
+    table(["memory, MB", "idle", "peak under load"],
+          [[name, *(f"{statistics.median(memory[name][key]):.0f}" for key in ("idle", "after"))] for name in CONTESTANTS])
+    return {"cases": result, "memory": memory}
+
+
+def starts(count):
+    body = json.dumps({"message": message(10)}).encode()
+    commands = {**CONTESTANTS}
+    result = {name: [] for name in commands}
+    event = (("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "s"), ("ce-type", "google.cloud.pubsub.topic.v1.messagePublished"))
+    for _ in range(count):
+        for name, command in commands.items():
+            with Server(command) as server:
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+                connection.request("POST", "/", body, {"content-type": "application/json", **dict(event)})
+                status = connection.getresponse().status
+                result[name].append((time.monotonic() - server.begin) * 1000)
+                if status not in (200, 204):
+                    raise RuntimeError(f"{name} answered {status}")
+    print("### From the start of the process to the first answer, ms\n")
+    table(["", "median", "least", "most"], [[name, *(f"{f(x):.1f}" for f in (statistics.median, min, max))] for name, x in result.items()])
+    return result
+
+
+STATUSES = "InStay=booking_1_in_stay,Booked=booking_2_booked,Tentative=booking_3_tentative"
+
+
+def function_environment(zendesk):
+    return {
+        "HOST": "127.0.0.1", "ZENDESK_URL": f"http://127.0.0.1:{zendesk}", "ZENDESK_ACCESS_TOKEN": "local", "ZENDESK_BOOKING_ID_FIELD": "1001",
+        "ZENDESK_BOOKING_STATUS_FIELD": "1002", "ZENDESK_BOOKING_VERSION_FIELD": "1003", "BOOKING_STATUS_TAGS": STATUSES,
+        "ZENDESK_WRITES_PER_MINUTE": "100000", "ZENDESK_READS_PER_MINUTE": "100000", "REORDER_WINDOW_SECONDS": "0", "FUNCTION_CONCURRENCY": "1000",
+    }
+
+
+def name(number, kind="booking"):
+    """Of one length, since Zendesk's search takes a word for the beginning of a longer one."""
+    return f"{kind}-{number:05}"
+
+
+def push(booking, new, old=None, sequence=0, number=0):
+    now = time.time()
+    record = {
+        "tableName": "Bookings", "modType": "UPDATE" if old else "INSERT", "serverTransactionId": f"t{number}-{sequence}", "recordSequence": f"{sequence:08}",
+        "commitTimestamp": {"seconds": int(now), "nanos": int(now % 1 * 1e6) * 1000},
+        "mods": [{"keysJson": json.dumps({"ID": booking}), "oldValuesJson": json.dumps({"Status": old} if old else {}),
+                  "newValuesJson": json.dumps({"Status": new})}],
+    }
+    data = base64.b64encode(json.dumps(record).encode()).decode()
+    return json.dumps({"message": {"messageId": f"{number}-{sequence}", "data": data,
+                                   "publishTime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}).encode()
+
+
+class Function:
+    """The function and the simulated account, each in its own process, with everything of the account's limits out of the way."""
+
+    def __init__(self, folder, tickets, delay):
+        self.log = (folder / f"function-{time.monotonic_ns()}.log").open("w")
+        file = folder / f"tickets-{tickets}.json"
+        if not file.exists():
+            file.write_text(json.dumps({"tickets": [
+                {"id": n + 1, "created_at": "2026-11-01T00:00:00Z", "custom_fields": [{"id": 1001, "value": name(n)}]} for n in range(tickets)]}))
+        self.simulator = Server([BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", file, "--delay-ms", delay,
+                                 "--requests-per-minute", 10_000_000, "--updates-per-minute", 10_000_000])
+
+    def __enter__(self):
+        self.simulator.__enter__()
+        self.server = Server([BUILD / "booking-status-function.stripped"], function_environment(self.simulator.port), self.log)
+        self.server.__enter__()
+        # The options of the drop-down are read once, and do not belong to any event.
+        self.calls()
+        return self
+
+    def __exit__(self, *_):
+        self.server.__exit__()
+        self.simulator.__exit__()
+
+    def calls(self):
+        """How many requests the account has had, this one aside: from what its header says is left."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.simulator.port, timeout=30)
+        connection.request("GET", "/api/v2/users/me.json", headers={"authorization": "Bearer local"})
+        answer = connection.getresponse()
+        answer.read()
+        self.probes = getattr(self, "probes", 0) + 1
+        return 10_000_000 - int(answer.headers["x-rate-limit-remaining"]) - self.probes
+
+    def lines(self):
+        return [json.loads(line) for line in pathlib.Path(self.log.name).read_text().splitlines() if '"booking status"' in line]
+
+
+def paced(port, bodies, per_second):
+    """Sends at a steady rate whatever the answers take; returns when all are answered. Each body is made when it is sent."""
+    failures, threads, begin = [], [], time.monotonic()
+
+    def one(body):
+        status = post(port, body())
+        if status != 204:
+            failures.append(status)
+
+    for number, body in enumerate(bodies):
+        time.sleep(max(0, begin + number / per_second - time.monotonic()))
+        thread = threading.Thread(target=one, args=(body,))
+        thread.start()
+        threads.append(thread)
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise RuntimeError(f"not acknowledged: {failures[:5]}")
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+def whole_function(folder):
+    rows, result = [], {}
+    for delay in (0, 80):
+        with Function(folder, 2000, delay) as f:
+            paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100)], 50)
+            before, cpu, done = f.calls(), f.server.cpu(), len(f.lines())
+            paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100, 1100)], 50)
+            calls, cpu = f.calls() - before, f.server.cpu() - cpu
+            lines = f.lines()[done:]
+            assert [line["outcome"] for line in lines] == ["added"] * 1000, [line for line in lines if line["outcome"] != "added"][:2]
+            times = [int(line["commit_to_write_ms"]) for line in lines]
+            entry = {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "calls an event": calls / 1000, "cpu ms an event": cpu}
+            rows.append([f"{delay} ms", "one ticket written, 50 events/s", entry["p50"], entry["p99"], entry["p99"] - 3 * delay,
+                         f"{entry['calls an event']:.2f}", f"{entry['cpu ms an event']:.2f}"])
+            result[f"written, {delay} ms"] = entry
+    print("### The function, with the simulated Zendesk in a process of its own\n")
+    table(["Zendesk answers in", "", "commit to ticket, ms p50", "p99", "p99 beyond Zendesk's three answers", "Zendesk calls an event", "CPU ms an event"], rows)
+    return result
+
+
+def throughput(folder):
+    rows, result = [], {}
+    for bookings, known in ((10, True), (10_000, True), (10_000, False)):
+        with Function(folder, bookings if known else 10, 0) as f:
+            path = folder / f"events-{bookings}-{known}.lua"
+            kind = "booking" if known else "stranger"
+            bodies = [push(name(n, kind), "Booked", number=n).decode() for n in range(bookings)]
+            path.write_text('wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nlocal bodies = {}\n'
+                            f'for line in io.lines("{folder}/bodies") do bodies[#bodies + 1] = line end\nlocal n = 0\n'
+                            "request = function() n = n % #bodies + 1; return wrk.format(nil, nil, nil, bodies[n]) end\n" + REPORT)
+            (folder / "bodies").write_text("\n".join(bodies))
+            post(f.server.port, push(name(0), "Booked", number=bookings))
+            before, cpu = f.calls(), f.server.cpu()
+            measured = wrk(f.server.port, path, 32, 10)
+            events = measured["rps"] * 10
+            entry = {"events/s": measured["rps"], "calls an event": (f.calls() - before) / events, "cpu ms an event": (f.server.cpu() - cpu) / events * 1000}
+            what = f"{bookings:,} bookings, {'with a ticket each' if known else 'no ticket'}"
+            rows.append([what, f"{entry['events/s']:,.0f}", f"{entry['calls an event']:.2f}", f"{entry['cpu ms an event']:.2f}"])
+            result[what] = entry
+    print("### As fast as it can, 32 at once; a ticket is written once, then it shows the status already\n")
+    table(["", "events/s", "Zendesk calls an event", "CPU ms an event"], rows)
+    return result
+
+
+def together(folder):
+    """Changes of one booking, all at once: what is in flight together is written together."""
+    rows, result = [], {}
+    for count in (2, 10, 50):
+        with Function(folder, 10, 80) as f:
+            post(f.server.port, push(name(1), "Booked"))
+            before, done = f.calls(), len(f.lines())
+            statuses = ["InStay", "Booked"]
+            threads = [threading.Thread(target=post, args=(f.server.port, push(name(0), statuses[n % 2], statuses[(n + 1) % 2] if n else None, n, 1)))
+                       for n in range(count)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            writes = sum(line["outcome"] in ("added", "updated") for line in f.lines()[done:])
+            entry = {"writes": writes, "calls": f.calls() - before}
+            rows.append([count, entry["writes"], entry["calls"], f"{entry['calls'] / count:.2f}"])
+            result[count] = entry
+    print("### Changes of one booking that come at once, Zendesk answering in 80 ms\n")
+    table(["changes", "ticket writes", "Zendesk calls", "calls an event"], rows)
+    return result
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--json")
+    arguments = arguments.parse_args()
+    cpu = next(line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    print(f"{datetime.date.today()}, {os.cpu_count()} cores of {cpu}, {platform.system()} {platform.machine()}; {arguments.rounds} rounds\n")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        result = {"no-op": noop(arguments.rounds, folder), "starts": starts(20), "function": whole_function(folder), "throughput": throughput(folder),
+                  "together": together(folder)}
+    sizes = {name: (BUILD / f"{name}.stripped").stat().st_size / 1e6 for name in ("booking-status-function", "NoopFunction", "BareServer")}
+    print("### Stripped static binaries, MB\n")
+    table(list(sizes), [[f"{size:.1f}" for size in sizes.values()]])
+    result["binaries"] = sizes
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
