@@ -14,7 +14,7 @@ struct HandlerWorld {
     static let statusField = 12
     static let versionField = 13
 
-    let time = ManualTime()
+    let time = ManualTime(longestPause: .seconds(20))
     let transport: SimulatorTransport
     let log = InMemoryLogHandler()
     var settings: BookingStatusSettings { didSet { handler = makeHandler() } }

@@ -35,7 +35,7 @@ struct ProcessTests {
         #expect(try await process.status() == 0)
     }
 
-    @Test("two hundred events that are in flight eight seconds after SIGTERM are answered 503, and it ends with 0", .timeLimit(.minutes(1)))
+    @Test("two hundred events that are in flight eight seconds after SIGTERM are answered 503, and it ends with 0", .timeLimit(.minutes(5)))
     func drains() async throws {
         try await silentServer { silent in
             let process = try FunctionProcess(
@@ -89,7 +89,7 @@ struct ProcessTests {
         #expect(try await process.status() == 0)
     }
 
-    @Test("a second SIGTERM ends it at once with 143", .timeLimit(.minutes(1)))
+    @Test("a second SIGTERM ends it at once with 143", .timeLimit(.minutes(5)))
     func secondSigterm() async throws {
         try await silentServer { silent in
             let process = try FunctionProcess(Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:\(silent)"]) { $1 })

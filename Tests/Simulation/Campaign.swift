@@ -51,39 +51,67 @@ package struct Campaign: Sendable {
 
     /// - Parameter stopsAtFirst: ends once a seed has failed.
     package func run(seeds: ClosedRange<UInt64>, stopsAtFirst: Bool) async -> Tally {
-        // On threads of its own: on those that all tasks share, everything else would stand still.
-        await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { continuation.resume(returning: play(seeds, stopsAtFirst)) }
+        let progress = Progress(seeds)
+        await withTaskGroup { group in
+            for _ in 0..<threads {
+                group.addTask { await onThreadThatGivesWay { play(progress, stopsAtFirst) } }
+            }
+        }
+        return progress.tally.withLock { $0 }
+    }
+
+    private final class Progress: Sendable {
+        private let next: Mutex<UInt64>
+        private let last: UInt64
+        let tally = Mutex(Tally())
+
+        init(_ seeds: ClosedRange<UInt64>) {
+            next = Mutex(seeds.lowerBound)
+            last = seeds.upperBound
+        }
+
+        func nextSeed() -> UInt64? {
+            next.withLock { next in
+                guard next <= last else { return nil }
+                defer { next += 1 }
+                return next
+            }
         }
     }
 
-    private func play(_ seeds: ClosedRange<UInt64>, _ stopsAtFirst: Bool) -> Tally {
-        let next = Mutex(seeds.lowerBound)
-        let tally = Mutex(Tally())
-        DispatchQueue.concurrentPerform(iterations: threads) { _ in
-            var own = Tally()
-            while true {
-                let seed = next.withLock { next in
-                    defer { next += 1 }
-                    return next
-                }
-                guard seed <= seeds.upperBound else { break }
-                if stopsAtFirst, tally.withLock({ !$0.failures.isEmpty }) { break }
-                let verdict = Simulation.run(seed: seed, mutant: mutant, keepsVersions: keepsVersions)
-                own.histories += 1
-                own.counts.merge(verdict.counts, uniquingKeysWith: +)
-                for limit in verdict.knownLimits { own.knownLimits[limit, default: 0] += 1 }
-                if let violation = verdict.violations.first {
-                    let failure = Failure(seed: seed, violation: violation)
-                    tally.withLock { $0.failures.append(failure) }
-                }
-            }
-            tally.withLock { tally in
-                tally.histories += own.histories
-                tally.counts.merge(own.counts, uniquingKeysWith: +)
-                tally.knownLimits.merge(own.knownLimits, uniquingKeysWith: +)
+    private func play(_ progress: Progress, _ stopsAtFirst: Bool) {
+        var own = Tally()
+        while let seed = progress.nextSeed() {
+            if stopsAtFirst, progress.tally.withLock({ !$0.failures.isEmpty }) { break }
+            let verdict = Simulation.run(seed: seed, mutant: mutant, keepsVersions: keepsVersions)
+            own.histories += 1
+            own.counts.merge(verdict.counts, uniquingKeysWith: +)
+            for limit in verdict.knownLimits { own.knownLimits[limit, default: 0] += 1 }
+            if let violation = verdict.violations.first {
+                let failure = Failure(seed: seed, violation: violation)
+                progress.tally.withLock { $0.failures.append(failure) }
             }
         }
-        return tally.withLock { $0 }
+        progress.tally.withLock { tally in
+            tally.histories += own.histories
+            tally.counts.merge(own.counts, uniquingKeysWith: +)
+            tally.knownLimits.merge(own.knownLimits, uniquingKeysWith: +)
+        }
+    }
+}
+
+/// Runs what takes long beside what has to be on time, such as tests of servers: on a thread of its own, since on those that all tasks
+/// share everything else would stand still, and with the machine's lowest priority.
+package func onThreadThatGivesWay<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+    await withCheckedContinuation { continuation in
+        let thread = Thread {
+            #if os(Linux)
+            // Linux keeps a nice value for each thread.
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+            #endif
+            continuation.resume(returning: body())
+        }
+        thread.stackSize = 8 << 20
+        thread.start()
     }
 }

@@ -1,27 +1,67 @@
 import Synchronization
 package import Zendesk
 
-/// A clock that moves only when somebody sleeps, and then at once: tests of what waits take no time.
+/// A clock that moves only when somebody pauses, and then at once: tests of what waits take no time.
+///
+/// Who sleeps for longer than ``longestPause`` waits for a deadline, beside work that is to be done before it: that moves nothing, and
+/// ends when it is cancelled or when the pauses of others have led there.
 package final class ManualTime: Sendable {
-    private let elapsed = Mutex(Duration.zero)
+    private let state = Mutex(State())
     /// Seconds since 1970 at the start.
     package let start: Double
+    private let longestPause: Duration
 
-    package init(start: Double = 1_795_464_900) { self.start = start }
+    private struct State {
+        var elapsed = Duration.zero
+        var nextID = 0
+        var sleepers: [Int: (wakesAt: Duration, continuation: CheckedContinuation<Void, any Error>)] = [:]
+    }
 
-    package var secondsSince1970: Double { start + elapsed.withLock { $0 / .seconds(1) } }
+    package init(start: Double = 1_795_464_900, longestPause: Duration = .seconds(3600)) {
+        self.start = start
+        self.longestPause = longestPause
+    }
 
-    package func advance(_ duration: Duration) { elapsed.withLock { $0 += duration } }
+    package var secondsSince1970: Double { start + state.withLock { $0.elapsed / .seconds(1) } }
+
+    package func advance(_ duration: Duration) {
+        let awake = state.withLock { state in
+            state.elapsed += duration
+            let awake = state.sleepers.filter { $0.value.wakesAt <= state.elapsed }
+            for id in awake.keys { state.sleepers[id] = nil }
+            return awake.values.map(\.continuation)
+        }
+        for continuation in awake { continuation.resume() }
+    }
 
     package var source: TimeSource {
         TimeSource(
-            now: { self.elapsed.withLock { $0 } },
+            now: { self.state.withLock { $0.elapsed } },
             secondsSince1970: { self.secondsSince1970 },
             sleep: { duration in
                 try Task.checkCancellation()
-                self.advance(duration)
+                if duration <= self.longestPause { self.advance(duration) } else { try await self.wait(duration) }
             },
             random: { 0.5 }
         )
+    }
+
+    private func wait(_ duration: Duration) async throws {
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let isCancelled = state.withLock { state in
+                    guard !Task.isCancelled else { return true }
+                    state.sleepers[id] = (state.elapsed + duration, continuation)
+                    return false
+                }
+                if isCancelled { continuation.resume(throwing: CancellationError()) }
+            }
+        } onCancel: {
+            state.withLock { $0.sleepers.removeValue(forKey: id)?.continuation }?.resume(throwing: CancellationError())
+        }
     }
 }
