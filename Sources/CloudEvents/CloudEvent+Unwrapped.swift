@@ -34,8 +34,8 @@ extension CloudEvent {
     ]
 }
 
-extension PushBody {
-    /// The JSON that a push of this message would post.
+extension Encodable {
+    /// As JSON, the same bytes for the same value.
     var json: Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

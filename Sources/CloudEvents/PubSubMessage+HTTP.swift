@@ -6,21 +6,36 @@ extension PubSubMessage {
     ///
     /// - Parameters:
     ///   - form: what delivers it.
-    ///   - topic: `projects/P/topics/T`; only a CloudEvent can name it.
+    ///   - topic: `projects/P/topics/T`; only a CloudEvent and a background event can name it.
     /// - Returns: the request's head, with path `/`, and its body.
     public func request(as form: DeliveryForm, topic: String? = nil) -> (head: HTTPRequest, body: Data) {
         var head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
         head.headerFields[.contentType] = "application/json"
-        let body = PushBody(self).json
-        if form == .binary {
-            let event = CloudEvent(self, topic: Topic(name: topic), data: body)
+        switch form {
+        case .push: return (head, PushBody(self).json)
+        case .binary:
+            let event = CloudEvent(self, topic: Topic(name: topic), data: PushBody(self).json)
             head.headerFields[HTTPField.Name("ce-specversion")!] = "1.0"
             head.headerFields[HTTPField.Name("ce-id")!] = CloudEvent.percentEncoded(event.id)
             head.headerFields[HTTPField.Name("ce-source")!] = CloudEvent.percentEncoded(event.source)
             head.headerFields[HTTPField.Name("ce-type")!] = event.type
             head.headerFields[HTTPField.Name("ce-time")!] = event.time.map(\.rfc3339)
+            return (head, event.data ?? Data())
+        case .structured:
+            head.headerFields[.contentType] = "application/cloudevents+json"
+            return (head, StructuredBody(self, Topic(name: topic)).json)
+        case .unwrapped:
+            head.headerFields[.contentType] = nil
+            for (name, value) in attributes {
+                if let name = HTTPField.Name(name) { head.headerFields[name] = value }
+            }
+            head.headerFields[.pubSubMessageID] = id
+            head.headerFields[.pubSubPublishTime] = publishTime.map(\.rfc3339)
+            head.headerFields[.pubSubOrderingKey] = orderingKey
+            head.headerFields[.pubSubSubscriptionName] = subscription
+            return (head, data)
+        case .legacy: return (head, LegacyBody(self, topic).json)
         }
-        return (head, body)
     }
 
     /// How a message is posted.
@@ -29,5 +44,59 @@ extension PubSubMessage {
         case push
         /// As Eventarc does, with the event's attributes in headers.
         case binary
+        /// A CloudEvent that is all JSON.
+        case structured
+        /// As a push subscription with payload unwrapping and metadata does. Which delivery it is does not come along, nor does an
+        /// attribute whose name no header can have.
+        case unwrapped
+        /// As a first generation background function is called. Subscription and delivery attempt do not come along.
+        case legacy
+    }
+}
+
+/// A CloudEvent in structured mode.
+///
+/// Source: CloudEvents JSON event format 1.0.2, section 3.
+private struct StructuredBody: Encodable {
+    var specversion = "1.0"
+    var id: String
+    var source: String
+    var type: String
+    var time: String?
+    var datacontenttype = "application/json"
+    var data: PushBody
+
+    init(_ message: PubSubMessage, _ topic: Topic) {
+        let event = CloudEvent(message, topic: topic, data: Data())
+        (id, source, type, time) = (event.id, event.source, event.type, event.time.map(\.rfc3339))
+        data = PushBody(message)
+    }
+}
+
+/// A background event in the shape with `context`.
+///
+/// Source: GoogleCloudPlatform/functions-framework-conformance, `events/`.
+private struct LegacyBody: Encodable {
+    struct Context: Encodable {
+        struct Resource: Encodable {
+            var service = "pubsub.googleapis.com"
+            var name: String
+            var type = "type.googleapis.com/google.pubsub.v1.PubsubMessage"
+        }
+        var eventId: String
+        var timestamp: String?
+        var eventType = "google.pubsub.topic.publish"
+        var resource: Resource
+    }
+    var context: Context
+    var data: PushBody.Message
+
+    init(_ message: PubSubMessage, _ topic: String?) {
+        context = Context(
+            eventId: message.id,
+            timestamp: message.publishTime.map(\.rfc3339),
+            resource: .init(name: topic ?? "projects/unknown/topics/unknown")
+        )
+        data = PushBody(message).message
     }
 }
