@@ -55,9 +55,13 @@ struct SimulatorCommand: AsyncParsableCommand {
         account.clients = [LocalAccount.client]
         let logger = Logger(label: "zendesk-simulator") { CloudLogHandler(label: $0, output: .text) }
         let count = account.tickets.count
-        let simulator = ZendeskSimulator(account, port: port, delay: .milliseconds(delayMs), logger: logger) { port in
-            print("Zendesk simulator with \(count) tickets on http://127.0.0.1:\(port)")
-        }
+        let simulator = ZendeskSimulator(
+            account,
+            port: port,
+            delay: .milliseconds(delayMs),
+            logger: logger,
+            onListening: { print("Zendesk simulator with \(count) tickets on http://127.0.0.1:\($0)") }
+        )
         var quiet = logger
         quiet.logLevel = .notice
         try await ServiceGroup(

@@ -41,6 +41,11 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
         return members.first { $0.name == name }?.value
     }
 
+    package var array: [JSON]? {
+        guard case .array(let values) = self else { return nil }
+        return values
+    }
+
     package var string: String? {
         guard case .string(let text) = self else { return nil }
         return text

@@ -19,7 +19,7 @@ struct SearchQuery {
 
     struct Unsupported: Error { let term: String }
 
-    private static let statuses = ["new", "open", "pending", "hold", "solved", "closed"]
+    static let statuses = ["new", "open", "pending", "hold", "solved", "closed"]
 
     init(_ text: String) throws(Unsupported) {
         for term in Self.split(text) {

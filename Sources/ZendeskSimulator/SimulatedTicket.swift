@@ -57,6 +57,27 @@ package struct SimulatedTicket: Equatable, Sendable {
         ]
     }
 
+    /// A ticket among the results of a search.
+    func hit(_ fields: [TicketField]) -> JSON {
+        guard case .object(let members) = json(fields) else { return .null }
+        return .object(members + [.init(name: "result_type", value: "ticket")])
+    }
+
+    /// - Parameter index: of ``audits``; a ticket that was never updated has one of its creation, before the first.
+    func auditJSON(_ index: Int) -> JSON {
+        let audit = audits.indices.contains(index) ? audits[index] : nil
+        let events: [JSON] = (audit?.changes ?? []).enumerated().map { number, change in
+            [
+                "id": .int(number + 1), "type": "Change", "field_name": .string(change.field), "value": change.to,
+                "previous_value": change.from,
+            ]
+        }
+        return [
+            "id": .int(id * 1000 + index + 1), "ticket_id": .int(id), "created_at": .string(Self.stamp(audit?.at ?? createdAt)),
+            "metadata": ["system": [:], "custom": audit?.metadata ?? [:]], "events": .array(events),
+        ]
+    }
+
     /// Whole seconds, as in `updated_at`.
     static func stamp(_ seconds: Double) -> String {
         RFC3339(seconds: Int64(seconds.rounded(.down))).description

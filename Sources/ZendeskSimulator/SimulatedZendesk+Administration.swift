@@ -31,6 +31,15 @@ extension SimulatedZendesk {
         package var id: Int
         package var title: String
         package var definition: JSON
+
+        var json: JSON {
+            guard case .object(let members) = definition else { return .null }
+            let own: [JSON.Member] = [
+                .init(name: "id", value: .int(id)), .init(name: "active", value: true),
+                .init(name: "conditions", value: ["all": definition["all"] ?? [], "any": []]),
+            ]
+            return .object(own + members.filter { !["id", "active", "all"].contains($0.name) })
+        }
     }
 
     private struct FieldBody: Decodable {
@@ -47,30 +56,23 @@ extension SimulatedZendesk {
 
     private struct ViewBody: Decodable { let view: JSON }
 
-    mutating func administer(_ method: String, _ path: ArraySlice<String>, _ body: Data) -> Response? {
+    mutating func administer(_ method: String, _ path: ArraySlice<String>, _ query: [String: String], _ body: Data) -> Response? {
         switch "\(method) \(path.joined(separator: "/"))" {
         case "GET users/me": return .init(200, ["user": user.json])
         case "GET oauth/tokens/current":
             return .init(200, ["token": ["id": 1, "user_id": .int(user.id), "scopes": .array(user.scopes.map { .string($0) })]])
-        case "GET ticket_fields": return page("ticket_fields", fields.map(\.json))
+        case "GET ticket_fields": return page("ticket_fields", fields.map(\.json), "/api/v2/ticket_fields.json", query)
         case "POST ticket_fields": return onlyAdministrators ?? createField(body)
         case let call where call.hasPrefix("PUT ticket_fields/"): return onlyAdministrators ?? changeField(path.last!, body)
-        case "GET views": return page("views", views.map { ["id": .int($0.id), "title": .string($0.title), "active": true] })
+        case "GET views": return page("views", views.map(\.json), "/api/v2/views.json", query)
+        case let call where call.hasPrefix("GET views/") && path.count == 2:
+            guard let view = views.first(where: { String($0.id) == path.last }) else { return notFound }
+            return .init(200, ["view": view.json])
         case "POST views": return createView(body)
-        case "GET triggers/active": return onlyAdministrators ?? page("triggers", triggers)
-        case "GET ticket_forms": return page("ticket_forms", ticketForms)
+        case "GET triggers/active": return onlyAdministrators ?? page("triggers", triggers, "/api/v2/triggers/active.json", query)
+        case "GET ticket_forms": return page("ticket_forms", ticketForms, "/api/v2/ticket_forms.json", query)
         default: return nil
         }
-    }
-
-    private func page(_ name: String, _ items: [JSON]) -> Response {
-        .init(
-            200,
-            .object([
-                .init(name: name, value: .array(items)), .init(name: "next_page", value: nil), .init(name: "previous_page", value: nil),
-                .init(name: "count", value: .int(items.count)),
-            ])
-        )
     }
 
     private var onlyAdministrators: Response? {
@@ -137,7 +139,7 @@ extension SimulatedZendesk {
         }
         let id = (views.map(\.id).max() ?? 500) + 1
         views.append(View(id: id, title: title, definition: view))
-        return Response(201, ["view": ["id": .int(id), "title": .string(title), "active": true]])
+        return Response(201, ["view": views[views.count - 1].json])
     }
 
     private func invalid(_ what: String) -> Response {

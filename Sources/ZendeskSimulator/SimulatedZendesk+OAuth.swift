@@ -29,7 +29,14 @@ extension SimulatedZendesk {
 
     func isAuthorized(_ request: Request, now: Double) -> Bool {
         if accessToken == nil, clients.isEmpty { return true }
-        guard let token = request.authorization.flatMap({ $0.hasPrefix("Bearer ") ? String($0.dropFirst(7)) : nil }) else { return false }
+        guard let authorization = request.authorization else { return false }
+        if authorization.hasPrefix("Basic ") {
+            // EMAIL/token:TOKEN, as long as Zendesk takes API tokens.
+            let text = Data(base64Encoded: String(authorization.dropFirst(6))).map { String(decoding: $0, as: UTF8.self) } ?? ""
+            return accessToken.map { text.hasSuffix("/token:\($0)") } ?? false
+        }
+        guard authorization.hasPrefix("Bearer ") else { return false }
+        let token = String(authorization.dropFirst(7))
         return token == accessToken || mintedTokens[token].map { now < $0 } ?? false
     }
 

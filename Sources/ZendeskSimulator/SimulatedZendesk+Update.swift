@@ -21,13 +21,10 @@ extension SimulatedZendesk {
         return response
     }
 
-    private mutating func tryToUpdate(_ id: Int, _ body: Data, now: Double) -> Response {
+    mutating func tryToUpdate(_ id: Int, _ body: Data, now: Double) -> Response {
         guard let ticket = tickets[id] else { return notFound }
         guard let change = try? JSONDecoder().decode(UpdateBody.self, from: body).ticket else {
-            return Response(
-                400,
-                ["error": ["title": "Invalid attribute", "message": "You passed an invalid value for the ticket attribute."]]
-            )
+            return malformedTicket
         }
         guard updateWindow.take(limit: limits.ticketUpdates, now: now) else {
             return limited(
@@ -59,6 +56,7 @@ extension SimulatedZendesk {
                 "total=\(limits.updatesOfOneTicket); remaining=0; resets=\(window.resets(now: now))"
             return response
         }
+        if chance(faults.conflicts) { return Response(409, ["error": "DatabaseConflict", "description": "Database collision"]) }
         // Whatever the property's value, safe_update makes the update safe. The stamp has whole seconds: what changed within the
         // stamp's second goes unnoticed.
         if change.safe_update != nil, let stamp = change.updated_stamp.flatMap({ RFC3339($0) }),
@@ -76,6 +74,10 @@ extension SimulatedZendesk {
             )
         }
         return Response(200, apply(change, to: ticket, now: now))
+    }
+
+    var malformedTicket: Response {
+        Response(400, ["error": ["title": "Invalid attribute", "message": "You passed an invalid value for the ticket attribute."]])
     }
 
     private func updateLimitHeader(_ now: Double) -> String {
@@ -105,27 +107,12 @@ extension SimulatedZendesk {
         // Only an update that changes something makes an event, and only an event moves updated_at.
         if !changes.isEmpty {
             updated.updatedAt = max(now, ticket.updatedAt)
-            updated.audits.append(.init(at: now, changes: changes, metadata: change.metadata ?? .null))
+            let audit = SimulatedTicket.Audit(at: now, changes: changes, metadata: change.metadata ?? .null)
+            updated.audits.append(audit)
             put(updated, now: now)
+            onAudit?(ticket.id, audit)
         }
-        let audit = updated.audits.last
-        return [
-            "ticket": updated.json(fields),
-            "audit": [
-                "id": .int(ticket.id * 1000 + updated.audits.count),
-                "ticket_id": .int(ticket.id),
-                "created_at": .string(SimulatedTicket.stamp(audit?.at ?? ticket.createdAt)),
-                "metadata": ["system": [:], "custom": audit?.metadata ?? [:]],
-                // An update that changes nothing is answered with the audit of an older one.
-                "events": .array(
-                    (audit?.changes ?? []).enumerated().map { number, change in
-                        [
-                            "id": .int(number + 1), "type": "Change", "field_name": .string(change.field), "value": change.to,
-                            "previous_value": change.from,
-                        ]
-                    }
-                ),
-            ],
-        ]
+        // An update that changes nothing is answered with the audit of an older one.
+        return ["ticket": updated.json(fields), "audit": updated.auditJSON(updated.audits.count - 1)]
     }
 }

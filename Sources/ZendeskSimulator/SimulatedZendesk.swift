@@ -19,6 +19,12 @@ package struct SimulatedZendesk: Sendable {
     package var limits = RateLimits()
     /// How long the search index lags behind, in seconds: each change takes a random time from this range.
     package var searchLag: ClosedRange<Double> = 0...0
+    /// What goes wrong besides, while it is switched on.
+    package var faults = Faults()
+    /// Is told of each update that changed something, with the ticket's id.
+    package var onAudit: (@Sendable (Int, SimulatedTicket.Audit) -> Void)?
+    /// Where the account is reached: what the links in its answers begin with.
+    package var baseURL = "https://simulated.zendesk.com"
     /// Whom every token acts as.
     package var user = User()
     package internal(set) var views: [View] = []
@@ -34,6 +40,20 @@ package struct SimulatedZendesk: Sendable {
     var ticketWindows: [Int: RateWindow] = [:]
     var random: SplitMix64
     var mintedTokens: [String: Double] = [:]
+    /// The results of each job, by its id.
+    var jobs: [String: [JSON]] = [:]
+
+    /// Each a chance for every request that it can meet.
+    package struct Faults: Equatable, Sendable {
+        /// 503, whatever is asked.
+        package var outage = 0.0
+        /// 429, with a second to wait.
+        package var tooManyRequests = 0.0
+        /// 409 for an update: somebody else's was faster.
+        package var conflicts = 0.0
+
+        package init() {}
+    }
 
     /// A confidential OAuth client.
     package struct Client: Equatable, Sendable {
@@ -66,9 +86,12 @@ package struct SimulatedZendesk: Sendable {
         package var headers: [String: String] = [:]
         package var contentType = "application/json; charset=utf-8"
         package var body: Data
+        /// The body, where it is JSON.
+        private(set) var json = JSON.null
 
         init(_ status: Int, _ json: JSON) {
             self.status = status
+            self.json = json
             body = json.data
         }
 
@@ -100,6 +123,7 @@ package struct SimulatedZendesk: Sendable {
     }
 
     private mutating func admit(_ request: Request, now: Double) -> Response? {
+        if chance(faults.outage) { return outage }
         if request.target == "/oauth/tokens" { return mint(request, now: now) }
         guard isAuthorized(request, now: now) else { return Response(401, ["error": "Couldn't authenticate you"]) }
         guard requestWindow.take(limit: limits.requests, now: now) else {
@@ -111,7 +135,23 @@ package struct SimulatedZendesk: Sendable {
                 ]
             )
         }
+        if chance(faults.tooManyRequests) {
+            return limited(
+                after: 1,
+                ["error": "APIRateLimitExceeded", "description": "Number of allowed API requests per minute exceeded"]
+            )
+        }
         return nil
+    }
+
+    mutating func chance(_ probability: Double) -> Bool {
+        probability > 0 && Double.random(in: 0..<1, using: &random) < probability
+    }
+
+    private var outage: Response {
+        var response = Response(503, text: "Service Unavailable")
+        response.headers["retry-after"] = "2"
+        return response
     }
 
     func limited(after seconds: Int, _ body: JSON) -> Response {
@@ -128,14 +168,20 @@ package struct SimulatedZendesk: Sendable {
         guard path.starts(with: ["api", "v2"]) else { return unknown(request) }
         switch (request.method, path.dropFirst(2).first, path.dropFirst(3).first, path.count) {
         case ("GET", "search", nil, _): return search(query, now: now)
+        case ("GET", "search", "export", 4): return searchExport(query, now: now)
+        case ("GET", "tickets", nil, _): return ticketList(query)
         case ("GET", "tickets", "show_many", 4): return showMany(query)
         case ("GET", "tickets", let id?, 4): return withTicket(id) { .init(200, ["ticket": $0.json(fields)]) }
+        case ("GET", "tickets", let id?, 5) where path[4] == "audits": return audits(of: id, query)
         case ("PUT", "tickets", _, 4) where !user.mayUpdateTickets: return forbidden
+        case ("PUT", "tickets", "update_many", 4): return updateMany(query, request.body, now: now)
         case ("PUT", "tickets", let id?, 4): return update(Int(id) ?? 0, request.body, now: now)
         case ("GET", "ticket_fields", let id?, 4):
             guard let field = fields.first(where: { String($0.id) == id }) else { return notFound }
             return .init(200, ["ticket_field": field.json])
-        default: return administer(request.method, path.dropFirst(2), request.body) ?? unknown(request)
+        case ("GET", "job_statuses", let id?, 4): return jobStatus(id)
+        case ("GET", "views", let id?, 5) where path[4] == "tickets": return tickets(ofView: id, query)
+        default: return administer(request.method, path.dropFirst(2), query, request.body) ?? unknown(request)
         }
     }
 

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import HTTPTypes
-import Hummingbird
+package import Hummingbird
 package import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
@@ -12,24 +12,28 @@ import Synchronization
 package final class ZendeskSimulator: Service {
     private let account: Mutex<SimulatedZendesk>
     private let port: Int
-    private let delay: Duration
+    private let currentDelay: Mutex<Duration>
     private let logger: Logger
+    private let front: @Sendable (Request) async throws -> Response?
     private let onListening: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
     ///   - port: 0 takes a free one.
     ///   - delay: how long each answer takes.
+    ///   - front: what else lives on the port; nil leaves a request to the account.
     package init(
         _ account: SimulatedZendesk,
         port: Int = 0,
         delay: Duration = .zero,
         logger: Logger,
+        front: @escaping @Sendable (Request) async throws -> Response? = { _ in nil },
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
         self.account = Mutex(account)
         self.port = port
-        self.delay = delay
+        currentDelay = Mutex(delay)
         self.logger = logger
+        self.front = front
         self.onListening = onListening
     }
 
@@ -38,20 +42,32 @@ package final class ZendeskSimulator: Service {
         try account.withLock { try body(&$0, Date().timeIntervalSince1970) }
     }
 
+    /// How long each answer takes.
+    package var delay: Duration {
+        get { currentDelay.withLock { $0 } }
+        set { currentDelay.withLock { $0 = newValue } }
+    }
+
     package func run() async throws {
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
         let application = Application(
-            responder: CallbackResponder { request, context in try await self.respond(to: request, context) },
+            responder: CallbackResponder<SimulatorContext> { request, _ in try await self.respond(to: request) },
             server: .acceptedHTTP1,
             configuration: .init(address: .hostname("127.0.0.1", port: port)),
-            onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
+            onServerRunning: { channel in await self.listens(on: channel.localAddress?.port ?? 0) },
             logger: serverLogger
         )
         try await application.run()
     }
 
-    private func respond(to request: Request, _ context: SimulatorContext) async throws -> Response {
+    private func listens(on port: Int) async {
+        withAccount { account, _ in account.baseURL = "http://127.0.0.1:\(port)" }
+        await onListening(port)
+    }
+
+    private func respond(to request: Request) async throws -> Response {
+        if let answer = try await front(request) { return answer }
         let body = try await request.body.collect(upTo: 1 << 20)
         let simulated = SimulatedZendesk.Request(
             method: request.method.rawValue,

@@ -1,4 +1,4 @@
-"""What the deployment tests share: processes that end with the test, Google's emulators, HTTP."""
+"""What the tests of whole processes share: processes that end with the test, Google's emulators, HTTP."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ class Process:
         self.process = subprocess.Popen(
             [str(word) for word in command],
             env=os.environ | {"CLOUDSDK_CORE_PROJECT": "local-project", "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"} | (env or {}),
-            stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT, start_new_session=True,
         )
         test.addCleanup(self.end)
 
@@ -96,9 +96,9 @@ def needs(program):
     return unittest.skipUnless(shutil.which(program), f"{program} is not installed")
 
 
-def spanner_emulator(test):
+def spanner_emulator(test, grpc=None, rest=None):
     """The URL of its REST interface."""
-    grpc, rest = free_port(), free_port()
+    grpc, rest = grpc or free_port(), rest or free_port()
     process = Process(test, ["gcloud", "emulators", "spanner", "start", f"--host-port=127.0.0.1:{grpc}", f"--rest-port={rest}"])
     process.wait_for(rest)
     return f"http://127.0.0.1:{rest}/v1"
@@ -139,3 +139,33 @@ def ticket_status(zendesk_port, ticket=1):
 
 def sample(name):
     return base64.b64encode((ROOT / "events" / name).read_bytes()).decode()
+
+
+class Dev(Process):
+    """`bookingstatus dev` on free ports, with the addresses that it prints."""
+
+    def __init__(self, test, *arguments, env=None):
+        super().__init__(test, [BINARIES / "bookingstatus", "dev", "--port", "0", "--console-port", "0", *arguments], env)
+
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"ended with {self.process.returncode}:\n{self.log}")
+            return "Ctrl-C ends" in self.log
+
+        wait_until(ready, 90, "all of it is there")
+        words = {line.split()[0]: line.split()[1] for line in self.log.splitlines() if len(line.split()) > 1}
+        self.console, self.function = words["console"].rstrip("/"), words["function"]
+
+    def state(self):
+        status, answer = http("GET", f"{self.console}/console/state")
+        assert status == 200, answer
+        return answer
+
+    def post(self, path, body):
+        status, answer = http("POST", f"{self.console}/console/{path}", body)
+        assert status == 200, answer
+        return answer
+
+    def shown(self):
+        """The status that each ticket shows, by its number."""
+        return {ticket["id"]: ticket["status"] for ticket in self.state()["tickets"]}

@@ -1,0 +1,168 @@
+import FoundationEssentials
+
+/// What is read in pages: search export, tickets, audits, views and their tickets.
+///
+/// Source: Zendesk API reference, "Pagination", "Search", "Ticket audits" and "Views".
+extension SimulatedZendesk {
+    /// Part of a list by its cursor, which is the number of items before it.
+    private func cursorPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String], largest: Int = 100) -> Response {
+        let size = min(max(Int(query["page[size]"] ?? "") ?? 100, 1), largest)
+        let start = query["page[after]"].flatMap(Self.offset) ?? 0
+        let end = min(start + size, items.count)
+        let hasMore = end < items.count
+        var kept = query
+        kept["page[after]"] = Self.cursor(end)
+        let link = kept.sorted { $0.key < $1.key }.map { "\(Self.escaped($0.key))=\(Self.escaped($0.value))" }.joined(separator: "&")
+        return .init(
+            200,
+            .object([
+                .init(name: name, value: .array(Array(items[min(start, end)..<end]))),
+                .init(
+                    name: "meta",
+                    value: [
+                        "has_more": .bool(hasMore), "after_cursor": end > start ? .string(Self.cursor(end)) : .null,
+                        "before_cursor": start > 0 ? .string(Self.cursor(start)) : .null,
+                    ]
+                ),
+                .init(name: "links", value: ["prev": nil, "next": hasMore ? .string("\(baseURL)\(path)?\(link)") : .null]),
+            ])
+        )
+    }
+
+    /// Part of a list by its page's number.
+    func offsetPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String]) -> Response {
+        let size = min(max(Int(query["per_page"] ?? "") ?? 100, 1), 100)
+        let page = max(Int(query["page"] ?? "") ?? 1, 1)
+        let slice = Array(items.dropFirst((page - 1) * size).prefix(size))
+        func link(_ page: Int) -> JSON {
+            var kept = query
+            kept["page"] = String(page)
+            let pairs = kept.sorted { $0.key < $1.key }.map { "\(Self.escaped($0.key))=\(Self.escaped($0.value))" }
+            return .string("\(baseURL)\(path)?\(pairs.joined(separator: "&"))")
+        }
+        return .init(
+            200,
+            .object([
+                .init(name: name, value: .array(slice)),
+                .init(name: "next_page", value: page * size < items.count ? link(page + 1) : .null),
+                .init(name: "previous_page", value: page > 1 ? link(page - 1) : .null), .init(name: "count", value: .int(items.count)),
+            ])
+        )
+    }
+
+    /// A list that comes by cursor where `page[size]` is asked for, and else by number.
+    func page(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String]) -> Response {
+        let isByCursor = query["page[size]"] != nil || query["page[after]"] != nil
+        return isByCursor ? cursorPage(name, items, path, query) : offsetPage(name, items, path, query)
+    }
+
+    mutating func searchExport(_ query: [String: String], now: Double) -> Response {
+        guard query["filter[type]"] == "ticket" else { return invalidSearch("filter[type] is required") }
+        let parsed: SearchQuery
+        do {
+            parsed = try SearchQuery(query["query"] ?? "")
+        } catch {
+            unknownRequests.append("search term \(error.term)")
+            return invalidSearch("Invalid search: \(error.term)")
+        }
+        let hits = index.hits(parsed, now: now).map { $0.hit(fields) }
+        var response = cursorPage("results", hits, "/api/v2/search/export.json", query, largest: 1000)
+        if case .object(let members) = response.json { response = .init(200, .object(members + [.init(name: "facets", value: nil)])) }
+        return response
+    }
+
+    func invalidSearch(_ description: String) -> Response {
+        Response(422, ["error": "invalid", "description": .string(description)])
+    }
+
+    func ticketList(_ query: [String: String]) -> Response {
+        let all = tickets.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        let found = query["external_id"] == nil ? all : []
+        return page("tickets", found.map { $0.json(fields) }, "/api/v2/tickets.json", query)
+    }
+
+    func audits(of id: String, _ query: [String: String]) -> Response {
+        guard let ticket = Int(id).flatMap({ tickets[$0] }) else { return notFound }
+        let audits = ticket.audits.indices.map { ticket.auditJSON($0) }
+        return page("audits", audits, "/api/v2/tickets/\(id)/audits.json", query)
+    }
+
+    /// Tickets that meet a view's conditions, in its order.
+    mutating func tickets(ofView id: String, _ query: [String: String]) -> Response {
+        guard let view = views.first(where: { String($0.id) == id }) else { return notFound }
+        let definition = view.definition
+        var found = Array(tickets.values)
+        for condition in definition["all"]?.array ?? [] {
+            guard let test = ViewCondition(condition) else {
+                unknownRequests.append("view condition \(String(decoding: condition.data, as: UTF8.self))")
+                continue
+            }
+            found.removeAll { !test.matches($0) }
+        }
+        let column = query["sort_by"] ?? definition["output"]?["sort_by"]?.string
+        let isDescending = (query["sort_order"] ?? definition["output"]?["sort_order"]?.string) == "desc"
+        // A custom field's column is sorted by tag; tickets without a value come last.
+        let field = column.flatMap { Int($0) }
+        func key(_ ticket: SimulatedTicket) -> String { field.flatMap { ticket.text(of: $0) } ?? "\u{10FFFF}" }
+        found.sort { (key($0), $0.id) < (key($1), $1.id) }
+        if isDescending { found.reverse() }
+        return page("tickets", found.map { $0.json(fields) }, "/api/v2/views/\(id)/tickets.json", query)
+    }
+
+    private static func cursor(_ offset: Int) -> String { Data("offset \(offset)".utf8).base64EncodedString() }
+
+    private static func offset(_ cursor: String) -> Int? {
+        guard let text = Data(base64Encoded: cursor).map({ String(decoding: $0, as: UTF8.self) }), text.hasPrefix("offset ") else {
+            return nil
+        }
+        return Int(text.dropFirst(7))
+    }
+
+    private static func escaped(_ text: String) -> String {
+        var escaped = ""
+        for byte in text.utf8 {
+            let scalar = Unicode.Scalar(byte)
+            if scalar.isASCII, scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "-._~".unicodeScalars.contains(scalar) {
+                escaped.unicodeScalars.append(scalar)
+            } else {
+                escaped += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+            }
+        }
+        return escaped
+    }
+}
+
+/// One condition of a view, as far as views are simulated.
+///
+/// Source: Zendesk API reference, "Conditions reference".
+private enum ViewCondition {
+    case statusBelow(Int)
+    case isPresent(field: Int)
+    case isNotPresent(field: Int)
+    case has(field: Int, value: String)
+
+    init?(_ json: JSON) {
+        let value = json["value"]?.string
+        guard let field = json["field"]?.string, let comparison = json["operator"]?.string else { return nil }
+        if field == "status", comparison == "less_than", let rank = value.flatMap({ SearchQuery.statuses.firstIndex(of: $0) }) {
+            self = .statusBelow(rank)
+            return
+        }
+        guard field.hasPrefix("custom_fields_"), let id = Int(field.dropFirst(14)) else { return nil }
+        switch (comparison, value) {
+        case ("present", _): self = .isPresent(field: id)
+        case ("not_present", _): self = .isNotPresent(field: id)
+        case ("is", let value?): self = .has(field: id, value: value)
+        default: return nil
+        }
+    }
+
+    func matches(_ ticket: SimulatedTicket) -> Bool {
+        switch self {
+        case .statusBelow(let rank): (SearchQuery.statuses.firstIndex(of: ticket.status) ?? 0) < rank
+        case .isPresent(let field): ticket.customFields[field] != nil
+        case .isNotPresent(let field): ticket.customFields[field] == nil
+        case .has(let field, let value): ticket.text(of: field) == value
+        }
+    }
+}
