@@ -118,15 +118,19 @@ let package = Package(
         .target(
             name: "LocalStack",
             dependencies: [
-                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Timestamps", "Zendesk", "ZendeskSimulator",
-                .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
+                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "SpannerChangeStreams", "Timestamps",
+                "Zendesk",
+                "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix,
+                .serviceLifecycle,
             ],
+            resources: [.copy("Console")],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "BookingStatusCLI",
             dependencies: [
-                "AccountSetup", "BookingStatusService", "CloudEvents", "FunctionServer", "LocalStack", "Zendesk", "ZendeskSimulator",
+                "AccountSetup", "BookingStatusService", "CloudEvents", "FunctionServer", "LocalStack", "Timestamps", "Zendesk",
+                "ZendeskSimulator",
                 .argumentParser, .asyncHTTPClient, .configuration, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
                 .unixSignals,
             ],
@@ -234,6 +238,11 @@ let package = Package(
         .testTarget(
             name: "AccountSetupTests",
             dependencies: ["AccountSetup", "BookingStatusSync", "TestSupport", "Zendesk", "ZendeskSimulator"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "LocalStackTests",
+            dependencies: ["LocalStack", "TestSupport", "Timestamps", "ZendeskSimulator", .logging],
             swiftSettings: settings
         ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),

@@ -6,7 +6,8 @@ struct BookingStatusCommand: AsyncParsableCommand {
         commandName: "bookingstatus",
         abstract: "Local work with the booking status function.",
         subcommands: [
-            DemoCommand.self, InvokeCommand.self, SimulatorCommand.self, SetupCommand.self, CheckCommand.self,
+            DevCommand.self, DemoCommand.self, InvokeCommand.self, EventCommand.self, SimulatorCommand.self, SetupCommand.self,
+            CheckCommand.self,
         ]
     )
 }

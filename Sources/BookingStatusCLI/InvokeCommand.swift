@@ -12,7 +12,8 @@ struct InvokeCommand: AsyncParsableCommand {
         abstract: "Send a sample event to a running function, and print its answer.",
         discussion: """
             FILE holds a change record as JSON, or a whole push body; - reads it from standard input. Ends with 0 if the function \
-            acknowledges the event, else with 1.
+            acknowledges the event, else with 1. "unwrapped" is a subscription with payload unwrapping and metadata, "legacy" the background \
+            event of a first generation function.
 
             Examples:
               bookingstatus invoke events/checked-in.google.json
@@ -26,7 +27,7 @@ struct InvokeCommand: AsyncParsableCommand {
     @Option(name: .customLong("to"), help: "The function's URL.")
     var url = "http://127.0.0.1:8080/"
 
-    @Option(name: .customLong("as"), help: "How the message is posted: push or binary.")
+    @Option(name: .customLong("as"), help: "How the message is posted: push, binary, structured, unwrapped or legacy.")
     var form = PubSubMessage.DeliveryForm.push
 
     func run() async throws {

@@ -5,6 +5,7 @@ package struct AgentsView: CustomStringConvertible, Sendable {
     package struct Row: Equatable, Sendable {
         package var ticket: Int
         package var subject: String
+        package var bookingID: String?
         package var status: String?
         /// From the commit of the booking's last change to the ticket's update, in milliseconds.
         package var milliseconds: Int?
@@ -28,6 +29,7 @@ package struct AgentsView: CustomStringConvertible, Sendable {
             return Row(
                 ticket: ticket.id,
                 subject: ticket.subject,
+                bookingID: ticket.text(of: LocalAccount.bookingIDField),
                 status: LocalAccount.status(ofTag: ticket.text(of: LocalAccount.bookingStatusField)),
                 milliseconds: commit.flatMap { commit in write.map { Int((($0.at - commit) * 1000).rounded()) } }
             )

@@ -6,6 +6,9 @@ package import NIOHTTP1
 
 /// Posts messages to a function, as Pub/Sub and Eventarc do.
 package struct EventSender: Sendable {
+    /// The topic that local messages are said to come from.
+    static let topic = "projects/local/topics/bookings-table-status"
+
     private let client: HTTPClient
     private let url: String
 
@@ -22,7 +25,7 @@ package struct EventSender: Sendable {
         as form: PubSubMessage.DeliveryForm = .push,
         timeout: TimeAmount = .seconds(60)
     ) async throws -> (status: HTTPResponseStatus, body: String) {
-        let (head, body) = message.request(as: form, topic: "projects/local/topics/bookings-table-status")
+        let (head, body) = message.request(as: form, topic: Self.topic)
         var request = HTTPClientRequest(url: url)
         request.method = .POST
         for field in head.headerFields { request.headers.add(name: field.name.rawName, value: field.value) }

@@ -1,5 +1,6 @@
 import BookingStatusService
 package import BookingStatusSync
+import FoundationEssentials
 import FunctionServer
 package import ZendeskSimulator
 
@@ -45,5 +46,44 @@ package enum LocalAccount {
 
     package static func status(ofTag tag: String?) -> String? {
         statuses.first { $0.tag == tag }?.status
+    }
+
+    package static let exampleBookings = (
+        inHouse: "dcc5423e-09ab-4ff1-8e0d-c0fb299215e0", left: "7d0c9a53-0f5e-4f6e-9f43-0a1b8a3f2c77",
+        cancelled: "a3b1f1de-6f0e-4d57-8f8e-2f6f8f0f9b10", soon: "5b9c2f64-83f7-4a53-9c3d-6f0d2a7e4411"
+    )
+
+    /// An account of five tickets, an hour old, whose status field is empty.
+    package static func example() -> SimulatedZendesk {
+        let tickets: [(subject: String, bookingID: String)] = [
+            ("Invoice for our company", exampleBookings.left),
+            ("Can I get my deposit back?", exampleBookings.cancelled),
+            ("Is there parking?", exampleBookings.soon),
+            ("The heating does not work", exampleBookings.inHouse),
+            ("Could we have more towels?", exampleBookings.inHouse),
+        ]
+        var account = empty()
+        let anHourAgo = Date().timeIntervalSince1970 - 3600
+        for (number, ticket) in tickets.enumerated() {
+            let createdAt = anHourAgo + Double(number * 60)
+            account.put(
+                SimulatedTicket(
+                    id: number + 1,
+                    subject: ticket.subject,
+                    createdAt: createdAt,
+                    customFields: [bookingIDField: .string(ticket.bookingID)]
+                ),
+                now: createdAt
+            )
+        }
+        return account
+    }
+
+    /// An account without tickets, which knows the function's client.
+    package static func empty() -> SimulatedZendesk {
+        var account = SimulatedZendesk(fields: fields)
+        account.accessToken = accessToken
+        account.clients = [client]
+        return account
     }
 }

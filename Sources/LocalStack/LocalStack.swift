@@ -1,70 +1,146 @@
+import AsyncHTTPClient
 import BookingStatusService
 import BookingStatusSync
-import FoundationEssentials
 import FunctionServer
 package import Logging
+import NIOPosix
 import ServiceLifecycle
 import Synchronization
 import Zendesk
 package import ZendeskSimulator
 
-/// The whole way in one process, on loopback: bookings, push, the function as it runs in production, and a simulated Zendesk.
+/// The whole way in one process, on loopback: bookings, change stream, pipeline, push, the function as it runs in production, a simulated
+/// Zendesk, and a console to look at all of it.
 package struct LocalStack: Sendable {
     package let zendesk: ZendeskSimulator
-    package let subscription: PushSubscription
+    package let bookings: any BookingStore
+    package let pipeline: Pipeline
+    package let broker: any Broker
+    package let journal: Journal
     /// Where the function listens.
     package let functionURL: String
-    private let table: Shared<BookingTable>
-    private let layout: RecordLayout
+    /// Where the console and the simulated Zendesk are.
+    package let consoleURL: String
+    /// What bookings and messages live in, in a word or two.
+    package let parts: String
 
-    /// Commits a change of a booking and publishes its change record.
-    ///
-    /// - Parameter status: nil deletes the booking.
-    /// - Returns: when it was committed, in seconds since 1970.
-    @discardableResult
-    package func commit(_ bookingID: String, _ status: String?) -> Double {
-        let now = Date().timeIntervalSince1970
-        guard let record = table.withLock({ $0.commit(bookingID, status, now: now) }) else { return now }
-        subscription.publish(layout.json(record))
-        return record.committedAt
+    package struct Configuration: Sendable {
+        package var account: SimulatedZendesk
+        package var layout = RecordLayout.google
+        /// 0 takes a free one.
+        package var functionPort = 0
+        package var consolePort = 0
+        /// A function that runs somewhere else, in the place of our own; without a path.
+        package var functionURL: String?
+        package var writesPerMinute = 50
+        package var readsPerMinute = 200
+        package var push = PushSubscription.Settings()
+        /// Google's emulators in the place of the parts in memory.
+        package var google: Google?
+
+        package struct Google: Sendable {
+            /// What makes the database.
+            package var statements: [String]
+
+            package init(statements: [String]) { self.statements = statements }
+        }
+
+        package init(account: SimulatedZendesk) { self.account = account }
     }
 
-    package var bookings: [String: String] { table.withLock(\.statuses) }
-
-    /// Starts everything on free ports, runs the body, and ends everything with it.
+    /// Starts everything, runs the body, and ends everything with it.
     package static func run<Result: Sendable>(
-        account: SimulatedZendesk,
-        layout: RecordLayout = .google,
+        _ configuration: Configuration,
         logger: Logger,
+        _ body: @Sendable (LocalStack) async throws -> Result
+    ) async throws -> Result {
+        try await HTTPClient.withHTTPClient(configuration: client) { client in
+            guard let google = configuration.google else { return try await run(configuration, client, nil, logger, body) }
+            let emulators = try await GoogleEmulators.start()
+            defer { emulators.end() }
+            return try await run(configuration, client, (emulators, google.statements), logger, body)
+        }
+    }
+
+    /// Many messages and several streams go to one emulator at a time.
+    private static var client: HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 100
+        return configuration
+    }
+
+    private static func run<Result: Sendable>(
+        _ configuration: Configuration,
+        _ client: HTTPClient,
+        _ google: (emulators: GoogleEmulators, statements: [String])?,
+        _ logger: Logger,
         _ body: @Sendable (LocalStack) async throws -> Result
     ) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             var services: [ServiceGroup] = []
-            let (simulatorPort, simulatorListens) = AsyncStream.makeStream(of: Int.self)
-            let zendesk = ZendeskSimulator(account, logger: logger) { simulatorListens.yield($0) }
-            services.append(tasks.start(zendesk, logger) { simulatorListens.finish() })
-            guard let zendeskPort = await simulatorPort.first else { throw try await tasks.failure() }
-
-            let settings = ServiceSettings(
-                server: FunctionServerConfiguration(host: "127.0.0.1", port: 0),
-                bookingStatus: LocalAccount.settings,
-                zendeskURL: "http://127.0.0.1:\(zendeskPort)",
-                zendeskCredentials: .client(id: LocalAccount.client.id, secret: LocalAccount.client.secret)
+            let journal = Journal()
+            let console = Console(client: client)
+            var account = configuration.account
+            account.onAudit = { journal.audited($0, $1) }
+            let (consolePorts, consoleListens) = AsyncStream.makeStream(of: Int.self)
+            let zendesk = ZendeskSimulator(
+                account,
+                port: configuration.consolePort,
+                logger: logger,
+                front: { try await console.respond(to: $0) },
+                onListening: { consoleListens.yield($0) }
             )
-            let (functionPort, functionListens) = AsyncStream.makeStream(of: Int.self)
-            let function = BookingStatusService(settings: settings, logger: logger) { functionListens.yield($0) }
-            services.append(tasks.start(function, logger) { functionListens.finish() })
-            guard let port = await functionPort.first else { throw try await tasks.failure() }
+            services.append(tasks.start(zendesk, logger) { consoleListens.finish() })
+            guard let consolePort = await consolePorts.first else { throw try await tasks.failure() }
+            let consoleURL = "http://127.0.0.1:\(consolePort)"
 
-            let subscription = PushSubscription(endpoint: "http://127.0.0.1:\(port)/")
-            services.append(tasks.start(subscription, logger))
+            var functionURL = configuration.functionURL
+            if functionURL == nil {
+                let settings = ServiceSettings(
+                    server: FunctionServerConfiguration(host: "127.0.0.1", port: configuration.functionPort),
+                    bookingStatus: LocalAccount.settings,
+                    zendeskURL: consoleURL,
+                    zendeskCredentials: .client(id: LocalAccount.client.id, secret: LocalAccount.client.secret),
+                    readsPerMinute: configuration.readsPerMinute,
+                    writesPerMinute: configuration.writesPerMinute
+                )
+                let (functionPorts, functionListens) = AsyncStream.makeStream(of: Int.self)
+                let function = BookingStatusService(settings: settings, logger: logger.observed(by: journal)) { functionListens.yield($0) }
+                services.append(tasks.start(function, logger) { functionListens.finish() })
+                guard let port = await functionPorts.first else { throw try await tasks.failure() }
+                functionURL = "http://127.0.0.1:\(port)"
+            }
+
+            let tap = "\(consoleURL)\(Console.tapPath)"
+            let broker: any Broker
+            let bookings: any BookingStore
+            let pipeline: Pipeline
+            if let google {
+                let spanner = try await SpannerBookings(client: client, url: google.emulators.spannerURL, statements: google.statements)
+                let pubSub = try await PubSubEmulator(client: client, url: google.emulators.pubSubURL, endpoint: tap)
+                let relay = Pipeline(layout: configuration.layout, broker: pubSub, journal: journal)
+                services.append(tasks.start(relay, logger))
+                let reader = ChangeStreamReader(spanner, start: try await spanner.now(), journal: journal) { relay.take($0) }
+                services.append(tasks.start(reader, logger))
+                (broker, bookings, pipeline) = (pubSub, spanner, relay)
+            } else {
+                let subscription = PushSubscription(endpoint: "\(tap)/\(EventSender.topic)", settings: configuration.push)
+                services.append(tasks.start(subscription, logger))
+                let relay = Pipeline(layout: configuration.layout, broker: subscription, journal: journal)
+                services.append(tasks.start(relay, logger))
+                (broker, bookings, pipeline) = (subscription, BookingTable { relay.take($0) }, relay)
+            }
             let stack = LocalStack(
                 zendesk: zendesk,
-                subscription: subscription,
-                functionURL: "http://127.0.0.1:\(port)/",
-                table: Shared(BookingTable()),
-                layout: layout
+                bookings: bookings,
+                pipeline: pipeline,
+                broker: broker,
+                journal: journal,
+                functionURL: "\(functionURL ?? "")/",
+                consoleURL: consoleURL,
+                parts: google == nil ? "in memory" : "Google's emulators"
             )
+            console.open(stack)
             let result = try await body(stack)
             // Against the stream, so that nobody loses whom it calls.
             for service in services.reversed() {
@@ -76,14 +152,32 @@ package struct LocalStack: Sendable {
     }
 }
 
-/// A value that several tasks change.
-final class Shared<Value: Sendable>: Sendable {
-    private let value: Mutex<Value>
+extension LocalStack {
+    /// Ends once everything that has been committed is acknowledged, or given up.
+    ///
+    /// - Throws: ``NotDrained`` if that takes longer.
+    package func drained(within time: Duration = .seconds(60)) async throws {
+        let end = ContinuousClock.now + time
+        while !(pipeline.isEmpty && journal.isQuiet) {
+            guard ContinuousClock.now < end else { throw NotDrained() }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
 
-    init(_ value: Value) { self.value = Mutex(value) }
+    package struct NotDrained: Error, CustomStringConvertible {
+        package let description = "messages are not acknowledged: run with --verbose to see why"
+    }
+}
 
-    func withLock<Result: Sendable>(_ body: (inout sending Value) -> Result) -> Result {
-        value.withLock { value in body(&value) }
+extension Logger {
+    /// Sees everything that it is told, whatever it shows.
+    fileprivate func observed(by journal: Journal) -> Logger {
+        var observer = FunctionLogObserver(journal)
+        observer.logLevel = .info
+        var shown = handler
+        shown.logLevel = logLevel
+        let multiplex = MultiplexLogHandler([shown, observer])
+        return Logger(label: label) { _ in multiplex }
     }
 }
 

@@ -6,61 +6,90 @@ import NIOHTTP1
 import ServiceLifecycle
 import Synchronization
 
-/// A push subscription of Pub/Sub, in memory: it posts each message to the endpoint until that is acknowledged, and waits longer from try to
-/// try.
-package final class PushSubscription: Service {
+/// A topic with one push subscription, in memory: it posts each message to the endpoint until that is acknowledged, waits longer from try to
+/// try, and gives up after so many.
+///
+/// Source: Pub/Sub's documentation, "Push subscriptions", "Handle message failures", "Order messages".
+package final class PushSubscription: Broker, Service {
     private let endpoint: String
+    private let settings: Settings
     private let messages: AsyncStream<PubSubMessage>
     private let publisher: AsyncStream<PubSubMessage>.Continuation
-    private let unacknowledged = Mutex<Set<String>>([])
-    private let published = Mutex(0)
+    private let state = Mutex(State())
 
-    /// How long an answer may take, before the message counts as not acknowledged.
-    private static let ackDeadline = TimeAmount.seconds(60)
-    private static let backoff = (least: Duration.milliseconds(500), most: Duration.seconds(10))
+    package struct Settings: Sendable {
+        /// How long an answer may take, before the message counts as not acknowledged.
+        package var ackDeadline = Duration.seconds(60)
+        package var minimumBackoff = Duration.milliseconds(500)
+        package var maximumBackoff = Duration.seconds(10)
+        package var maximumDeliveryAttempts = 20
+
+        package init() {}
+    }
+
+    private struct State {
+        var published = 0
+        /// The messages of each ordering key that wait for one before them.
+        var waiting: [String: [PubSubMessage]] = [:]
+        var deadLetters: [DeadLetter] = []
+    }
 
     /// - Parameter endpoint: the URL to post to.
-    package init(endpoint: String) {
+    package init(endpoint: String, settings: Settings = Settings()) {
         self.endpoint = endpoint
+        self.settings = settings
         (messages, publisher) = AsyncStream.makeStream()
     }
 
+    package func publish(_ data: Data) -> String { publish(data, orderingKey: nil) }
+
     /// Publishes a message; it is delivered as soon as the subscription runs.
     ///
-    /// - Returns: the message's id.
+    /// - Parameter orderingKey: messages with the same key are delivered one after the other.
     @discardableResult
-    package func publish(_ data: Data, attributes: [String: String] = [:]) -> String {
-        let id = published.withLock { count in
-            count += 1
-            return "\(count)"
+    package func publish(_ data: Data, attributes: [String: String] = [:], orderingKey: String?) -> String {
+        let (message, isFirst) = state.withLock { state in
+            state.published += 1
+            let message = PubSubMessage(
+                id: "\(state.published)",
+                data: data,
+                attributes: attributes,
+                publishTime: Date(),
+                orderingKey: orderingKey,
+                subscription: "projects/local/subscriptions/bookings-table-status-push"
+            )
+            guard let orderingKey else { return (message, true) }
+            if state.waiting[orderingKey] != nil {
+                state.waiting[orderingKey]?.append(message)
+                return (message, false)
+            }
+            state.waiting[orderingKey] = []
+            return (message, true)
         }
-        unacknowledged.withLock { _ = $0.insert(id) }
-        publisher.yield(PubSubMessage(id: id, data: data, attributes: attributes, publishTime: Date()))
-        return id
+        if isFirst { publisher.yield(message) }
+        return message.id
     }
 
-    /// Ends once every message that has been published is acknowledged.
-    ///
-    /// - Throws: ``NotDrained`` if that takes longer.
-    package func drained(within time: Duration = .seconds(60)) async throws {
-        let end = ContinuousClock.now + time
-        while !unacknowledged.withLock(\.isEmpty) {
-            guard ContinuousClock.now < end else { throw NotDrained(messages: unacknowledged.withLock(\.count)) }
-            try await Task.sleep(for: .milliseconds(5))
-        }
-    }
+    package func deadLetters() -> [DeadLetter] { state.withLock(\.deadLetters) }
 
-    package struct NotDrained: Error, CustomStringConvertible {
-        let messages: Int
-        package var description: String { "\(messages) messages are not acknowledged: run with --verbose to see why" }
+    package func replay(_ letters: [DeadLetter]) {
+        let ids = Set(letters.map(\.messageID))
+        let found = state.withLock { state in
+            defer { state.deadLetters.removeAll { ids.contains($0.messageID) } }
+            return state.deadLetters.filter { ids.contains($0.messageID) }
+        }
+        for letter in found { publish(letter.data, orderingKey: nil) }
     }
 
     package func run() async throws {
         try await HTTPClient.withHTTPClient { client in
             let sender = EventSender(client: client, url: endpoint)
-            await withTaskGroup(of: Void.self) { deliveries in
+            await withDiscardingTaskGroup { deliveries in
                 for await message in messages.cancelOnGracefulShutdown() {
-                    deliveries.addTask { await self.deliver(message, sender) }
+                    deliveries.addTask {
+                        await self.deliver(message, sender)
+                        self.settle(message)
+                    }
                 }
                 deliveries.cancelAll()
             }
@@ -69,22 +98,30 @@ package final class PushSubscription: Service {
 
     private func deliver(_ message: PubSubMessage, _ sender: EventSender) async {
         var message = message
-        message.subscription = "projects/local/subscriptions/bookings-status-push"
-        var wait = Self.backoff.least
-        for attempt in 1... {
+        var wait = settings.minimumBackoff
+        for attempt in 1...settings.maximumDeliveryAttempts {
             message.deliveryAttempt = attempt
-            if await isAcknowledged(message, sender) {
-                unacknowledged.withLock { _ = $0.remove(message.id) }
-                return
-            }
+            if await isAcknowledged(message, sender) { return }
+            guard attempt < settings.maximumDeliveryAttempts else { break }
             guard (try? await Task.sleep(for: wait)) != nil else { return }
-            wait = min(wait * 2, Self.backoff.most)
+            wait = min(wait * 2, settings.maximumBackoff)
         }
+        state.withLock { $0.deadLetters.append(DeadLetter(messageID: message.id, data: message.data)) }
+    }
+
+    private func settle(_ message: PubSubMessage) {
+        let next: PubSubMessage? = state.withLock { state in
+            guard let key = message.orderingKey, let waiting = state.waiting[key] else { return nil }
+            state.waiting[key] = waiting.isEmpty ? nil : Array(waiting.dropFirst())
+            return waiting.first
+        }
+        if let next { publisher.yield(next) }
     }
 
     /// Whether the answer acknowledges the message.
     private func isAcknowledged(_ message: PubSubMessage, _ sender: EventSender) async -> Bool {
-        guard let answer = try? await sender.send(message, timeout: Self.ackDeadline) else { return false }
+        let timeout = TimeAmount.nanoseconds(Int64(settings.ackDeadline / .nanoseconds(1)))
+        guard let answer = try? await sender.send(message, timeout: timeout) else { return false }
         return [102, 200, 201, 202, 204].contains(answer.status.code)
     }
 }

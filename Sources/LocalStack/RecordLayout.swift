@@ -12,60 +12,52 @@ package enum RecordLayout: String, CaseIterable, Sendable {
     case mercari
 
     /// The record as the producer's JSON.
-    package func json(_ record: BookingTable.ChangeRecord) -> Data {
-        let modType = record.from == nil ? "INSERT" : record.to == nil ? "DELETE" : "UPDATE"
-        let type: (String) -> JSON = { name in
-            self == .google ? ["code": .string("{\"code\":\"\(name)\"}")] : "TYPE_CODE_UNSPECIFIED"
-        }
+    package func json(_ record: ChangeRecord) -> Data {
         let partition: JSON = "local"
-        let time = timestamp(record)
+        let time = timestamp(record.commitTimestamp)
+        let columns: [JSON] = record.columns.map { column in
+            [
+                "name": .string(column.name),
+                // Google's `code` holds the type as JSON text once more; mercari's looks it up by that text, and does not find it.
+                "type": self == .google ? ["code": .string(column.type)] : "TYPE_CODE_UNSPECIFIED",
+                "isPrimaryKey": .bool(column.isPrimaryKey), "ordinalPosition": .int(column.ordinalPosition),
+            ]
+        }
+        let mods: [JSON] = record.mods.map { mod in
+            [
+                "keysJson": .string(mod.keys), "oldValuesJson": .string(mod.oldValues), "newValuesJson": .string(mod.newValues),
+            ]
+        }
         var members: [JSON.Member] = [
             .init(name: "partitionToken", value: partition),
             .init(name: "commitTimestamp", value: time),
             .init(name: "serverTransactionId", value: .string(record.transactionID)),
-            .init(name: "isLastRecordInTransactionInPartition", value: true),
-            .init(name: "recordSequence", value: "00000000"),
-            .init(name: "tableName", value: "Bookings"),
-            .init(
-                name: "rowType",
-                value: [
-                    ["name": "ID", "type": type("STRING"), "isPrimaryKey": true, "ordinalPosition": 1],
-                    ["name": "Status", "type": type("STRING"), "isPrimaryKey": false, "ordinalPosition": 2],
-                ]
-            ),
-            .init(
-                name: "mods",
-                value: [
-                    [
-                        "keysJson": Self.text(["ID": .string(record.bookingID)]),
-                        "oldValuesJson": Self.text(Self.side(record.from)),
-                        "newValuesJson": Self.text(Self.side(record.to)),
-                    ]
-                ]
-            ),
-            .init(name: "modType", value: .string(modType)),
-            .init(name: "valueCaptureType", value: "OLD_AND_NEW_VALUES"),
-            .init(name: "numberOfRecordsInTransaction", value: 1),
-            .init(name: "numberOfPartitionsInTransaction", value: 1),
+            .init(name: "isLastRecordInTransactionInPartition", value: .bool(record.isLastInTransaction)),
+            .init(name: "recordSequence", value: .string(record.recordSequence)),
+            .init(name: "tableName", value: .string(record.table)),
+            .init(name: "rowType", value: .array(columns)),
+            .init(name: "mods", value: .array(mods)),
+            .init(name: "modType", value: .string(record.modType)),
+            .init(name: "valueCaptureType", value: .string(self == .google ? record.valueCaptureType : "OLD_AND_NEW_VALUES")),
+            .init(name: "numberOfRecordsInTransaction", value: .int(record.recordsInTransaction)),
+            .init(name: "numberOfPartitionsInTransaction", value: .int(record.partitionsInTransaction)),
         ]
         if self == .google {
-            members.append(.init(name: "transactionTag", value: ""))
-            members.append(.init(name: "isSystemTransaction", value: false))
+            members.append(.init(name: "transactionTag", value: .string(record.transactionTag)))
+            members.append(.init(name: "isSystemTransaction", value: .bool(record.isSystemTransaction)))
         }
         members.append(.init(name: "metadata", value: ["partitionToken": partition, "recordTimestamp": time, "numberOfRecordsRead": 1]))
         return JSON.object(members).data
     }
 
-    private func timestamp(_ record: BookingTable.ChangeRecord) -> JSON {
-        let nanoseconds = record.commitMicroseconds * 1000
+    private func timestamp(_ time: RFC3339) -> JSON {
         switch self {
-        case .google: return ["seconds": .int(Int(record.commitSeconds)), "nanos": .int(Int(nanoseconds))]
-        case .mercari:
-            return .string(RFC3339(seconds: record.commitSeconds, nanoseconds: nanoseconds, fractionDigits: 3).description)
+        case .google: ["seconds": .int(Int(time.seconds)), "nanos": .int(Int(time.nanoseconds))]
+        case .mercari: .string(RFC3339(seconds: time.seconds, nanoseconds: time.nanoseconds, fractionDigits: 3).description)
         }
     }
+}
 
-    private static func side(_ status: String?) -> JSON { status.map { ["Status": .string($0)] } ?? [:] }
-
-    private static func text(_ json: JSON) -> JSON { .string(String(decoding: json.data, as: UTF8.self)) }
+extension ChangeRecord {
+    static func text(_ json: JSON) -> String { String(decoding: json.data, as: UTF8.self) }
 }

@@ -33,7 +33,7 @@ struct EndToEndTests {
             ("insert", "Tentative"), ("update-booked", "Booked"), ("update-same-value", "Booked"), ("insert-three-mods", "Booked"),
             ("delete", nil),
         ]
-        try await LocalStack.run(account: account(showing: nil), logger: logger) { stack in
+        try await LocalStack.run(.init(account: account(showing: nil)), logger: logger) { stack in
             let sender = EventSender(url: stack.functionURL)
             for step in steps where Fixtures.records.contains(where: { $0.lastPathComponent == "\(producer).\(step.sample).json" }) {
                 let data = try Fixtures.record("\(producer).\(step.sample)")
@@ -49,9 +49,11 @@ struct EndToEndTests {
 
     @Test("both producers' records lead to the same ticket", arguments: RecordLayout.allCases)
     func producers(layout: RecordLayout) async throws {
-        try await LocalStack.run(account: account(showing: nil), layout: layout, logger: logger) { stack in
-            stack.commit(booking, "Tentative")
-            try await stack.subscription.drained()
+        var configuration = LocalStack.Configuration(account: account(showing: nil))
+        configuration.layout = layout
+        try await LocalStack.run(configuration, logger: logger) { stack in
+            _ = try await stack.bookings.commit(booking, "Tentative")
+            try await stack.drained()
             stack.zendesk.withAccount { account, _ in
                 #expect(account.tickets[1]?.text(of: LocalAccount.bookingStatusField) == tag("Tentative"))
             }

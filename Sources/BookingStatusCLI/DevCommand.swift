@@ -1,0 +1,133 @@
+import ArgumentParser
+import Foundation
+import FunctionServer
+import LocalStack
+import Logging
+import NIOCore
+import UnixSignals
+import ZendeskSimulator
+
+struct DevCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dev",
+        abstract: "Run all of it on loopback: bookings, push, the function, a simulated Zendesk, and a console to look at it.",
+        discussion: """
+            The function and the Zendesk client are those of production. Bookings and messages are kept in memory; with --google they are in Google's \
+            Spanner and Pub/Sub emulators, which are started, or found in SPANNER_EMULATOR_HOST and PUBSUB_EMULATOR_HOST (the REST interface of \
+            Spanner's is expected ten ports above, as by default). Ctrl-C ends all of it.
+
+            Examples:
+              bookingstatus dev
+              bookingstatus dev --google --producer mercari
+              bookingstatus dev --function http://127.0.0.1:9000    # one that you started yourself, with ZENDESK_URL=http://127.0.0.1:8081
+            """
+    )
+
+    @Flag(help: "Keep bookings and messages in Google's emulators. Needs the Cloud SDK, and the checkout as the current folder.")
+    var google = false
+
+    @Option(help: "In whose layout change records are published: google or mercari.")
+    var producer = RecordLayout.google
+
+    @Option(help: "The function's port; 0 takes a free one.")
+    var port = 8080
+
+    @Option(help: "The port of console and Zendesk; 0 takes a free one.")
+    var consolePort = 8081
+
+    @Option(name: .customLong("function"), help: "The URL of a function that runs elsewhere on this machine; none of our own is started.")
+    var functionURL: String?
+
+    @Option(help: "The simulated account's limit for requests. The function uses half of it.")
+    var requestsPerMinute = 700
+
+    @Option(help: "The simulated account's limit for ticket updates. The function uses half of it.")
+    var updatesPerMinute = 100
+
+    @Option(help: "How often a message is delivered before it is a dead letter; for messages in memory.")
+    var attempts = 20
+
+    @Flag(help: "Start without the example's bookings and tickets.")
+    var empty = false
+
+    @Flag(help: "Show the function's log.")
+    var verbose = false
+
+    func validate() throws {
+        guard requestsPerMinute > 1, updatesPerMinute > 1 else { throw ValidationError("a limit has to be 2 or more") }
+        guard attempts > 0 else { throw ValidationError("--attempts has to be 1 or more") }
+    }
+
+    func run() async throws {
+        var logger = Logger(label: "dev") { CloudLogHandler(label: $0, output: .text) }
+        logger.logLevel = verbose ? .info : .warning
+        do {
+            try await LocalStack.run(try stack(), logger: logger) { stack in
+                if !empty { try await commitExamples(stack) }
+                FileHandle.standardOutput.write(Data(greeting(stack).utf8))
+                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { break }
+                print("ending …")
+            }
+        } catch let missing as GoogleEmulators.Missing {
+            try end(missing.description, 69)
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            try end("port \(port) or \(consolePort) is taken: end what listens there, or choose others with --port and --console-port", 69)
+        }
+    }
+
+    private func end(_ message: String, _ status: Int32) throws -> Never {
+        FileHandle.standardError.write(Data("\(message)\n".utf8))
+        throw ExitCode(status)
+    }
+
+    private func stack() throws -> LocalStack.Configuration {
+        var account = empty ? LocalAccount.empty() : LocalAccount.example()
+        account.limits.requests = requestsPerMinute
+        account.limits.ticketUpdates = updatesPerMinute
+        var configuration = LocalStack.Configuration(account: account)
+        configuration.layout = producer
+        configuration.functionPort = port
+        configuration.consolePort = consolePort
+        configuration.functionURL = functionURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
+        configuration.readsPerMinute = requestsPerMinute / 2
+        configuration.writesPerMinute = updatesPerMinute / 2
+        configuration.push.maximumDeliveryAttempts = attempts
+        guard google else { return configuration }
+        // The very files that are deployed.
+        let statements = try ["bookings.sql", "change-stream.sql"].flatMap { name in
+            guard let text = try? String(contentsOfFile: "function/spanner/\(name)", encoding: .utf8) else {
+                throw ValidationError("function/spanner/\(name) is not there: run this in the checkout")
+            }
+            return SpannerBookings.statements(text)
+        }
+        configuration.google = .init(statements: statements)
+        return configuration
+    }
+
+    private func commitExamples(_ stack: LocalStack) async throws {
+        guard try await stack.bookings.statuses().isEmpty else { return }
+        let bookings = LocalAccount.exampleBookings
+        for (id, status) in [
+            (bookings.inHouse, "Booked"), (bookings.left, "InStay"), (bookings.soon, "Tentative"), (bookings.cancelled, "Cancelled"),
+        ] {
+            _ = try await stack.bookings.commit(id, status)
+        }
+    }
+
+    private func greeting(_ stack: LocalStack) -> String {
+        """
+        console    \(stack.consoleURL)/
+        Zendesk    \(stack.consoleURL)/api/v2/ (simulated; Authorization: Bearer \(LocalAccount.accessToken))
+        function   \(stack.functionURL)
+        bookings and messages: \(stack.parts)
+
+        Open the console and check a guest in, or try
+          curl -H 'authorization: Bearer \(LocalAccount.accessToken)' '\(stack.consoleURL)/api/v2/tickets/4.json'
+          bookingstatus event --booking \(LocalAccount.exampleBookings.inHouse) --from Booked --to InStay | bookingstatus invoke - --to \(stack.functionURL)
+        Ctrl-C ends all of it.
+
+        """
+    }
+}
+
+extension RecordLayout: ExpressibleByArgument {}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Foundation
+import LocalStack
+import Timestamps
+
+struct EventCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "event",
+        abstract: "Write the change record of a booking to standard output.",
+        discussion: """
+            Without --from the booking is inserted, without --to it is deleted, with both it is updated.
+
+            Examples:
+              bookingstatus event --booking B-1 --from Booked --to InStay | bookingstatus invoke -
+              bookingstatus event --booking B-1 --to Tentative --producer mercari --at 2026-11-24T08:00:00.123Z > inserted.json
+            """
+    )
+
+    @Option(help: "The booking's ID.")
+    var booking: String
+
+    @Option(help: "The status before the change.")
+    var from: String?
+
+    @Option(help: "The status after the change.")
+    var to: String?
+
+    @Option(help: "In whose layout: google or mercari.")
+    var producer = RecordLayout.google
+
+    @Option(help: "The commit time, as RFC 3339; now, if it is left out.")
+    var at: String?
+
+    @Option(help: "The transaction's id; one is made up if it is left out.")
+    var transaction: String?
+
+    func validate() throws {
+        guard from != nil || to != nil else { throw ValidationError("say --from, --to, or both") }
+        guard at.map({ RFC3339($0) != nil }) ?? true else { throw ValidationError("--at is not an RFC 3339 time") }
+    }
+
+    func run() async throws {
+        var record = ChangeRecord(
+            bookingID: booking,
+            from: from,
+            to: to,
+            committedAt: Date().timeIntervalSince1970,
+            transactionID: transaction ?? String(UInt64.random(in: 0...(.max)), radix: 16)
+        )
+        if let time = at.flatMap({ RFC3339($0) }) { record.commitTimestamp = time }
+        FileHandle.standardOutput.write(producer.json(record) + Data("\n".utf8))
+    }
+}

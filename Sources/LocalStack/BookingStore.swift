@@ -1,0 +1,49 @@
+import FoundationEssentials
+import Synchronization
+
+/// Where bookings live, and whose changes come out of a change stream.
+package protocol BookingStore: Sendable {
+    /// Inserts, updates or deletes a booking.
+    ///
+    /// - Parameter status: nil deletes.
+    /// - Returns: the commit time, in seconds since 1970; nil if there was nothing to delete.
+    func commit(_ bookingID: String, _ status: String?) async throws -> Double?
+
+    /// The status of each booking, by ID.
+    func statuses() async throws -> [String: String]
+}
+
+/// The Bookings table and its change stream, in memory.
+package final class BookingTable: BookingStore {
+    private let state = Mutex(State())
+    private let stream: @Sendable (ChangeRecord) -> Void
+
+    private struct State {
+        var statuses: [String: String] = [:]
+        var transactions = 0
+    }
+
+    /// - Parameter stream: takes the record of each commit.
+    package init(stream: @escaping @Sendable (ChangeRecord) -> Void) { self.stream = stream }
+
+    package func commit(_ bookingID: String, _ status: String?) -> Double? {
+        let record: ChangeRecord? = state.withLock { state in
+            let former = state.statuses[bookingID]
+            guard former != nil || status != nil else { return nil }
+            state.statuses[bookingID] = status
+            state.transactions += 1
+            return ChangeRecord(
+                bookingID: bookingID,
+                from: former,
+                to: status,
+                committedAt: Date().timeIntervalSince1970,
+                transactionID: "\(state.transactions)"
+            )
+        }
+        guard let record else { return nil }
+        stream(record)
+        return record.committedAt
+    }
+
+    package func statuses() -> [String: String] { state.withLock(\.statuses) }
+}

@@ -1,0 +1,213 @@
+import AsyncHTTPClient
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOFoundationEssentialsCompat
+import ServiceLifecycle
+import Synchronization
+import ZendeskSimulator
+
+/// The page that shows the stack at work, and what its buttons call. It has the port together with the simulated Zendesk.
+final class Console: Sendable {
+    /// Where pushes come through on their way to the function.
+    static let tapPath = "/push"
+
+    private let client: HTTPClient
+    private let stack = Mutex<LocalStack?>(nil)
+
+    init(client: HTTPClient) { self.client = client }
+
+    func open(_ stack: LocalStack) { self.stack.withLock { $0 = stack } }
+
+    /// - Returns: nil where the request is none of the console's.
+    func respond(to request: Request) async throws -> Response? {
+        let path = request.uri.path
+        guard path == "/" || path.hasPrefix("/console/") || path.hasPrefix("\(Self.tapPath)/") else { return nil }
+        guard let stack = stack.withLock({ $0 }) else { return Response(status: .serviceUnavailable) }
+        if path.hasPrefix("\(Self.tapPath)/") {
+            let function = String(stack.functionURL.dropLast())
+            return try await PushTap(client: client, functionURL: function, journal: stack.journal)
+                .forward(request, path: String(path.dropFirst(Self.tapPath.count)))
+        }
+        guard isFromOurPage(request) else { return refusal(.forbidden, "this is for the console's own page") }
+        do {
+            switch (request.method, path) {
+            case (.get, "/"): return try file("index.html", "text/html; charset=utf-8")
+            case (.get, "/console/console.css"): return try file("console.css", "text/css; charset=utf-8")
+            case (.get, "/console/console.js"): return try file("console.js", "text/javascript; charset=utf-8")
+            case (.get, "/console/state"): return json(try await ConsoleState.json(of: stack, booking: booking(request)))
+            case (.get, "/console/changes"): return changes(stack, booking(request))
+            case (.get, "/console/message"): return message(request, stack)
+            case (.post, "/console/bookings"): return try await changeBooking(request, stack)
+            case (.post, "/console/tickets"): return try await changeTicket(request, stack)
+            case (.post, "/console/faults"): return try await changeFaults(request, stack)
+            case (.post, "/console/replay"): return try await replay(request, stack)
+            default: return refusal(.notFound, "the console has no such thing")
+            }
+        } catch let error as DecodingError {
+            return refusal(.badRequest, "the body is not what it should be: \(error)")
+        }
+    }
+
+    /// A page from elsewhere must not reach what listens on loopback, by whatever name it calls it.
+    private func isFromOurPage(_ request: Request) -> Bool {
+        let authority = request.head.authority ?? ""
+        let host = authority.split(separator: ":").first
+        guard host == "127.0.0.1" || host == "localhost" else { return false }
+        if let origin = request.headers[HTTPField.Name("origin")!], origin != "http://\(authority)" { return false }
+        return request.method != .post || request.headers[.contentType]?.hasPrefix("application/json") == true
+    }
+
+    private func booking(_ request: Request) -> String? {
+        request.uri.queryParameters["booking"].flatMap { $0.isEmpty ? nil : String($0) }
+    }
+
+    // MARK: What is shown
+
+    private func file(_ name: String, _ type: String) throws -> Response {
+        guard let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Console") else {
+            return refusal(.notFound, "\(name) is not among the package's resources")
+        }
+        var response = Response(status: .ok, body: .init(byteBuffer: ByteBuffer(data: try Data(contentsOf: url))))
+        response.headers[.contentType] = type
+        response.headers[.cacheControl] = "no-store"
+        response.headers[HTTPField.Name("content-security-policy")!] = "default-src 'self'"
+        return response
+    }
+
+    private func json(_ value: JSON) -> Response {
+        var response = Response(status: .ok, body: .init(byteBuffer: ByteBuffer(data: value.data)))
+        response.headers[.contentType] = "application/json"
+        return response
+    }
+
+    private func refusal(_ status: HTTPResponse.Status, _ message: String) -> Response {
+        var response = json(["error": .string(message)])
+        response.status = status
+        return response
+    }
+
+    /// The state whenever it has changed, as server-sent events.
+    ///
+    /// Source: WHATWG HTML, "Server-sent events".
+    private func changes(_ stack: LocalStack, _ booking: String?) -> Response {
+        var response = Response(
+            status: .ok,
+            body: .init { writer in
+                var shown = Data()
+                var lastWrite = ContinuousClock.now
+                while !Task.isShuttingDownGracefully {
+                    let state = try await ConsoleState.json(of: stack, booking: booking).data
+                    if state != shown {
+                        try await writer.write(ByteBuffer(data: Data("data: ".utf8) + state + Data("\n\n".utf8)))
+                        (shown, lastWrite) = (state, .now)
+                    } else if ContinuousClock.now - lastWrite > .seconds(5) {
+                        // Whether anybody is still there shows only when something is written.
+                        try await writer.write(ByteBuffer(string: ":\n\n"))
+                        lastWrite = .now
+                    }
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+                try await writer.finish(nil)
+            }
+        )
+        response.headers[.contentType] = "text/event-stream"
+        response.headers[.cacheControl] = "no-store"
+        return response
+    }
+
+    private func message(_ request: Request, _ stack: LocalStack) -> Response {
+        guard let entry = request.uri.queryParameters["id"].flatMap({ stack.journal.entry(String($0)) }) else {
+            return refusal(.notFound, "the message is not known, or forgotten")
+        }
+        let deliveries: [JSON] = entry.deliveries.map { delivery in
+            [
+                "attempt": .int(delivery.attempt), "head": .string(delivery.head),
+                "body": .string(String(decoding: delivery.body, as: UTF8.self)),
+                "status": delivery.answer?.status.map { .int($0) } ?? .null, "answer": JSON(delivery.answer?.body),
+            ]
+        }
+        return json(["record": .string(String(decoding: entry.record, as: UTF8.self)), "deliveries": .array(deliveries)])
+    }
+
+    // MARK: What the buttons do
+
+    private func body<Body: Decodable>(_ request: Request, _ type: Body.Type = Body.self) async throws -> Body {
+        try JSONDecoder().decode(type, from: Data(buffer: try await request.body.collect(upTo: 1 << 16)))
+    }
+
+    private func changeBooking(_ request: Request, _ stack: LocalStack) async throws -> Response {
+        struct Change: Decodable {
+            /// Nil makes up an ID.
+            let id: String?
+            /// Nil deletes.
+            let status: String?
+        }
+        let change = try await body(request, Change.self)
+        let id = change.id ?? "B-\(String(UInt32.random(in: 0x100000...0xffffff), radix: 16))"
+        guard !id.isEmpty, id.count <= 36 else { return refusal(.badRequest, "an ID has 1 to 36 characters") }
+        guard try await stack.bookings.commit(id, change.status) != nil || change.status == nil else {
+            return refusal(.internalServerError, "the commit gave no time")
+        }
+        return json(["id": .string(id)])
+    }
+
+    private func changeTicket(_ request: Request, _ stack: LocalStack) async throws -> Response {
+        struct Change: Decodable {
+            /// Nil opens a new ticket.
+            let id: Int?
+            let subject: String?
+            let booking: String?
+            /// For a ticket that there is: what an agent picks. Nil empties the field.
+            let status: String?
+        }
+        let change = try await body(request, Change.self)
+        let tag = change.status.flatMap { status in LocalAccount.statuses.first { $0.status == status }?.tag }
+        let id = stack.zendesk.withAccount { account, now in
+            if let id = change.id {
+                account.edit(id, now: now) { $0.customFields[LocalAccount.bookingStatusField] = tag.map { .string($0) } }
+                return id
+            }
+            let id = (account.tickets.keys.max() ?? 0) + 1
+            let fields = change.booking.map { [LocalAccount.bookingIDField: JSON.string($0)] } ?? [:]
+            account.put(SimulatedTicket(id: id, subject: change.subject ?? "", createdAt: now, customFields: fields), now: now)
+            return id
+        }
+        return json(["id": .int(id)])
+    }
+
+    private func changeFaults(_ request: Request, _ stack: LocalStack) async throws -> Response {
+        struct Change: Decodable {
+            let duplicates: Bool?
+            let reordering: Bool?
+            let searchLag: Bool?
+            let tooManyRequests: Bool?
+            let conflicts: Bool?
+            let outage: Bool?
+            let slow: Bool?
+        }
+        let change = try await body(request, Change.self)
+        if let isOn = change.duplicates { stack.pipeline.faults.duplicates = isOn }
+        if let isOn = change.reordering { stack.pipeline.faults.reordering = isOn }
+        if let isOn = change.slow { stack.zendesk.delay = isOn ? ConsoleState.slowness : .zero }
+        stack.zendesk.withAccount { account, _ in
+            if let isOn = change.searchLag { account.searchLag = isOn ? ConsoleState.searchLag : 0...0 }
+            if let isOn = change.tooManyRequests { account.faults.tooManyRequests = isOn ? ConsoleState.chance : 0 }
+            if let isOn = change.conflicts { account.faults.conflicts = isOn ? ConsoleState.chance : 0 }
+            if let isOn = change.outage { account.faults.outage = isOn ? 1 : 0 }
+        }
+        return json([:])
+    }
+
+    private func replay(_ request: Request, _ stack: LocalStack) async throws -> Response {
+        struct Choice: Decodable {
+            /// Nil replays all.
+            let id: String?
+        }
+        let choice = try await body(request, Choice.self)
+        let letters = try await stack.broker.deadLetters().filter { choice.id == nil || $0.messageID == choice.id }
+        try await stack.broker.replay(letters)
+        return json(["replayed": .int(letters.count)])
+    }
+}

@@ -1,0 +1,80 @@
+import AsyncHTTPClient
+package import FoundationEssentials
+import NIOHTTP1
+import Synchronization
+import ZendeskSimulator
+
+/// Topic, push subscription and dead-letter queue in Google's Pub/Sub emulator, over its REST interface.
+///
+/// Source: Pub/Sub's REST reference, `projects.topics`, `projects.subscriptions`.
+package final class PubSubEmulator: Broker {
+    private let rest: RESTClient
+    /// Dead letters that were pulled, by their message id, until they are replayed. The emulator keeps them, too.
+    private let pulled = Mutex<[String: DeadLetter]>([:])
+
+    private static let topic = "projects/\(SpannerBookings.project)/topics/bookings-table-status"
+    private static let deadLetterTopic = "\(topic)-dead-letter"
+    private static let subscription = "projects/\(SpannerBookings.project)/subscriptions/bookings-table-status-push"
+    private static let deadLetterSubscription = "projects/\(SpannerBookings.project)/subscriptions/bookings-table-status-dead-letter-keep"
+
+    /// - Parameters:
+    ///   - url: the emulator's address, without a path.
+    ///   - endpoint: the URL to push to; the topic's name is added to it.
+    init(client: HTTPClient, url: String, endpoint: String) async throws {
+        rest = RESTClient(client: client, baseURL: "\(url)/v1")
+        for topic in [Self.topic, Self.deadLetterTopic] { try await rest.create(.PUT, "/\(topic)", [:]) }
+        try await rest.create(
+            .PUT,
+            "/\(Self.deadLetterSubscription)",
+            ["topic": .string(Self.deadLetterTopic), "ackDeadlineSeconds": 600]
+        )
+        // One that is left over pushes to where nobody listens any more.
+        _ = try? await rest.call(.DELETE, "/\(Self.subscription)")
+        try await rest.create(
+            .PUT,
+            "/\(Self.subscription)",
+            [
+                "topic": .string(Self.topic), "ackDeadlineSeconds": 60,
+                "pushConfig": ["pushEndpoint": .string("\(endpoint)/\(Self.topic)")],
+                "retryPolicy": ["minimumBackoff": "1s", "maximumBackoff": "10s"],
+                "deadLetterPolicy": ["deadLetterTopic": .string(Self.deadLetterTopic), "maxDeliveryAttempts": 20],
+            ]
+        )
+    }
+
+    package func publish(_ data: Data) async throws -> String {
+        let message: JSON = ["data": .string(data.base64EncodedString())]
+        let answer = try await rest.call(.POST, "/\(Self.topic):publish", ["messages": [message]])
+        guard let id = answer["messageIds"]?.array?.first?.string else {
+            throw RESTClient.Failure(status: 200, description: "the message got no id")
+        }
+        return id
+    }
+
+    package func deadLetters() async throws -> [DeadLetter] {
+        let answer = try await rest.call(
+            .POST,
+            "/\(Self.deadLetterSubscription):pull",
+            ["maxMessages": 100, "returnImmediately": true]
+        )
+        let letters: [DeadLetter] = (answer["receivedMessages"]?.array ?? []).compactMap { received in
+            guard let id = received["message"]?["messageId"]?.string, let ackID = received["ackId"]?.string else { return nil }
+            let data = received["message"]?["data"]?.string.flatMap { Data(base64Encoded: $0) } ?? Data()
+            return DeadLetter(messageID: id, data: data, ackID: ackID)
+        }
+        return pulled.withLock { pulled in
+            for letter in letters { pulled[letter.messageID] = letter }
+            return pulled.values.sorted { ($0.messageID.count, $0.messageID) < ($1.messageID.count, $1.messageID) }
+        }
+    }
+
+    package func replay(_ letters: [DeadLetter]) async throws {
+        for letter in letters {
+            guard let ackID = pulled.withLock({ $0[letter.messageID]?.ackID }) else { continue }
+            // In this order: what fails in between is there twice, and not gone.
+            _ = try await publish(letter.data)
+            _ = try await rest.call(.POST, "/\(Self.deadLetterSubscription):acknowledge", ["ackIds": [.string(ackID)]])
+            pulled.withLock { $0[letter.messageID] = nil }
+        }
+    }
+}

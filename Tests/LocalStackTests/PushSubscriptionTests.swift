@@ -1,0 +1,86 @@
+import Foundation
+import Logging
+import Testing
+import ZendeskSimulator
+
+@testable import LocalStack
+
+@Suite("Push in memory")
+struct PushSubscriptionTests {
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private func stack<Result: Sendable>(_ body: @Sendable (LocalStack, PushSubscription) async throws -> Result) async throws -> Result {
+        var configuration = LocalStack.Configuration(account: LocalAccount.example())
+        configuration.push.maximumDeliveryAttempts = 3
+        configuration.push.minimumBackoff = .milliseconds(100)
+        return try await LocalStack.run(configuration, logger: logger) { stack in
+            try await body(stack, #require(stack.broker as? PushSubscription))
+        }
+    }
+
+    private func wait(_ what: Comment, until holds: () async -> Bool) async throws {
+        for _ in 0..<2000 {
+            if await holds() { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        Issue.record(what)
+    }
+
+    @Test("what is never acknowledged is a dead letter after so many tries, each later than the one before, and can be replayed")
+    func deadLetters() async throws {
+        try await stack { stack, subscription in
+            let booking = LocalAccount.exampleBookings.soon
+            stack.zendesk.withAccount { account, _ in account.faults.outage = 1 }
+            _ = try await stack.bookings.commit(booking, "Booked")
+            try await wait("it is given up") { subscription.deadLetters().count == 1 }
+            let letter = try #require(subscription.deadLetters().first)
+            let entry = try #require(stack.journal.entry(letter.messageID))
+            #expect(entry.deliveries.map(\.attempt) == [1, 2, 3])
+            #expect(entry.deliveries.allSatisfy { $0.answer?.status == 503 })
+            let times = entry.deliveries.map(\.startedAt)
+            #expect(times[1] - times[0] >= 0.1)
+            #expect(times[2] - times[1] >= 0.2)
+
+            stack.zendesk.withAccount { account, _ in account.faults.outage = 0 }
+            subscription.replay(subscription.deadLetters())
+            #expect(subscription.deadLetters().isEmpty)
+            try await wait("the ticket is right") {
+                stack.zendesk.withAccount { account, _ in account.tickets[3]?.text(of: LocalAccount.bookingStatusField) }
+                    == "booking_2_booked"
+            }
+        }
+    }
+
+    @Test("messages with the same ordering key come one after the other, others meanwhile")
+    func orderingKeys() async throws {
+        try await stack { stack, subscription in
+            // No change records: each is answered 422, until it is given up.
+            let first = subscription.publish(Data("1".utf8), orderingKey: "k")
+            let second = subscription.publish(Data("2".utf8), orderingKey: "k")
+            let other = subscription.publish(Data("3".utf8), orderingKey: "l")
+            try await wait("all are given up") { subscription.deadLetters().count == 3 }
+            let times = try [first, second, other].map { try #require(stack.journal.entry($0)).deliveries.map(\.startedAt) }
+            #expect(times.map(\.count) == [3, 3, 3])
+            #expect(try #require(times[1].first) >= #require(times[0].last))
+            #expect(try #require(times[2].first) < #require(times[0].last))
+        }
+    }
+
+    @Test("the journal tells a change's way, with the milliseconds that it took by Zendesk's own audits")
+    func journal() async throws {
+        try await stack { stack, _ in
+            let committed = try #require(try await stack.bookings.commit(LocalAccount.exampleBookings.inHouse, "InStay"))
+            try await stack.drained()
+            let observations = stack.journal.observations()
+            let entry = try #require(observations.entries.first)
+            #expect(entry.changes == [.init(bookingID: LocalAccount.exampleBookings.inHouse, from: nil, to: "InStay")])
+            #expect(entry.outcomes.map(\.outcome) == ["added", "added"])
+            #expect(Set(entry.writes.map(\.ticket)) == [4, 5])
+            let audit = try #require(
+                stack.zendesk.withAccount { account, _ in [4, 5].compactMap { account.tickets[$0]?.audits.last?.at }.min() }
+            )
+            #expect(observations.latencies.count == 1)
+            #expect(abs(try #require(observations.latencies.first) - (audit - committed) * 1000) < 1)
+        }
+    }
+}

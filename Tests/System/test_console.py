@@ -1,0 +1,146 @@
+import os
+import time
+import unittest
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from support import Dev, needs, wait_until
+
+IN_HOUSE, LEFT, SOON = "dcc5423e-09ab-4ff1-8e0d-c0fb299215e0", "7d0c9a53-0f5e-4f6e-9f43-0a1b8a3f2c77", "5b9c2f64-83f7-4a53-9c3d-6f0d2a7e4411"
+
+
+@needs("chromium")
+@needs("chromedriver")
+class ConsoleTests(unittest.TestCase):
+    """The console in a real browser."""
+
+    def setUp(self):
+        self.dev = Dev(self, "--attempts", "3")
+        options = webdriver.ChromeOptions()
+        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
+            options.add_argument(argument)
+        self.browser = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+        self.addCleanup(self.browser.quit)
+        self.browser.get(self.dev.console + "/")
+        self.wait(lambda: self.order() == [1, 4, 5, 3, 2], "the example's tickets are sorted")
+
+    def wait(self, holds, what):
+        # The page replaces what changes: an element may be gone by the time that it is looked at.
+        def settled():
+            try:
+                return holds()
+            except Exception as error:  # noqa: BLE001
+                if "stale" in str(error).lower():
+                    return False
+                raise
+
+        wait_until(settled, 30, what)
+
+    def order(self):
+        """The tickets as the page lists them, from the top."""
+        rows = self.browser.execute_script("return [...document.querySelectorAll('#tickets tr')].map((row) => [row.dataset.key, "
+                                           "row.querySelector('select').value, row.getBoundingClientRect().top])")
+        tops = [top for _, _, top in rows]
+        return [int(key) for key, _, _ in rows] if tops == sorted(tops) else None
+
+    def shown(self, ticket):
+        return self.browser.execute_script(f"return document.querySelector('#tickets tr[data-key=\"{ticket}\"] select').value")
+
+    def click(self, booking, action):
+        self.wait(lambda: self.browser.execute_script(
+            "const button = document.querySelector(`#bookings tr[data-key='${arguments[0]}'] [data-action='${arguments[1]}']`); "
+            "button?.click(); return button !== null", booking, action), f"{booking} can become {action}")
+
+    def switch(self, name):
+        self.browser.find_element(By.NAME, name).click()
+        self.wait(lambda: self.dev.state()["faults"][name] == self.browser.find_element(By.NAME, name).is_selected(), f"{name} is switched")
+
+    def newest_event(self, booking):
+        return next(event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == booking)
+
+    def test_a_stay_moves_the_tickets(self):
+        self.click(IN_HOUSE, "InStay")
+        self.wait(lambda: self.shown(4) == self.shown(5) == "InStay", "both tickets show it")
+        self.wait(lambda: self.order() == [1, 4, 5, 3, 2], "the rows are in order")
+        self.click(LEFT, "CheckedOut")
+        self.wait(lambda: self.order() == [4, 5, 3, 1, 2], "who has left goes down")
+        plot = self.browser.find_element(By.ID, "latency").text
+        self.assertRegex(plot, r"^\d+ changes written: p50 \d+ ms")
+        if "SCREENSHOT" in os.environ:
+            time.sleep(3)  # until nothing moves any more
+            self.browser.save_screenshot(os.environ["SCREENSHOT"])
+
+    def test_what_a_person_sets_by_hand_stays(self):
+        Select(self.browser.find_element(By.CSS_SELECTOR, "#tickets tr[data-key='3'] select")).select_by_value("CheckedOut")
+        self.wait(lambda: self.order() == [1, 4, 5, 3, 2] and self.dev.shown()[3] == "CheckedOut", "the account has it")
+        self.click(SOON, "Booked")
+        self.wait(lambda: self.newest_event(SOON)["outcome"] == "unexpected_status", "the event is skipped")
+        self.assertEqual(self.shown(3), "CheckedOut")
+
+    def test_duplicates_and_reordering_change_nothing(self):
+        self.switch("duplicates")
+        self.switch("reordering")
+        for status in ("Booked", "InStay", "CheckedOut"):
+            self.click(SOON, status)
+        self.wait(lambda: self.shown(3) == "CheckedOut" and all(event["state"] == "done" for event in self.dev.state()["events"]), "all came")
+        self.wait(lambda: self.order() == [1, 4, 5, 3, 2], "the rows are in order")
+        events = [event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == SOON]
+        self.assertEqual(len(events), 1 + 2 * 3)
+        self.assertEqual(sum(event["copy"] for event in events), 3)
+
+    def test_an_outage_ends_in_dead_letters_that_can_be_replayed(self):
+        self.switch("outage")
+        self.click(IN_HOUSE, "InStay")
+        self.wait(lambda: self.browser.find_elements(By.CSS_SELECTOR, "#dead-letters li"), "it is given up after three attempts")
+        self.assertEqual(self.newest_event(IN_HOUSE)["state"], "dead")
+        self.assertEqual((self.shown(4), self.newest_event(IN_HOUSE)["ms"]), ("Booked", None))
+        self.switch("outage")
+        self.browser.find_element(By.CSS_SELECTOR, "#dead-letters button").click()
+        self.wait(lambda: self.shown(4) == self.shown(5) == "InStay", "the replayed event brings it")
+        self.wait(lambda: not self.browser.find_elements(By.CSS_SELECTOR, "#dead-letters li"), "no dead letter is left")
+
+    def test_new_bookings_and_tickets(self):
+        form = self.browser.find_element(By.ID, "new-booking")
+        form.find_element(By.NAME, "id").send_keys("B-1", Keys.ENTER)
+        self.wait(lambda: self.browser.find_elements(By.CSS_SELECTOR, "#bookings tr[data-key='B-1']"), "the booking is there")
+        form = self.browser.find_element(By.ID, "new-ticket")
+        form.find_element(By.NAME, "booking").send_keys("B-1", Keys.ENTER)
+        self.wait(lambda: self.order() == [1, 4, 5, 3, 2, 6], "an unset ticket comes last")
+        self.click("B-1", "Booked")
+        self.wait(lambda: self.shown(6) == "Booked", "the next change fills it")
+        self.click("B-1", "delete")
+        self.wait(lambda: self.shown(6) == "", "and a deleted booking empties it")
+
+    def test_an_event_shows_its_record_and_its_envelope(self):
+        self.browser.find_element(By.CSS_SELECTOR, "#filter input").send_keys(SOON, Keys.TAB)
+        self.wait(lambda: len(self.browser.find_elements(By.CSS_SELECTOR, "#events > li")) == 1, "the others are filtered out")
+        self.browser.find_element(By.CSS_SELECTOR, "#events summary").click()
+        self.wait(lambda: len(self.browser.find_elements(By.CSS_SELECTOR, "#events pre")) == 2, "both are read")
+        record, envelope = (shown.text for shown in self.browser.find_elements(By.CSS_SELECTOR, "#events pre"))
+        self.assertIn('"tableName": "Bookings"', record)
+        self.assertIn('"messageId"', envelope)
+        steps = self.browser.find_element(By.CSS_SELECTOR, "#events .steps").text
+        for step in ("committed", "published", "delivery 1", "ticket #3: added", "ticket #3 shows Tentative", "answered 204"):
+            self.assertIn(step, steps)
+
+    def test_keyboard_phone_and_darkness(self):
+        button = self.browser.find_element(By.CSS_SELECTOR, f"#bookings tr[data-key='{SOON}'] [data-action='Booked']")
+        self.browser.execute_script("arguments[0].focus()", button)
+        self.browser.switch_to.active_element.send_keys(Keys.ENTER)
+        self.wait(lambda: self.shown(3) == "Booked", "Enter pressed the button")
+        focused = "return document.activeElement.closest('[data-key]')?.dataset.key"
+        self.assertEqual(self.browser.execute_script(focused), SOON, "the row has the focus still")
+        light = self.browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+        self.assertNotEqual(self.browser.execute_script("return getComputedStyle(document.body).backgroundColor"), light)
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True})
+        self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"), 390)
+        errors = [entry for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE" and "favicon" not in entry["message"]]
+        self.assertEqual(errors, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
