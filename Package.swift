@@ -77,6 +77,13 @@ let package = Package(
             dependencies: ["CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", .logging],
             swiftSettings: settings
         ),
+        .target(
+            name: "Spanner",
+            dependencies: [
+                "BookingStatusSync", "SpannerChangeStreams", "Zendesk", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1,
+            ],
+            swiftSettings: settings
+        ),
         .target(name: "ServerConnections", dependencies: [.hummingbirdCore, .logging, .nioCore], swiftSettings: settings),
         .target(
             name: "FunctionServer",
@@ -95,8 +102,8 @@ let package = Package(
         .target(
             name: "BookingStatusService",
             dependencies: [
-                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .asyncHTTPClient, .configuration, .logging,
-                .serviceLifecycle,
+                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "Timestamps", "Zendesk", .asyncHTTPClient,
+                .configuration, .logging, .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
@@ -118,7 +125,8 @@ let package = Package(
         .target(
             name: "LocalStack",
             dependencies: [
-                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "SpannerChangeStreams", "Timestamps",
+                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Spanner", "SpannerChangeStreams",
+                "Timestamps",
                 "Zendesk",
                 "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix,
                 .serviceLifecycle,
@@ -209,7 +217,8 @@ let package = Package(
         .testTarget(
             name: "BookingStatusServiceTests",
             dependencies: [
-                "BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Zendesk", .configuration, .logging,
+                "BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "Zendesk", .configuration,
+                .logging,
             ],
             swiftSettings: settings
         ),

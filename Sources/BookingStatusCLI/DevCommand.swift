@@ -47,6 +47,9 @@ struct DevCommand: AsyncParsableCommand {
     @Option(help: "How often a message is delivered before it is a dead letter; for messages in memory.")
     var attempts = 20
 
+    @Option(help: "How often the tickets that were updated lately are swept, in seconds; 0 never does it.")
+    var sweepSeconds = 10
+
     @Flag(help: "Start without the example's bookings and tickets.")
     var empty = false
 
@@ -55,6 +58,7 @@ struct DevCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard requestsPerMinute > 1, updatesPerMinute > 1 else { throw ValidationError("a limit has to be 2 or more") }
+        guard sweepSeconds >= 0 else { throw ValidationError("--sweep-seconds has to be 0 or more") }
         guard attempts > 0 else { throw ValidationError("--attempts has to be 1 or more") }
     }
 
@@ -92,6 +96,7 @@ struct DevCommand: AsyncParsableCommand {
         configuration.readsPerMinute = requestsPerMinute / 2
         configuration.writesPerMinute = updatesPerMinute / 2
         configuration.push.maximumDeliveryAttempts = attempts
+        configuration.sweepInterval = sweepSeconds > 0 ? .seconds(sweepSeconds) : nil
         guard google else { return configuration }
         // The very files that are deployed.
         let statements = try ["bookings.sql", "change-stream.sql"].flatMap { name in

@@ -17,12 +17,16 @@ struct InvokeCommand: AsyncParsableCommand {
 
             Examples:
               bookingstatus invoke events/checked-in.google.json
+              bookingstatus invoke --sweep
               bookingstatus invoke events/booked.mercari.json --as binary --to http://127.0.0.1:9000/
             """
     )
 
     @Argument(help: "The file with the event.")
-    var file: String
+    var file: String?
+
+    @Flag(help: "Ask for a sweep instead, as the schedule does.")
+    var sweep = false
 
     @Option(name: .customLong("to"), help: "The function's URL.")
     var url = "http://127.0.0.1:8080/"
@@ -30,14 +34,12 @@ struct InvokeCommand: AsyncParsableCommand {
     @Option(name: .customLong("as"), help: "How the message is posted: push, binary, structured, unwrapped or legacy.")
     var form = PubSubMessage.DeliveryForm.push
 
+    func validate() throws {
+        guard sweep != (file != nil) else { throw ValidationError("say FILE, or --sweep") }
+    }
+
     func run() async throws {
-        let data: Data
-        do {
-            data = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
-        } catch {
-            throw ValidationError("\(file) cannot be read")
-        }
-        let message = try message(data)
+        let message = try message()
         let status: HTTPResponseStatus
         do {
             let answer = try await EventSender(url: url).send(message, as: form, timeout: .seconds(120))
@@ -51,7 +53,16 @@ struct InvokeCommand: AsyncParsableCommand {
     }
 
     /// The file may be the data of a message, or a push body that somebody kept.
-    private func message(_ data: Data) throws -> PubSubMessage {
+    private func message() throws -> PubSubMessage {
+        guard let file else {
+            return PubSubMessage(id: "sweep-\(UUID().uuidString)", data: Data(), attributes: ["task": "sweep"], publishTime: Date())
+        }
+        let data: Data
+        do {
+            data = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
+        } catch {
+            throw ValidationError("\(file) cannot be read")
+        }
         let event = try CloudEvent(HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/"), body: data)
         var message = try PubSubMessage(event)
         message.publishTime = message.publishTime ?? Date()

@@ -15,19 +15,27 @@ package enum BookingStatusMain {
     /// `EX_CONFIG` of sysexits.h.
     private static let configurationFault: Int32 = 78
 
-    /// Runs until SIGTERM or SIGINT.
+    /// `EX_USAGE`.
+    private static let usageFault: Int32 = 64
+
+    /// Serves until SIGTERM or SIGINT, or sweeps all tickets once, as the arguments say.
     ///
-    /// Ends the process with 0 then, with 128 and the signal's number on a second one, with 78 on wrong configuration, and with 1 if it
-    /// cannot serve.
+    /// Ends the process with 0 then, with 128 and the signal's number on a second one, with 64 on unknown arguments, with 78 on wrong
+    /// configuration, and with 1 if it cannot serve, or if tickets are left.
     package static func run() async -> Never {
         var logger = Logger(label: "booking-status-function") { CloudLogHandler(label: $0) }
         do {
+            let command = try Command(CommandLine.arguments.dropFirst())
             let settings = try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider()))
             logger.logLevel = settings.logLevel
             let service = BookingStatusService(settings: settings, logger: logger) { [logger, settings] port in
                 logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
             }
+            if case .sweep(let start) = command { exit(try await SweepJob(service: service, logger: logger, start: start).run()) }
             try await runUntilSignalled(service, logger: logger)
+        } catch let usage as Command.Usage {
+            logger.critical("\(usage)")
+            exit(usageFault)
         } catch let faults as ConfigurationFaults {
             for fault in faults.faults { logger.critical("configuration: \(fault)") }
             exit(configurationFault)

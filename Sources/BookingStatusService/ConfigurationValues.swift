@@ -1,6 +1,7 @@
 import Configuration
 import FoundationEssentials
 import PushAuthentication
+import Spanner
 import Zendesk
 
 /// Reads configuration values and collects what is wrong with them, so that all of it can be told in one go.
@@ -112,6 +113,26 @@ struct ConfigurationValues {
         case (nil, _?): faults.append("PUSH_AUDIENCE is missing beside PUSH_SERVICE_ACCOUNT")
         }
         return nil
+    }
+
+    /// Where bookings can be read, or nil where the sweep is not wanted.
+    mutating func spanner() -> SpannerSettings? {
+        let url = url("SPANNER_URL", default: "https://spanner.googleapis.com")
+        guard let database = value("SPANNER_DATABASE") else { return nil }
+        let parts = database.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 6, parts.allSatisfy({ !$0.isEmpty }),
+            [parts[0], parts[2], parts[4]] == ["projects", "instances", "databases"]
+        else {
+            faults.append("SPANNER_DATABASE is not of the form projects/P/instances/I/databases/D")
+            return nil
+        }
+        let isLoopback = Self.loopbackHosts.contains(URLComponents(string: url)?.host ?? "")
+        return SpannerSettings(
+            database: database,
+            url: url,
+            role: value("SPANNER_DATABASE_ROLE"),
+            metadataHost: isLoopback ? nil : value("GCE_METADATA_HOST") ?? "metadata.google.internal"
+        )
     }
 
     mutating func fieldID(_ name: String, isRequired: Bool = true) -> Int? {

@@ -3,6 +3,7 @@ package import Configuration
 package import FunctionServer
 package import Logging
 package import PushAuthentication
+package import Spanner
 package import Zendesk
 
 /// Everything that the service reads from its environment.
@@ -34,6 +35,10 @@ package import Zendesk
 /// | `PUSH_AUDIENCE`, `PUSH_SERVICE_ACCOUNT` | none | the push tokens that are taken; neither: whoever reaches the port is let in |
 /// | `PUSH_KEYS_URL` | Google's | the keys of the tokens' issuer |
 /// | `DRY_RUN` | false | decide and log, write nothing |
+/// | `SPANNER_DATABASE` | none | `projects/P/instances/I/databases/D`, for the sweep |
+/// | `SPANNER_DATABASE_ROLE` | none | the database role that the sweep reads as |
+/// | `SPANNER_URL` | Google's | Spanner's REST interface |
+/// | `GCE_METADATA_HOST` | metadata.google.internal | where the access token for Spanner comes from; none is asked for if `SPANNER_URL` is a loopback address |
 ///
 /// Empty means unset. A secret may come as a file, `NAME_FILE`. Every URL is https, or http to a loopback address.
 package struct ServiceSettings: Equatable, Sendable {
@@ -46,6 +51,8 @@ package struct ServiceSettings: Equatable, Sendable {
     package var logLevel: Logger.Level
     /// Nil lets in whoever reaches the port.
     package var pushTokens: PushTokenSettings?
+    /// Nil where there is no sweep.
+    package var spanner: SpannerSettings?
 
     /// - Throws: ``ConfigurationFaults`` with every fault there is.
     package init(config: ConfigReader) throws(ConfigurationFaults) {
@@ -75,6 +82,7 @@ package struct ServiceSettings: Equatable, Sendable {
             reorderWindow: .seconds(values.integer("REORDER_WINDOW_SECONDS", in: 0...86_400, default: 120)),
             dryRun: values.choice("DRY_RUN", of: [("true", true), ("false", false)], default: false)
         )
+        spanner = values.spanner()
         values.requireDistinct(["ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD", "ZENDESK_BOOKING_VERSION_FIELD"])
         guard values.faults.isEmpty else { throw ConfigurationFaults(faults: values.faults) }
     }
@@ -128,7 +136,8 @@ extension ServiceSettings {
         readsPerMinute: Int = 200,
         writesPerMinute: Int = 50,
         logLevel: Logger.Level = .info,
-        pushTokens: PushTokenSettings? = nil
+        pushTokens: PushTokenSettings? = nil,
+        spanner: SpannerSettings? = nil
     ) {
         self.server = server
         self.bookingStatus = bookingStatus
@@ -138,5 +147,6 @@ extension ServiceSettings {
         self.writesPerMinute = writesPerMinute
         self.logLevel = logLevel
         self.pushTokens = pushTokens
+        self.spanner = spanner
     }
 }

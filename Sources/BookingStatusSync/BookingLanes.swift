@@ -89,4 +89,6 @@ final class BookingLanes: Sendable {
 struct PendingChange: Sendable {
     var tagChange: TagChange
     var metadata: [String: String]
+    /// Whether others go first where updates are scarce.
+    var yields = false
 }

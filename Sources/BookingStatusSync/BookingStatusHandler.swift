@@ -7,7 +7,7 @@ public import Zendesk
 
 /// Keeps the booking status on Zendesk tickets true: the one entry point of the function.
 ///
-/// A message carries a data change record. Each status change in it is brought to every ticket of its booking; what becomes of it there
+/// A message carries a data change record, or asks for a sweep (attribute `task=sweep`). Each status change in it is brought to every ticket of its booking; what becomes of it there
 /// is an ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final, is to be tried again when one of them
 /// may still change, and can never be processed when one of them is hopeless.
 public struct BookingStatusHandler: FunctionHandler {
@@ -15,32 +15,45 @@ public struct BookingStatusHandler: FunctionHandler {
     private let synchronizer: TicketSynchronizer
     private let lanes = BookingLanes()
     private let settled = SettledChanges()
-    private let time: TimeSource
+    let sweep: Sweep?
+    let sweeps = SweepTurns()
+    let time: TimeSource
 
     /// How much of the time that the runtime gives is kept for the answer.
-    private static let timeToAnswer = Duration.milliseconds(500)
+    static let timeToAnswer = Duration.milliseconds(500)
     /// How many bookings of a record are worked on at once.
     private static let width = 8
     /// A commit can lie ahead by what two clocks differ; more is a damaged record, and would shut out every true change.
     static let largestClockDifference = 3600.0
 
-    public init(settings: BookingStatusSettings, zendesk: ZendeskClient, time: TimeSource = .system) {
-        self.init(settings: settings, zendesk: zendesk, time: time, rule: decide)
+    /// - Parameter bookings: where the sweep reads bookings; without it there is none.
+    public init(
+        settings: BookingStatusSettings,
+        zendesk: ZendeskClient,
+        bookings: (any BookingSource)? = nil,
+        time: TimeSource = .system
+    ) {
+        self.init(settings: settings, zendesk: zendesk, bookings: bookings, time: time, rule: decide)
     }
 
     /// - Parameter rule: what decides; ``decide(_:_:keepsVersions:)``, or what a test puts in its place.
-    package init(settings: BookingStatusSettings, zendesk: ZendeskClient, time: TimeSource, rule: @escaping Rule) {
+    package init(
+        settings: BookingStatusSettings,
+        zendesk: ZendeskClient,
+        bookings: (any BookingSource)? = nil,
+        time: TimeSource,
+        rule: @escaping Rule
+    ) {
         self.settings = settings
         self.time = time
-        synchronizer = TicketSynchronizer(
-            desk: TicketDesk(zendesk: zendesk, settings: settings),
-            settings: settings,
-            time: time,
-            rule: rule
-        )
+        let desk = TicketDesk(zendesk: zendesk, settings: settings)
+        let synchronizer = TicketSynchronizer(desk: desk, settings: settings, time: time, rule: rule)
+        self.synchronizer = synchronizer
+        sweep = bookings.map { Sweep(desk: desk, synchronizer: synchronizer, bookings: $0, settings: settings, time: time) }
     }
 
     public func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
+        if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
         let changes = try changes(in: message)
         if changes.isEmpty {
             context.logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)"])
@@ -140,7 +153,7 @@ public struct BookingStatusHandler: FunctionHandler {
 }
 
 extension Outcome {
-    fileprivate var logLevel: Logger.Level {
+    var logLevel: Logger.Level {
         switch verdict {
         case .done: .info
         case .tryAgain: .notice

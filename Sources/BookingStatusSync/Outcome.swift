@@ -41,6 +41,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case tagNotAccepted = "tag_not_accepted"
     /// Zendesk will never take the change.
     case rejected
+    /// A ticket names a booking that Spanner does not have.
+    case unknownBooking = "unknown_booking"
 
     package var isDone: Bool { verdict == .done }
 
@@ -48,7 +50,7 @@ package enum Outcome: String, CaseIterable, Sendable {
     var verdict: Verdict {
         switch self {
         case .added, .updated, .cleared, .unchanged, .closed, .otherBooking, .stale, .unexpectedStatus, .noTicket, .gone,
-            .notAStatusChange, .dryRun, .superseded:
+            .notAStatusChange, .dryRun, .superseded, .unknownBooking:
             .done
         case .waiting, .conflict, .deferred: .tryAgain
         case .unknownStatus, .tagNotAccepted, .rejected: .never

@@ -25,6 +25,17 @@ package struct TagChange: Equatable, Sendable {
     package var version: BookingVersion
     /// The change before this one may still be on its way.
     package var isFresh: Bool
+    package var source = Source.stream
+
+    /// How we know of it.
+    package enum Source: Sendable {
+        /// A change record told us.
+        case stream
+        /// The booking was read: this is its status, whatever led there.
+        case sweep
+        /// The booking was looked for and is not there; it may have been deleted, or never have existed.
+        case sweepWithoutBooking
+    }
 
     package init(bookingID: String, from: String?, to: String?, version: BookingVersion, isFresh: Bool) {
         self.bookingID = bookingID
@@ -49,6 +60,9 @@ package enum Decision: Equatable, Sendable {
 ///
 /// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field: without one they never hold.
 ///
+/// A sweep comes again and again. So it writes a version only where there is none, and what a person emptied stays empty: there our own
+/// version names the very status that the field does not show. Of a booking that is not there it takes back what we wrote, and nothing else.
+///
 /// - Parameter keepsVersions: whether a version field is configured.
 package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: Bool) -> Decision {
     // 1, 2
@@ -60,15 +74,26 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
     // 3: done before, or overtaken.
     if order == .same || order == .newer { return .skip(.stale) }
     // 4: right already; a version that cannot be ordered is not a newer one.
-    if ticket.tag == change.to { return keepsVersions && order != .unordered ? .writeVersion : .skip(.unchanged) }
+    if ticket.tag == change.to {
+        switch change.source {
+        case .stream: return keepsVersions && order != .unordered ? .writeVersion : .skip(.unchanged)
+        case .sweep: return keepsVersions && kept == nil ? .writeVersion : .skip(.unchanged)
+        case .sweepWithoutBooking: return .skip(.unknownBooking)
+        }
+    }
+    let isOurs = order == .older && ticket.tag == kept?.tag
+    if change.source == .sweepWithoutBooking { return isOurs ? .write(.cleared) : .skip(.unknownBooking) }
 
     let write = Decision.write(change.to == nil ? .cleared : ticket.tag == nil ? .added : .updated)
     // 5
-    if ticket.tag == nil { return write }
+    if ticket.tag == nil {
+        if change.source == .sweep, let kept, kept.tag == change.to { return .skip(.unexpectedStatus) }
+        return write
+    }
     // 6
     if ticket.tag == change.from { return write }
     // 7: nobody has touched what we wrote, we only missed a change in between.
-    if let kept, order == .older, ticket.tag == kept.tag { return write }
+    if isOurs { return write }
     // 8
     if keepsVersions, kept == nil, change.isFresh { return .skip(.waiting) }
     // 9

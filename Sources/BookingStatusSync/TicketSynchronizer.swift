@@ -37,6 +37,11 @@ struct TicketSynchronizer: Sendable {
         return results
     }
 
+    /// Brings a change to one ticket that has been read.
+    func settle(_ change: PendingChange, _ reading: TicketReading, deadline: Deadline) async -> TicketResult {
+        await TicketSettlement(synchronizer: self, changes: [change], deadline: deadline).settle(reading)[0]
+    }
+
     private func settle(
         _ changes: [PendingChange],
         _ ids: [Int],
@@ -107,6 +112,7 @@ struct TicketSynchronizer: Sendable {
                         excluded[write.change] = .tagNotAccepted
                         continue
                     }
+                    if changes[write.change].yields { try await desk.zendesk.spareUpdate(before: deadline) }
                     let metadata = changes[write.change].metadata
                     switch try await desk.write(write, to: reading, metadata: metadata, deadline: deadline) {
                     case .written: return results(plan, id)

@@ -1,5 +1,9 @@
+package import BookingStatusSync
 import FoundationEssentials
+import SpannerChangeStreams
 import Synchronization
+import Timestamps
+package import Zendesk
 
 /// Where bookings live, and whose changes come out of a change stream.
 package protocol BookingStore: Sendable {
@@ -46,4 +50,22 @@ package final class BookingTable: BookingStore {
     }
 
     package func statuses() -> [String: String] { state.withLock(\.statuses) }
+}
+
+extension BookingTable: BookingSource {
+    package func read(_ ids: [String], deadline: Deadline) -> BookingReading {
+        state.withLock { state in
+            let now = Date().timeIntervalSince1970
+            let microseconds = Int64((now * 1_000_000).rounded(.down))
+            let found = ids.compactMap { id in state.statuses[id].map { (id, Optional($0)) } }
+            return BookingReading(
+                statuses: Dictionary(uniqueKeysWithValues: found),
+                readTimestamp: CommitTimestamp(
+                    seconds: microseconds / 1_000_000,
+                    nanoseconds: Int32(microseconds % 1_000_000) * 1000,
+                    precision: .microseconds
+                )
+            )
+        }
+    }
 }

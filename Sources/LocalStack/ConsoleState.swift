@@ -27,7 +27,11 @@ enum ConsoleState {
         }
         let (view, faults, lag) = stack.zendesk.withAccount { account, _ in (AgentsView(account), account.faults, account.searchLag) }
         let dead = Set(deadLetters.map(\.data))
-        let entries = observations.entries.filter { entry in booking == nil || entry.changes.contains { $0.bookingID == booking } }
+        let entries = observations.entries.filter { entry in
+            // A sweep that wrote nothing is no event that anybody waits for.
+            if entry.isSweep { return booking == nil && !entry.writes.isEmpty }
+            return booking == nil || entry.changes.contains { $0.bookingID == booking }
+        }
         return [
             "parts": .string(stack.parts), "functionURL": .string(stack.functionURL),
             "statuses": .array(LocalAccount.statuses.map { .string($0.status) }),
@@ -83,7 +87,8 @@ extension ConsoleState {
         let state = isOver ? "done" : isDead ? "dead" : last == nil ? "under way" : "refused"
         let ticketTime = entry.committedAt.flatMap { commit in entry.writes.first.map { ($0.at - commit) * 1000 } }
         return [
-            "id": .string(entry.messageID), "changes": .array(changes), "copy": .bool(entry.isCopy), "state": .string(state),
+            "id": .string(entry.messageID), "changes": .array(changes), "copy": .bool(entry.isCopy), "sweep": .bool(entry.isSweep),
+            "state": .string(state),
             "outcome": .string(outcomes.joined(separator: ", ")), "deliveries": .int(entry.deliveries.count),
             "ms": ticketTime.map { .int(Int($0.rounded())) } ?? .null, "steps": .array(steps),
         ]

@@ -31,6 +31,8 @@ package final class Journal: Sendable {
         package var changes: [Change] = []
         package var committedAt: Double?
         package var publishedAt: Double?
+        /// Asks for a sweep, and carries no record.
+        package var isSweep = false
         /// The pipeline published the same record before.
         package var isCopy = false
         package var deliveries: [Delivery] = []
@@ -145,11 +147,12 @@ extension Journal {
     }
 
     /// - Returns: which delivery of the message it is, for ``answered(_:_:status:body:)``.
-    func delivered(_ messageID: String, attempt: Int?, data: Data, head: String, body: Data) -> Int {
+    func delivered(_ messageID: String, attempt: Int?, data: Data, isSweep: Bool, head: String, body: Data) -> Int {
         let now = Self.now
         var index = 0
         update(messageID) { entry in
             if entry.record.isEmpty { entry.read(data) }
+            entry.isSweep = isSweep
             index = entry.deliveries.count
             entry.deliveries.append(Delivery(startedAt: now, attempt: attempt ?? index + 1, head: head, body: body))
         }

@@ -5,6 +5,7 @@ import FunctionServer
 package import Logging
 import NIOPosix
 import ServiceLifecycle
+import Spanner
 import Synchronization
 import Zendesk
 package import ZendeskSimulator
@@ -35,6 +36,8 @@ package struct LocalStack: Sendable {
         package var writesPerMinute = 50
         package var readsPerMinute = 200
         package var push = PushSubscription.Settings()
+        /// How often the tickets that were updated lately are swept; nil never does it.
+        package var sweepInterval: Duration?
         /// Google's emulators in the place of the parts in memory.
         package var google: Google?
 
@@ -94,6 +97,29 @@ package struct LocalStack: Sendable {
             guard let consolePort = await consolePorts.first else { throw try await tasks.failure() }
             let consoleURL = "http://127.0.0.1:\(consolePort)"
 
+            let tap = "\(consoleURL)\(Console.tapPath)"
+            let broker: any Broker
+            let bookings: any BookingStore
+            let pipeline: Pipeline
+            let source: (any BookingSource)?
+            let database: SpannerSettings?
+            /// In the order in which they are to be started.
+            let parts: [any Service]
+            if let google {
+                let spanner = try await SpannerBookings(client: client, url: google.emulators.spannerURL, statements: google.statements)
+                let pubSub = try await PubSubEmulator(client: client, url: google.emulators.pubSubURL, endpoint: tap)
+                let relay = Pipeline(layout: configuration.layout, broker: pubSub, journal: journal)
+                let reader = ChangeStreamReader(spanner, start: try await spanner.now(), journal: journal) { relay.take($0) }
+                (broker, bookings, pipeline, parts) = (pubSub, spanner, relay, [relay, reader])
+                (source, database) = (nil, SpannerSettings(database: SpannerBookings.database, url: google.emulators.spannerURL))
+            } else {
+                let subscription = PushSubscription(endpoint: "\(tap)/\(EventSender.topic)", settings: configuration.push)
+                let relay = Pipeline(layout: configuration.layout, broker: subscription, journal: journal)
+                let table = BookingTable { relay.take($0) }
+                (broker, bookings, pipeline, parts) = (subscription, table, relay, [subscription, relay])
+                (source, database) = (table, nil)
+            }
+
             var functionURL = configuration.functionURL
             if functionURL == nil {
                 let settings = ServiceSettings(
@@ -102,33 +128,25 @@ package struct LocalStack: Sendable {
                     zendeskURL: consoleURL,
                     zendeskCredentials: .client(id: LocalAccount.client.id, secret: LocalAccount.client.secret),
                     readsPerMinute: configuration.readsPerMinute,
-                    writesPerMinute: configuration.writesPerMinute
+                    writesPerMinute: configuration.writesPerMinute,
+                    spanner: database
                 )
                 let (functionPorts, functionListens) = AsyncStream.makeStream(of: Int.self)
-                let function = BookingStatusService(settings: settings, logger: logger.observed(by: journal)) { functionListens.yield($0) }
+                let function = BookingStatusService(
+                    settings: settings,
+                    bookings: source,
+                    logger: logger.observed(by: journal),
+                    onListening: { functionListens.yield($0) }
+                )
                 services.append(tasks.start(function, logger) { functionListens.finish() })
                 guard let port = await functionPorts.first else { throw try await tasks.failure() }
                 functionURL = "http://127.0.0.1:\(port)"
             }
-
-            let tap = "\(consoleURL)\(Console.tapPath)"
-            let broker: any Broker
-            let bookings: any BookingStore
-            let pipeline: Pipeline
-            if let google {
-                let spanner = try await SpannerBookings(client: client, url: google.emulators.spannerURL, statements: google.statements)
-                let pubSub = try await PubSubEmulator(client: client, url: google.emulators.pubSubURL, endpoint: tap)
-                let relay = Pipeline(layout: configuration.layout, broker: pubSub, journal: journal)
-                services.append(tasks.start(relay, logger))
-                let reader = ChangeStreamReader(spanner, start: try await spanner.now(), journal: journal) { relay.take($0) }
-                services.append(tasks.start(reader, logger))
-                (broker, bookings, pipeline) = (pubSub, spanner, relay)
-            } else {
-                let subscription = PushSubscription(endpoint: "\(tap)/\(EventSender.topic)", settings: configuration.push)
-                services.append(tasks.start(subscription, logger))
-                let relay = Pipeline(layout: configuration.layout, broker: subscription, journal: journal)
-                services.append(tasks.start(relay, logger))
-                (broker, bookings, pipeline) = (subscription, BookingTable { relay.take($0) }, relay)
+            for part in parts { services.append(tasks.start(part, logger)) }
+            if let interval = configuration.sweepInterval {
+                let schedule = SweepSchedule(endpoint: "\(tap)/\(EventSender.topic)-sweep", every: interval)
+                services.append(tasks.start(schedule.subscription, logger))
+                services.append(tasks.start(schedule, logger))
             }
             let stack = LocalStack(
                 zendesk: zendesk,

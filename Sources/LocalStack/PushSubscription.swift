@@ -23,6 +23,8 @@ package final class PushSubscription: Broker, Service {
         package var minimumBackoff = Duration.milliseconds(500)
         package var maximumBackoff = Duration.seconds(10)
         package var maximumDeliveryAttempts = 20
+        /// What message ids begin with.
+        package var idPrefix = ""
 
         package init() {}
     }
@@ -51,7 +53,7 @@ package final class PushSubscription: Broker, Service {
         let (message, isFirst) = state.withLock { state in
             state.published += 1
             let message = PubSubMessage(
-                id: "\(state.published)",
+                id: "\(settings.idPrefix)\(state.published)",
                 data: data,
                 attributes: attributes,
                 publishTime: Date(),

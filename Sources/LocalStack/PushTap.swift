@@ -47,7 +47,14 @@ struct PushTap: Sendable {
     private func observe(_ request: Request, _ body: Data) -> (messageID: String, index: Int)? {
         guard let event = try? CloudEvent(request.head, body: body), let message = try? PubSubMessage(event) else { return nil }
         let head = request.headers.map { "\($0.name): \($0.value)" }.joined(separator: "\n")
-        let index = journal.delivered(message.id, attempt: message.deliveryAttempt, data: message.data, head: head, body: body)
+        let index = journal.delivered(
+            message.id,
+            attempt: message.deliveryAttempt,
+            data: message.data,
+            isSweep: message.attributes["task"] == "sweep",
+            head: head,
+            body: body
+        )
         return (message.id, index)
     }
 }

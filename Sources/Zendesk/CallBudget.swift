@@ -50,7 +50,9 @@ struct CallBudget: Sendable {
     }
 
     /// How long somebody who came now would wait.
-    mutating func wait(now: Duration) -> Duration { wait(ahead: queue.count, now: now) }
+    ///
+    /// - Parameter reserve: how many places have to stay free for others.
+    mutating func wait(now: Duration, reserving reserve: Int = 0) -> Duration { wait(ahead: queue.count + reserve, now: now) }
 
     private mutating func wait(ahead: Int, now: Duration) -> Duration {
         ended.removeAll { $0 + Self.window <= now }

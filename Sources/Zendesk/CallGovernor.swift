@@ -41,6 +41,16 @@ final class CallGovernor: Sendable {
         guard wait < deadline.remaining else { throw usedUp(kind, wait) }
     }
 
+    /// Waits until half of the budget is free.
+    func spare(_ kind: Kind, before deadline: Deadline) async throws(ZendeskError) {
+        while true {
+            let wait = withBudget(kind) { $0.wait(now: $1, reserving: $0.limit / 2) }
+            guard wait > .zero else { return }
+            guard wait < deadline.remaining else { throw usedUp(kind, wait) }
+            try await time.pause(wait)
+        }
+    }
+
     func learn(_ headers: [String: String]) {
         if let window = RateLimitWindow.account(headers) { withBudget(.read) { $0.learn(window, now: $1) } }
         if let window = RateLimitWindow.ticketUpdates(headers) { withBudget(.write) { $0.learn(window, now: $1) } }

@@ -1,9 +1,11 @@
+import Timestamps
+
 /// Finds tickets by the text of a custom field.
 ///
 /// Zendesk's search is fuzzy (it ignores case, matches prefixes and splits words at hyphens), lags by minutes, and shows old values.
 /// All that it can tell is which tickets to look at.
 ///
-/// Source: Zendesk API reference, "Search", and help article "Zendesk Support search reference".
+/// Source: Zendesk API reference, "Search", "Export Search Results", and help article "Zendesk Support search reference".
 public struct TicketSearch: Equatable, Sendable {
     /// The query in Zendesk's search language.
     let query: String
@@ -18,6 +20,25 @@ public struct TicketSearch: Equatable, Sendable {
             !text.unicodeScalars.contains(where: { $0 == "\"" || $0 == "\\" || $0.properties.generalCategory == .control })
         else { return nil }
         query = "type:ticket status<closed custom_field_\(field):\"\(text)\""
+    }
+
+    /// Tickets that are not solved, have some value in the custom field, and were updated after a time; or were created at a time or later.
+    ///
+    /// - Parameters:
+    ///   - seconds: since 1970.
+    package init(unsolvedWithValueIn field: Int, _ moment: Moment, _ seconds: Int64) {
+        query = "status<solved custom_field_\(field):* \(moment.rawValue)\(RFC3339(seconds: seconds))"
+    }
+
+    package enum Moment: String {
+        case updatedAfter = "updated>"
+        case createdFrom = "created>="
+    }
+
+    /// The search's export, which has no limit of results and comes in the order of creation.
+    func exportTarget(after cursor: String?) -> String {
+        let start = "/api/v2/search/export.json?query=\(percentEncoded(query))&filter%5Btype%5D=ticket&page%5Bsize%5D=\(Self.pageSize)"
+        return cursor.map { "\(start)&page%5Bafter%5D=\(percentEncoded($0))" } ?? start
     }
 
     /// What one search can give at most; Zendesk answers 422 to what lies beyond.

@@ -7,6 +7,13 @@ struct SearchAnswer: Decodable {
     let count: Int
 }
 
+struct ExportAnswer: Decodable {
+    struct Hit: Decodable { let id: Int, created_at: String? }
+    struct Meta: Decodable { let has_more: Bool, after_cursor: String? }
+    let results: [Hit]
+    let meta: Meta
+}
+
 struct TicketsAnswer: Decodable { let tickets: [Ticket] }
 
 struct TicketAnswer: Decodable {

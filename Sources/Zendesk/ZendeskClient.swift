@@ -77,6 +77,27 @@ public final class ZendeskClient: Sendable {
         return ids
     }
 
+    /// A page of all the tickets that match, in the order of their creation.
+    ///
+    /// - Parameter cursor: where the page before ended; nil for the first one. It lasts for an hour.
+    /// - Returns: ids with the time of creation, in seconds since 1970, and the next page's cursor, nil after the last.
+    package func exportedTickets(
+        _ search: TicketSearch,
+        after cursor: String?,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
+        let answer: ExportAnswer = try await get(search.exportTarget(after: cursor), deadline).value
+        let tickets = answer.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }
+        return (tickets, answer.meta.has_more ? answer.meta.after_cursor : nil)
+    }
+
+    /// Waits until half of the update budget is free, for who has less of a hurry than others.
+    ///
+    /// - Throws: ``ZendeskError`` of kind `limited`, at once, if that is not so before the deadline.
+    package func spareUpdate(before deadline: Deadline) async throws(ZendeskError) {
+        try await governor.spare(.write, before: deadline)
+    }
+
     /// The tickets as they are now. Deleted ones are missing from the result.
     public func tickets(_ ids: [Int], deadline: Deadline) async throws(ZendeskError) -> [TicketReading] {
         var readings: [TicketReading] = []

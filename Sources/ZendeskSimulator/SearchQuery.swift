@@ -1,3 +1,5 @@
+import Timestamps
+
 /// A query of Zendesk's search language, as far as it is simulated.
 ///
 /// Source: Zendesk help, "Zendesk Support search reference".
@@ -7,6 +9,9 @@ struct SearchQuery {
     private enum Term {
         case anything
         case statusBelow(Int)
+        /// Seconds since 1970.
+        case updatedAfter(Double)
+        case createdFrom(Double)
         case field(Int, Pattern)
     }
 
@@ -27,6 +32,10 @@ struct SearchQuery {
                 terms.append(.anything)
             } else if let status = term.dropping("status<"), let rank = Self.statuses.firstIndex(of: status) {
                 terms.append(.statusBelow(rank))
+            } else if let time = term.dropping("updated>").flatMap({ RFC3339($0) }) {
+                terms.append(.updatedAfter(Double(time.seconds)))
+            } else if let time = term.dropping("created>=").flatMap({ RFC3339($0) }) {
+                terms.append(.createdFrom(Double(time.seconds)))
             } else if let rest = term.dropping("custom_field_"), let colon = rest.firstIndex(of: ":"), let id = Int(rest[..<colon]) {
                 let value = rest[rest.index(after: colon)...]
                 terms.append(.field(id, value == "*" ? .hasValue : .words(Self.words(value))))
@@ -41,6 +50,8 @@ struct SearchQuery {
             switch term {
             case .anything: true
             case .statusBelow(let rank): (Self.statuses.firstIndex(of: ticket.status) ?? 0) < rank
+            case .updatedAfter(let time): ticket.updatedAt > time
+            case .createdFrom(let time): ticket.createdAt >= time
             case .field(let id, .hasValue): ticket.customFields[id] != nil
             case .field(let id, .words(let words)): Self.contains(words, in: ticket.text(of: id) ?? "")
             }

@@ -5,6 +5,7 @@ import Foundation
 import FunctionServer
 import Logging
 import PushAuthentication
+import Spanner
 import Testing
 import Zendesk
 
@@ -15,6 +16,25 @@ struct ServiceSettingsTests {
         "ZENDESK_BOOKING_STATUS_FIELD": "1002", "ZENDESK_BOOKING_VERSION_FIELD": "1003",
         "BOOKING_STATUS_TAGS": "InStay=booking_1_in_stay, Booked=booking_2_booked",
     ]
+
+    @Test("Spanner is read with the instance's own token, and an emulator without one")
+    func spanner() throws {
+        let database = "projects/p/instances/i/databases/d"
+        #expect(try settings([:]).spanner == nil)
+        #expect(
+            try settings(["SPANNER_DATABASE": database, "SPANNER_DATABASE_ROLE": "reader"]).spanner
+                == .init(
+                    database: database,
+                    url: "https://spanner.googleapis.com",
+                    role: "reader",
+                    metadataHost: "metadata.google.internal"
+                )
+        )
+        #expect(
+            try settings(["SPANNER_DATABASE": database, "SPANNER_URL": "http://127.0.0.1:9020/"]).spanner
+                == .init(database: database, url: "http://127.0.0.1:9020")
+        )
+    }
 
     @Test("what is not set has its default")
     func defaults() throws {
@@ -98,6 +118,7 @@ struct ServiceSettingsTests {
     @Test(
         "a wrong value is a fault that names its variable",
         arguments: [
+            ("SPANNER_DATABASE", "d"), ("SPANNER_DATABASE", "projects/p/instances/i/databases/"), ("SPANNER_URL", "http://example.com"),
             ("PORT", "65536"), ("PORT", "-1"), ("PORT", "8080 "), ("LOG_LEVEL", "loud"), ("ZENDESK_URL", "example.zendesk.com"),
             ("ZENDESK_URL", "http://example.zendesk.com"), ("ZENDESK_URL", "https://"), ("ZENDESK_URL", "https://user@example.com"),
             ("ZENDESK_ACCESS_TOKEN", "a b"), ("ZENDESK_ACCESS_TOKEN", "a\nb"), ("ZENDESK_BOOKING_ID_FIELD", "0"),

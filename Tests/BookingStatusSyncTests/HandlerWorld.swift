@@ -37,11 +37,28 @@ struct HandlerWorld {
         handler = makeHandler()
     }
 
-    private func makeHandler() -> BookingStatusHandler {
+    /// Where the sweep reads bookings.
+    let bookings = StoredBookings()
+
+    private func makeHandler(sweeps: Bool = true) -> BookingStatusHandler {
         BookingStatusHandler(
             settings: settings,
             zendesk: ZendeskClient(transport: transport, credentials: .accessToken("t"), time: time.source),
+            bookings: sweeps ? bookings : nil,
             time: time.source
+        )
+    }
+
+    mutating func withoutDatabase() { handler = makeHandler(sweeps: false) }
+
+    func sweep(publishedBefore age: Double = 0, remaining: Duration = .seconds(30)) async throws {
+        let now = time.source.now
+        let end = now() + remaining
+        let time = Date(timeIntervalSince1970: time.secondsSince1970 - age)
+        let message = PubSubMessage(id: "s1", data: Data(), attributes: ["task": "sweep"], publishTime: time)
+        try await handler.handle(
+            message,
+            FunctionContext(eventID: "s1", executionID: "e1", logger: Logger(label: "test") { _ in log }, timeRemaining: { end - now() })
         )
     }
 
@@ -61,6 +78,15 @@ struct HandlerWorld {
                 ),
                 now: now
             )
+        }
+    }
+
+    /// Reads what the account has, and opens nothing of it again to search but what is older than the sweep's window.
+    func age(_ id: Int, by seconds: Double) {
+        transport.withAccount { account, now in
+            guard var ticket = account.tickets[id] else { return }
+            (ticket.createdAt, ticket.updatedAt) = (now - seconds, now - seconds)
+            account.put(ticket, now: now)
         }
     }
 

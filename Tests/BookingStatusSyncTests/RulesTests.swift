@@ -32,6 +32,57 @@ private func kept(_ seconds: Int64, tag: String?, transaction: String? = nil) ->
 
 @Suite("The rules")
 struct RulesTests {
+    static let sweepCases: [RuleCase] = [
+        RuleCase("an empty field without a version is filled", .write(.added)) { $0.ticket.tag = nil },
+        RuleCase("an empty field with an older version of another status is filled", .write(.added)) {
+            $0.ticket.tag = nil
+            $0.ticket.kept = kept(1, tag: "old")
+        },
+        RuleCase("an empty field whose version names this very status was emptied by a person", .skip(.unexpectedStatus)) {
+            $0.ticket.tag = nil
+            $0.ticket.kept = kept(1, tag: "new")
+        },
+        RuleCase("what we wrote last and nobody touched follows", .write(.updated)) { $0.ticket.kept = kept(1, tag: "old") },
+        RuleCase("a newer version makes the reading stale", .skip(.stale)) { $0.ticket.kept = kept(3, tag: "old") },
+        RuleCase("a version of the same millisecond cannot be ordered, and is left alone", .skip(.unexpectedStatus)) {
+            $0.ticket.kept = kept(2, tag: "old", transaction: "other")
+        },
+        RuleCase("the right status gets its first version", .writeVersion) { $0.ticket.tag = "new" },
+        RuleCase("the right status keeps an older version", .skip(.unchanged)) {
+            $0.ticket.tag = "new"
+            $0.ticket.kept = kept(1, tag: "new")
+        },
+        RuleCase("nothing is written without a version field where the status is right", .skip(.unchanged)) {
+            $0.ticket.tag = "new"
+            $0.keepsVersions = false
+        },
+        RuleCase("a status without a version was set by hand", .skip(.unexpectedStatus)),
+        RuleCase("a closed ticket is skipped", .skip(.closed)) { $0.ticket.isClosed = true },
+        RuleCase("of a booking that is not there, what we wrote is taken back", .write(.cleared)) {
+            ($0.change.to, $0.change.source) = (nil, .sweepWithoutBooking)
+            $0.ticket.kept = kept(1, tag: "old")
+        },
+        RuleCase("of a booking that is not there, what a person set stays", .skip(.unknownBooking)) {
+            ($0.change.to, $0.change.source) = (nil, .sweepWithoutBooking)
+            $0.ticket.kept = kept(1, tag: "other")
+        },
+        RuleCase("of a booking that is not there, a status without a version stays", .skip(.unknownBooking)) {
+            ($0.change.to, $0.change.source) = (nil, .sweepWithoutBooking)
+        },
+        RuleCase("of a booking that is not there, an empty ticket stays as it is", .skip(.unknownBooking)) {
+            ($0.change.to, $0.change.source) = (nil, .sweepWithoutBooking)
+            $0.ticket.tag = nil
+        },
+    ]
+
+    @Test("a sweep decides by the same table, with three differences", arguments: sweepCases)
+    func sweeps(example: RuleCase) {
+        var change = example.change
+        change.from = nil
+        if change.source == .stream { change.source = .sweep }
+        #expect(decide(example.ticket, change, keepsVersions: example.keepsVersions) == example.decision)
+    }
+
     static let cases: [RuleCase] = [
         RuleCase("row 1: a closed ticket is skipped", .skip(.closed)) { $0.ticket.isClosed = true },
         RuleCase("row 1 comes before row 2", .skip(.closed)) {

@@ -88,7 +88,7 @@ function ticketRow(statuses) {
 
 function eventItem(event, old) {
   const [first, ...others] = event.changes;
-  const change = first ? `${short(first.booking)}: ${first.from ?? "–"} → ${first.to ?? "–"}${others.length ? ` and ${others.length} more` : ""}` : "no booking";
+  const change = event.sweep ? "sweep" : first ? `${short(first.booking)}: ${first.from ?? "–"} → ${first.to ?? "–"}${others.length ? ` and ${others.length} more` : ""}` : "no booking";
   const details = element("details", { open: old?.querySelector("details")?.open ?? false },
     element("summary", {},
       element("span", { className: "change", textContent: change }),

@@ -1,0 +1,36 @@
+public import SpannerChangeStreams
+public import Zendesk
+
+/// Where bookings can be read, for the sweep.
+public protocol BookingSource: Sendable {
+    /// The statuses of bookings as they are now.
+    ///
+    /// - Parameter ids: a hundred at most, each once. One that the database cannot hold is like one that it does not have.
+    func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading
+}
+
+/// Bookings as they all were at one moment.
+public struct BookingReading: Equatable, Sendable {
+    /// By booking ID; nil for a booking that is there and has no status.
+    public var statuses: [String: String?]
+    /// When they were so, in the database's own time.
+    public var readTimestamp: CommitTimestamp
+
+    public init(statuses: [String: String?], readTimestamp: CommitTimestamp) {
+        self.statuses = statuses
+        self.readTimestamp = readTimestamp
+    }
+}
+
+/// Why bookings cannot be read.
+public struct BookingSourceError: Error, Equatable, CustomStringConvertible {
+    /// For people, without any secret.
+    public var description: String
+    /// Whether it will stay like this until a person mends something.
+    public var needsPerson: Bool
+
+    public init(_ description: String, needsPerson: Bool = false) {
+        self.description = description
+        self.needsPerson = needsPerson
+    }
+}

@@ -1,0 +1,57 @@
+import CloudEvents
+import FoundationEssentials
+import FunctionRuntime
+package import Logging
+package import Zendesk
+
+extension BookingStatusHandler {
+    /// How far back a sweep looks. Search lags by minutes, and a sweep may be late.
+    private static let window: Int64 = 15 * 60
+
+    /// A message with the attribute `task=sweep`, as a schedule publishes it.
+    func handleSweep(_ message: PubSubMessage, _ context: FunctionContext) async throws(FunctionFailure) {
+        guard let sweep else { throw .unprocessable("SPANNER_DATABASE is not set: without it there is nothing to sweep from") }
+        let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
+        let now = time.secondsSince1970()
+        switch await sweeps.take(message.publishTime?.timeIntervalSince1970 ?? now, before: deadline) {
+        case .taken: break
+        case .superseded: return context.logger.info("sweep", metadata: ["outcome": "\(Outcome.superseded.rawValue)"])
+        case .timeIsUp: throw .tryAgain(after: .seconds(5), "another sweep is running")
+        }
+        defer { sweeps.end() }
+        let report: SweepReport
+        do {
+            report = try await sweep.run(
+                .updatedAfter(Int64(now) - Self.window),
+                id: context.eventID,
+                deadline: deadline,
+                logger: context.logger
+            )
+        } catch {
+            if error.needsPerson { context.logger.error("sweep", metadata: ["reason": "\(error)"]) }
+            throw .tryAgain(after: error.retryAfter ?? .seconds(10), "the sweep cannot go on: \(error)")
+        }
+        context.logger.info("sweep", metadata: report.metadata)
+        guard report.unfinished == 0 else {
+            throw .tryAgain(after: report.retryAfter ?? .seconds(10), "\(report.unfinished) tickets are left: \(report.reason ?? "")")
+        }
+    }
+
+    /// Looks at every unsolved ticket that names a booking: the back-fill before the first event, and the repair after an outage.
+    ///
+    /// What cannot be done at once is tried again, page by page, until the deadline.
+    ///
+    /// - Parameters:
+    ///   - from: only tickets that were created at this time or later, in seconds since 1970.
+    ///   - progress: is told of each hundred tickets.
+    /// - Throws: ``SweepFailure``, where it cannot go on.
+    package func sweepAll(
+        from start: Int64,
+        deadline: Deadline,
+        logger: Logger,
+        progress: (SweepReport) -> Void
+    ) async throws -> SweepReport {
+        guard let sweep else { throw SweepFailure(BookingSourceError("SPANNER_DATABASE is not set", needsPerson: true)) }
+        return try await sweep.run(.createdFrom(start), id: "sweep --all", deadline: deadline, logger: logger, progress: progress)
+    }
+}

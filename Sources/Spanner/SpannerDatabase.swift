@@ -1,0 +1,290 @@
+package import AsyncHTTPClient
+package import BookingStatusSync
+import FoundationEssentials
+import NIOCore
+import NIOFoundationEssentialsCompat
+import NIOHTTP1
+import SpannerChangeStreams
+import Synchronization
+package import Zendesk
+
+/// Where the bookings table is.
+package struct SpannerSettings: Equatable, Sendable {
+    /// `projects/P/instances/I/databases/D`.
+    package var database: String
+    /// Without a path.
+    package var url: String
+    /// The database role to read as; nil reads with all the rights that the account has.
+    package var role: String?
+    /// HOST or HOST:PORT of the metadata server, which gives the access token; nil asks for none, as an emulator takes it.
+    package var metadataHost: String?
+
+    package init(database: String, url: String, role: String? = nil, metadataHost: String? = nil) {
+        self.database = database
+        self.url = url
+        self.role = role
+        self.metadataHost = metadataHost
+    }
+}
+
+/// Reads bookings from Cloud Spanner over its REST interface: a strong read, with its time.
+///
+/// Source: Cloud Spanner's REST reference, `projects.instances.databases.sessions`, `executeSql`, `ResultSet`; the JSON of values is
+/// `google.spanner.v1.TypeCode`'s.
+package final class SpannerDatabase: BookingSource {
+    private let client: HTTPClient
+    private let settings: SpannerSettings
+    private let names: (table: String, idColumn: String, statusColumn: String)
+    private let tokens: MetadataTokens?
+    private let state = Mutex(State())
+
+    private struct State {
+        /// The session's name, and the type of the ID column.
+        var session: String?
+        var idType: String?
+    }
+
+    /// - Parameter bookings: names the table and its columns.
+    package init(client: HTTPClient, settings: SpannerSettings, bookings: BookingStatusSettings, time: TimeSource = .system) {
+        self.client = client
+        self.settings = settings
+        names = (bookings.table, bookings.bookingIDColumn, bookings.statusColumn)
+        tokens = settings.metadataHost.map { MetadataTokens(client: client, host: $0, time: time) }
+    }
+
+    package func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
+        let type = try await idType(deadline)
+        let (id, status) = (Self.quoted(names.idColumn), Self.quoted(names.statusColumn))
+        let answer = try await query(
+            Query(
+                sql: "SELECT \(id), \(status) FROM \(Self.quoted(names.table)) WHERE \(id) IN UNNEST(@ids)",
+                params: ["ids": ids.filter { Self.fits($0, type) }],
+                paramTypes: ["ids": .init(code: "ARRAY", arrayElementType: .init(code: type))]
+            ),
+            deadline
+        )
+        guard let time = answer.metadata.transaction?.readTimestamp.flatMap({ CommitTimestamp(rfc3339: $0) }) else {
+            throw BookingSourceError("Spanner's answer has no read timestamp")
+        }
+        var statuses: [String: String?] = [:]
+        for row in answer.rows ?? [] {
+            guard row.count == 2, case .text(let id) = row[0] else {
+                throw BookingSourceError("Spanner's answer has a row of another shape")
+            }
+            switch row[1] {
+            case .text(let status): statuses.updateValue(status, forKey: id)
+            case .null: statuses.updateValue(nil, forKey: id)
+            case .other: throw BookingSourceError("the column \(names.statusColumn) is no text", needsPerson: true)
+            }
+        }
+        return BookingReading(statuses: statuses, readTimestamp: time)
+    }
+
+    /// Parameters have to be of the column's type, which a query for no rows tells.
+    private func idType(_ deadline: Deadline) async throws(BookingSourceError) -> String {
+        if let known = state.withLock({ $0.idType }) { return known }
+        let sql = "SELECT \(Self.quoted(names.idColumn)) FROM \(Self.quoted(names.table)) LIMIT 0"
+        let answer = try await query(Query(sql: sql), deadline)
+        guard let type = answer.metadata.rowType?.fields.first?.type.code, type == "STRING" || type == "INT64" else {
+            throw BookingSourceError("the column \(names.idColumn) is neither a STRING nor an INT64", needsPerson: true)
+        }
+        state.withLock { $0.idType = type }
+        return type
+    }
+
+    /// Whether the column can hold the ID, written as it is: one that cannot must not fail the query for all others.
+    private static func fits(_ id: String, _ type: String) -> Bool {
+        type == "STRING" || Int64(id).map(String.init) == id
+    }
+
+    private static func quoted(_ name: String) -> String { "`\(name.filter { $0 != "`" && $0 != "\\" })`" }
+}
+
+extension SpannerDatabase {
+    private struct Query: Encodable {
+        struct Kind: Encodable {
+            let code: String
+            var arrayElementType: Element?
+            struct Element: Encodable { let code: String }
+        }
+        struct Transaction: Encodable {
+            struct SingleUse: Encodable {
+                struct ReadOnly: Encodable { var strong = true, returnReadTimestamp = true }
+                var readOnly = ReadOnly()
+            }
+            var singleUse = SingleUse()
+        }
+        var sql: String
+        var params: [String: [String]]?
+        var paramTypes: [String: Kind]?
+        var transaction = Transaction()
+    }
+
+    private struct ResultSet: Decodable {
+        struct Metadata: Decodable {
+            struct RowType: Decodable { let fields: [Field] }
+            struct Field: Decodable {
+                struct Kind: Decodable { let code: String }
+                let type: Kind
+            }
+            struct Transaction: Decodable { let readTimestamp: String? }
+            let rowType: RowType?
+            let transaction: Transaction?
+        }
+        let metadata: Metadata
+        let rows: [[Value]]?
+    }
+
+    private enum Value: Decodable {
+        case text(String)
+        case null
+        case other
+
+        init(from decoder: any Decoder) throws {
+            guard let container = try? decoder.singleValueContainer() else {
+                self = .other
+                return
+            }
+            if container.decodeNil() {
+                self = .null
+            } else if let text = try? container.decode(String.self) {
+                self = .text(text)
+            } else {
+                self = .other
+            }
+        }
+    }
+
+    private struct NewSession: Encodable {
+        struct Session: Encodable { let creatorRole: String? }
+        let session: Session
+    }
+
+    private struct Session: Decodable { let name: String }
+
+    private struct Failure: Decodable {
+        struct Detail: Decodable { let message: String? }
+        let error: Detail?
+        let message: String?
+    }
+
+    private func query(_ query: Query, _ deadline: Deadline) async throws(BookingSourceError) -> ResultSet {
+        var isSecondTry = false
+        while true {
+            let session = try await session(deadline)
+            let (status, body) = try await post("/v1/\(session):executeSql", query, deadline)
+            if status == 404, !isSecondTry {
+                // Spanner ends a session that nobody has used for an hour.
+                state.withLock { if $0.session == session { $0.session = nil } }
+                isSecondTry = true
+                continue
+            }
+            return try value(status, body)
+        }
+    }
+
+    private func session(_ deadline: Deadline) async throws(BookingSourceError) -> String {
+        if let known = state.withLock({ $0.session }) { return known }
+        let body = NewSession(session: .init(creatorRole: settings.role))
+        let (status, answer) = try await post("/v1/\(settings.database)/sessions", body, deadline)
+        let session: Session = try value(status, answer)
+        state.withLock { $0.session = session.name }
+        return session.name
+    }
+
+    private func value<Answer: Decodable>(_ status: Int, _ body: Data) throws(BookingSourceError) -> Answer {
+        guard status == 200 else {
+            let failure = try? JSONDecoder().decode(Failure.self, from: body)
+            let message = failure?.error?.message ?? failure?.message ?? ""
+            throw BookingSourceError(
+                "Spanner answers \(status): \(message.prefix(300))",
+                needsPerson: (400..<500).contains(status) && status != 429
+            )
+        }
+        do {
+            return try JSONDecoder().decode(Answer.self, from: body)
+        } catch {
+            throw BookingSourceError("Spanner's answer cannot be read")
+        }
+    }
+
+    /// Posts JSON; with another token if the first one is not accepted.
+    private func post(_ path: String, _ body: some Encodable, _ deadline: Deadline) async throws(BookingSourceError) -> (
+        status: Int, body: Data
+    ) {
+        let json: Data
+        do {
+            json = try JSONEncoder().encode(body)
+        } catch {
+            throw BookingSourceError("the query cannot be written as JSON")
+        }
+        var isSecondTry = false
+        while true {
+            var request = HTTPClientRequest(url: settings.url + path)
+            request.method = .POST
+            request.headers.add(name: "content-type", value: "application/json")
+            let token = try await tokens?.token(deadline)
+            if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
+            request.body = .bytes(ByteBuffer(data: json))
+            let answer = try await client.answer(request, deadline, "Spanner")
+            if answer.status == 401, let token, !isSecondTry {
+                tokens?.refuse(token)
+                isSecondTry = true
+                continue
+            }
+            return answer
+        }
+    }
+}
+
+/// Access tokens of the service account that the instance runs as.
+///
+/// Source: Google Cloud's documentation, "About VM metadata", "Access tokens".
+private final class MetadataTokens: Sendable {
+    private let client: HTTPClient
+    private let url: String
+    private let time: TimeSource
+    private let current = Mutex<(text: String, until: Duration)?>(nil)
+
+    init(client: HTTPClient, host: String, time: TimeSource) {
+        self.client = client
+        url = "http://\(host)/computeMetadata/v1/instance/service-accounts/default/token"
+        self.time = time
+    }
+
+    private struct Token: Decodable { let access_token: String, expires_in: Int }
+
+    func token(_ deadline: Deadline) async throws(BookingSourceError) -> String {
+        let now = time.now()
+        if let known = current.withLock({ $0 }), now < known.until { return known.text }
+        var request = HTTPClientRequest(url: url)
+        request.headers.add(name: "metadata-flavor", value: "Google")
+        let (status, body) = try await client.answer(request, deadline, "the metadata server")
+        guard status == 200, let token = try? JSONDecoder().decode(Token.self, from: body) else {
+            throw BookingSourceError("the metadata server gives no access token (\(status))", needsPerson: true)
+        }
+        // The metadata server renews a token in the last minutes of its life.
+        current.withLock { $0 = (token.access_token, now + .seconds(max(0, token.expires_in - 60))) }
+        return token.access_token
+    }
+
+    func refuse(_ token: String) { current.withLock { if $0?.text == token { $0 = nil } } }
+}
+
+extension HTTPClient {
+    fileprivate func answer(
+        _ request: HTTPClientRequest,
+        _ deadline: Deadline,
+        _ who: String
+    ) async throws(BookingSourceError) -> (status: Int, body: Data) {
+        let timeout = min(deadline.remaining, .seconds(10))
+        guard timeout > .zero else { throw BookingSourceError("no time is left for a call to \(who)") }
+        do {
+            let answer = try await execute(request, timeout: TimeAmount(timeout))
+            let body = try await answer.body.collect(upTo: 8 << 20)
+            return (Int(answer.status.code), Data(buffer: body))
+        } catch {
+            throw BookingSourceError("no answer from \(who): \(error)")
+        }
+    }
+}

@@ -1,0 +1,29 @@
+import BookingStatusSync
+import SpannerChangeStreams
+import Synchronization
+import Zendesk
+
+/// Bookings in memory, read a moment ago.
+final class StoredBookings: BookingSource {
+    struct State {
+        var statuses: [String: String?] = [:]
+        var readTimestamp = CommitTimestamp(seconds: 1_795_464_899, nanoseconds: 123_456_000, precision: .microseconds)
+        var error: BookingSourceError?
+        var reads: [[String]] = []
+    }
+
+    let state = Mutex(State())
+
+    func set(_ bookingID: String, _ status: String?) { state.withLock { _ = $0.statuses.updateValue(status, forKey: bookingID) } }
+
+    func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
+        let (reading, error) = state.withLock { state in
+            state.reads.append(ids)
+            return (
+                BookingReading(statuses: state.statuses.filter { ids.contains($0.key) }, readTimestamp: state.readTimestamp), state.error
+            )
+        }
+        if let error { throw error }
+        return reading
+    }
+}

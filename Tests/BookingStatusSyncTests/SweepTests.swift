@@ -1,0 +1,175 @@
+import BookingStatusSync
+import CloudEvents
+import FunctionRuntime
+import Logging
+import Synchronization
+import TestSupport
+import Testing
+import Zendesk
+import ZendeskSimulator
+
+@Suite("The sweep")
+struct SweepTests {
+    @Test("fills tickets that no change came for, in one export, one reading, one query and an update each; a second one writes nothing")
+    func fills() async throws {
+        let world = HandlerWorld()
+        for id in 1...5 {
+            world.open(id, booking: "BK-\(id % 2)")
+            world.age(id, by: 60)
+        }
+        world.bookings.set("BK-0", "Booked")
+        world.bookings.set("BK-1", "InStay")
+        try await world.sweep()
+        #expect((1...5).map(world.status) == ["InStay", "Booked", "InStay", "Booked", "InStay"])
+        #expect(world.kept(1) == "tag_InStay since 2026-11-23T20:14:59.123Z, record 0, transaction sweep, booking BK-1")
+        #expect(world.bookings.state.withLock(\.reads) == [["BK-0", "BK-1"]])
+        let targets = world.transport.requests.map { String($0.target.prefix { $0 != "?" }) }
+        #expect(targets.count == 3 + 5)
+        #expect(targets.prefix(2) == ["/api/v2/search/export.json", "/api/v2/tickets/show_many.json"])
+        let metadata = world.transport.withAccount { account, _ in account.tickets[1]?.audits.last?.metadata }
+        #expect(metadata?["task"]?.string == "sweep")
+
+        world.time.advance(.seconds(60))
+        let writes = world.transport.writes.count
+        try await world.sweep()
+        #expect(world.transport.writes.count == writes)
+        #expect(world.transport.requests.count == targets.count + 2)
+    }
+
+    @Test("looks at tickets that were updated in the last fifteen minutes, whatever their field shows, and at no solved ones")
+    func window() async throws {
+        let world = HandlerWorld()
+        for id in 1...4 { world.open(id, booking: "b") }
+        world.age(1, by: 890)
+        world.age(2, by: 901)
+        world.transport.withAccount { account, now in account.edit(3, now: now - 60) { $0.status = "solved" } }
+        world.setByHand(4, "Tentative")
+        world.time.advance(.seconds(5))
+        world.bookings.set("b", "Booked")
+        try await world.sweep()
+        #expect((1...4).map(world.status) == ["Booked", nil, nil, "Tentative"])
+        #expect(world.outcomes.contains("4 unexpected_status"))
+    }
+
+    @Test("of a booking that Spanner does not have, what we wrote is taken back; anything else is reported once")
+    func unknownBooking() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "gone")
+        world.open(2, booking: "never")
+        world.open(3, booking: "no-status", status: "Booked")
+        try await world.deliver("gone", from: nil, to: "Booked", at: 1)
+        world.bookings.set("no-status", nil)
+        world.transport.withAccount { account, now in account.edit(2, now: now) { $0.subject = "?" } }
+        world.transport.withAccount { account, now in account.edit(3, now: now) { $0.subject = "?" } }
+        world.time.advance(.seconds(5))
+        try await world.sweep()
+        #expect((1...3).map(world.status) == [nil, nil, "Booked"])
+        #expect(world.outcomes.filter { $0.hasSuffix("unknown_booking") } == ["2 unknown_booking"])
+        #expect(world.outcomes.contains("1 cleared"))
+        world.time.advance(.seconds(60))
+        try await world.sweep()
+        #expect(world.outcomes.filter { $0.hasSuffix("unknown_booking") } == ["2 unknown_booking"])
+    }
+
+    @Test("a status that no tag is configured for is reported, and keeps no other ticket from being filled")
+    func unknownStatus() async throws {
+        let world = HandlerWorld()
+        for id in 1...2 { world.open(id, booking: "b-\(id)") }
+        for id in 1...2 { world.age(id, by: 60) }
+        world.bookings.set("b-1", "Elsewhere")
+        world.bookings.set("b-2", "Booked")
+        try await world.sweep()
+        #expect((1...2).map(world.status) == [nil, "Booked"])
+        #expect(world.outcomes.contains("1 unknown_status"))
+    }
+
+    @Test("leaves half of the updates to live changes: what it has to leave is refused, and comes again")
+    func yields() async throws {
+        let world = HandlerWorld()
+        for id in 1...40 {
+            world.open(id, booking: "b")
+            world.age(id, by: 60)
+        }
+        world.bookings.set("b", "Booked")
+        await #expect(throws: FunctionFailure.self) { try await world.sweep() }
+        #expect(world.transport.writes.count == 25)
+        world.open(50, booking: "live")
+        world.age(50, by: 60)
+        try await world.deliver("live", from: nil, to: "InStay", at: 2)
+        #expect(world.status(50) == "InStay")
+        world.time.advance(.seconds(61))
+        try await world.sweep()
+        #expect((1...40).allSatisfy { world.status($0) == "Booked" })
+    }
+
+    @Test("without a database it is refused for good, with the reason")
+    func noDatabase() async throws {
+        var world = HandlerWorld()
+        world.withoutDatabase()
+        await #expect {
+            try await world.sweep()
+        } throws: { error in
+            guard case .unprocessable(let reason)? = error as? FunctionFailure else { return false }
+            return reason.contains("SPANNER_DATABASE is not set")
+        }
+        #expect(world.transport.requests.isEmpty)
+    }
+
+    @Test("a database that does not answer leaves everything as it is, and the message comes again")
+    func databaseDown() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.age(1, by: 60)
+        world.bookings.state.withLock { $0.error = BookingSourceError("Spanner answers 503") }
+        await #expect {
+            try await world.sweep()
+        } throws: { error in
+            guard case .tryAgain(_, let reason)? = error as? FunctionFailure else { return false }
+            return reason.contains("Spanner answers 503")
+        }
+        #expect(world.transport.writes.isEmpty)
+    }
+
+    @Test("one that is older than its successor is superseded")
+    func superseded() async throws {
+        let world = HandlerWorld()
+        try await world.sweep()
+        let requests = world.transport.requests.count
+        try await world.sweep(publishedBefore: 60)
+        #expect(world.transport.requests.count == requests)
+        #expect(world.outcomes.last == "superseded")
+        try await world.sweep(publishedBefore: 0)
+        #expect(world.transport.requests.count > requests)
+    }
+
+    @Test("all of it: every unsolved ticket in pages, with what had to be repaired, and the time up to which it has come")
+    func everything() async throws {
+        let world = HandlerWorld()
+        for id in 1...250 {
+            world.open(id, booking: "b-\(id % 130)")
+            world.age(id, by: Double(1_000_000 - id))
+        }
+        for id in 0..<130 { world.bookings.set("b-\(id)", "Booked") }
+        try await world.deliver("b-7", from: nil, to: "Tentative", at: 1)
+        world.time.advance(.seconds(61))
+        let seen = ManualProgress()
+        let report = try await world.handler.sweepAll(
+            from: 0,
+            deadline: Deadline(after: .seconds(86_400), world.time.source),
+            logger: .init(label: "t") { _ in world.log },
+            progress: { seen.add($0) }
+        )
+        #expect((1...250).allSatisfy { world.status($0) == "Booked" })
+        #expect(report.tickets == 250)
+        #expect(report.written == 250)
+        // The change that we had was overtaken by one that never came.
+        #expect(report.repaired == 2)
+        #expect(seen.tickets == [100, 200, 250])
+        #expect(report.seenUpTo == Int64(world.transport.withAccount { account, _ in account.tickets[250]?.createdAt ?? 0 }))
+    }
+}
+
+private final class ManualProgress {
+    private(set) var tickets: [Int] = []
+    func add(_ report: SweepReport) { tickets.append(report.tickets) }
+}
