@@ -10,6 +10,7 @@
 #   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
 #                                       as `bookingstatus setup` prints them
 # and, the first time, ZENDESK_CLIENT_SECRET_FILE: the file with the client's secret, which goes to Secret Manager.
+# With SPANNER_DATABASE (projects/P/instances/I/databases/D) tickets are swept: every minute those that were updated lately, every night all.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +18,7 @@ dry_run=false
 case "${1-}" in
   '') ;;
   --dry-run) dry_run=true ;;
-  *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 64 ;;
+  *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 64 ;;
 esac
 
 missing=
@@ -36,6 +37,9 @@ topic=bookings-table-status
 subscription=$topic-push
 dead_letter_topic=$topic-dead-letter
 dead_letter_subscription=$dead_letter_topic-keep
+sweep_topic=$topic-sweep
+sweep_job=booking-status-sweep
+database_role=booking_status_reader
 secret=zendesk-client-secret
 function_account=booking-status-function@$PROJECT.iam.gserviceaccount.com
 push_account=booking-status-push@$PROJECT.iam.gserviceaccount.com
@@ -72,6 +76,32 @@ say() { printf '\n# %s\n' "$*"; }
 
 gcloud_() { run gcloud --project="$PROJECT" --quiet "$@"; }
 exists() { there gcloud --project="$PROJECT" --quiet "$@"; }
+
+# schedule KIND NAME FLAG...
+schedule() {
+  kind=$1 name=$2
+  shift 2
+  if exists scheduler jobs describe "$name" --location="$REGION"; then
+    gcloud_ scheduler jobs update "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+  else
+    # What a message says is never changed, and so only given here.
+    [ "$kind" != pubsub ] || set -- "$@" --attributes=task=sweep
+    gcloud_ scheduler jobs create "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+  fi
+}
+
+# Prints a manifest with the settings in it.
+filled() {
+  cp "$here/$1" "$manifest"
+  shift
+  while [ $# -gt 0 ]; do
+    value=$(printf %s "$2" | sed 's/["\\]/\\&/g; s/[&\\|]/\\&/g')
+    sed "s|@$1@|$value|g" "$manifest" > "$manifest.next"
+    mv "$manifest.next" "$manifest"
+    shift 2
+  done
+  if $dry_run; then sed 's/^/#   /' "$manifest"; fi
+}
 
 # A subscription keeps the topic that it was created with: create_or_update SUBSCRIPTION TOPIC FLAG...
 create_or_update() {
@@ -127,17 +157,37 @@ set -- PROJECT "$PROJECT" IMAGE "$image" FUNCTION_ACCOUNT "$function_account" PU
   ZENDESK_BOOKING_ID_FIELD "$ZENDESK_BOOKING_ID_FIELD" ZENDESK_BOOKING_STATUS_FIELD "$ZENDESK_BOOKING_STATUS_FIELD" \
   ZENDESK_BOOKING_VERSION_FIELD "$ZENDESK_BOOKING_VERSION_FIELD" BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" \
   BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" BOOKING_STATUS_COLUMN "${BOOKING_STATUS_COLUMN:-Status}" \
-  ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" DRY_RUN "${DRY_RUN:-false}"
-cp "$here/service.yaml" "$manifest"
-while [ $# -gt 0 ]; do
-  value=$(printf %s "$2" | sed 's/["\\]/\\&/g; s/[&\\|]/\\&/g')
-  sed "s|@$1@|$value|g" "$manifest" > "$manifest.next"
-  mv "$manifest.next" "$manifest"
-  shift 2
-done
-if $dry_run; then sed 's/^/#   /' "$manifest"; fi
+  ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" DRY_RUN "${DRY_RUN:-false}" \
+  SPANNER_DATABASE "${SPANNER_DATABASE-}" SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" \
+  SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}"
+filled service.yaml "$@"
 gcloud_ run services replace "$manifest" --region="$REGION"
 gcloud_ run services add-iam-policy-binding "$service" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
+
+if [ -n "${SPANNER_DATABASE-}" ]; then
+  say "The sweep: the database role that may read two columns, the nightly job, and the schedule of both"
+  gcloud_ services enable spanner.googleapis.com cloudscheduler.googleapis.com
+  database=${SPANNER_DATABASE##*/}
+  instance=${SPANNER_DATABASE%/databases/*}
+  instance=${instance##*/}
+  gcloud_ spanner databases add-iam-policy-binding "$database" --instance="$instance" --member="serviceAccount:$function_account" \
+    --role=roles/spanner.fineGrainedAccessUser --condition=None
+  gcloud_ spanner databases add-iam-policy-binding "$database" --instance="$instance" --member="serviceAccount:$function_account" \
+    --role=roles/spanner.databaseRoleUser \
+    --condition="expression=resource.type==\"spanner.googleapis.com/DatabaseRole\"&&resource.name.endsWith(\"/$database_role\"),title=$database_role"
+  filled sweep-job.yaml "$@"
+  gcloud_ run jobs replace "$manifest" --region="$REGION"
+  gcloud_ run jobs add-iam-policy-binding "$sweep_job" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
+  exists pubsub topics describe "$sweep_topic" || gcloud_ pubsub topics create "$sweep_topic"
+  # Without dead letters: a minute later comes the next one, and what is ten minutes old is superseded by ten others.
+  create_or_update "$sweep_topic-push" "$sweep_topic" \
+    --push-endpoint="$url/projects/$PROJECT/topics/$sweep_topic" \
+    --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
+    --ack-deadline="$ack_deadline" --min-retry-delay=10s --max-retry-delay=60s --message-retention-duration=10m --expiration-period=never
+  schedule pubsub "$sweep_job-recent" --schedule='* * * * *' --topic="$sweep_topic" --message-body=sweep
+  schedule http "$sweep_job-all" --schedule='0 3 * * *' --http-method=POST --oauth-service-account-email="$push_account" \
+    --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run"
+fi
 
 say "What Pub/Sub's own agent may: make tokens for the push account, and move dead letters"
 gcloud_ iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" --role=roles/iam.serviceAccountTokenCreator

@@ -39,8 +39,6 @@ extension BookingStatusHandler {
 
     /// Looks at every unsolved ticket that names a booking: the back-fill before the first event, and the repair after an outage.
     ///
-    /// What cannot be done at once is tried again, page by page, until the deadline.
-    ///
     /// - Parameters:
     ///   - from: only tickets that were created at this time or later, in seconds since 1970.
     ///   - progress: is told of each hundred tickets.
@@ -52,6 +50,14 @@ extension BookingStatusHandler {
         progress: (SweepReport) -> Void
     ) async throws -> SweepReport {
         guard let sweep else { throw SweepFailure(BookingSourceError("SPANNER_DATABASE is not set", needsPerson: true)) }
-        return try await sweep.run(.createdFrom(start), id: "sweep --all", deadline: deadline, logger: logger, progress: progress)
+        // A job has an instance, and with it a budget, of its own.
+        return try await sweep.run(
+            .createdFrom(start),
+            id: "sweep --all",
+            yields: false,
+            deadline: deadline,
+            logger: logger,
+            progress: progress
+        )
     }
 }

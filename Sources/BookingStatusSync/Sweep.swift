@@ -33,12 +33,14 @@ struct Sweep: Sendable {
 
     /// - Parameters:
     ///   - id: goes into the audit of what is written.
+    ///   - yields: whether half of the updates are left to live changes.
     ///   - progress: is told after each page of tickets what came of all so far.
     /// - Returns: what came of it.
     /// - Throws: ``SweepFailure`` where it cannot go on; what was done stays.
     func run(
         _ scope: Scope,
         id: String,
+        yields: Bool = true,
         deadline: Deadline,
         logger: Logger,
         progress: (SweepReport) -> Void = { _ in }
@@ -60,7 +62,7 @@ struct Sweep: Sendable {
                 throw SweepFailure(error)
             }
             let tickets = page.tickets.compactMap { readings[$0.id] }.filter { !$0.ticket.isClosed }
-            try await settle(tickets, id, deadline, logger, &report)
+            try await settle(tickets, id, yields, deadline, logger, &report)
             report.seenUpTo = page.tickets.last?.createdAt ?? report.seenUpTo
             progress(report)
             cursor = page.next
@@ -71,6 +73,7 @@ struct Sweep: Sendable {
     private func settle(
         _ readings: [TicketReading],
         _ id: String,
+        _ yields: Bool,
         _ deadline: Deadline,
         _ logger: Logger,
         _ report: inout SweepReport
@@ -89,7 +92,7 @@ struct Sweep: Sendable {
             }
             let tickets = named.filter { chunk.contains($0.bookingID) }
             let results = await concurrently(tickets, width: Self.width) { bookingID, reading in
-                await settle(reading, of: bookingID, bookings, id, deadline)
+                await settle(reading, of: bookingID, bookings, id, yields, deadline)
             }
             for ((bookingID, reading), result) in zip(tickets, results) {
                 let state = desk.state(of: reading.ticket, latest: .infinity)
@@ -104,6 +107,7 @@ struct Sweep: Sendable {
         of bookingID: String,
         _ bookings: BookingReading,
         _ id: String,
+        _ yields: Bool,
         _ deadline: Deadline
     ) async -> TicketResult {
         let ticket = reading.ticket.id
@@ -121,7 +125,8 @@ struct Sweep: Sendable {
             "source": "booking-status-sync", "booking": bookingID, "event": id, "task": "sweep",
             "version": KeptVersion(bookingID: bookingID, version: change.version, tag: change.to).text,
         ]
-        return await synchronizer.settle(PendingChange(tagChange: change, metadata: metadata, yields: true), reading, deadline: deadline)
+        let pending = PendingChange(tagChange: change, metadata: metadata, yields: yields)
+        return await synchronizer.settle(pending, reading, deadline: deadline)
     }
 
     /// One line for each ticket that is not as it should have been; and of what stays so, only the first time.

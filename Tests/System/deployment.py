@@ -19,6 +19,7 @@ SETTINGS = {
     "ZENDESK_BOOKING_STATUS_FIELD": "1002",
     "ZENDESK_BOOKING_VERSION_FIELD": "1003",
     "BOOKING_STATUS_TAGS": "InStay=booking_1_in_stay,Booked & paid=booking_2_booked",
+    "SPANNER_DATABASE": "projects/local-project/instances/hotel/databases/bookings",
 }
 
 
@@ -45,6 +46,10 @@ class Deployment:
     @property
     def manifest(self):
         return (self.folder / "service.yaml").read_text()
+
+    @property
+    def job(self):
+        return (self.folder / "sweep-job.yaml").read_text()
 
 
 def words(call):

@@ -25,6 +25,8 @@ if words[:2] == ["projects", "describe"]:
     sys.exit()
 if words[:3] == ["run", "services", "replace"]:
     (folder / "service.yaml").write_text(pathlib.Path(words[3]).read_text())
+if words[:3] == ["run", "jobs", "replace"]:
+    (folder / "sweep-job.yaml").write_text(pathlib.Path(words[3]).read_text())
 if words[:3] == ["secrets", "versions", "add"]:
     (folder / "secret").write_text(pathlib.Path(flags["data-file"]).read_text())
 
@@ -43,7 +45,8 @@ def emulator(method, path, body):
 
 verb = next((position for position, word in enumerate(words) if word in ("describe", "create")), None)
 if verb is not None:
-    thing = " ".join(words[:verb] + [words[verb + 1].split("@")[0]])
+    name = words[-1] if words[0] == "scheduler" else words[verb + 1]
+    thing = " ".join(words[:verb] + [name.split("@")[0]])
     if words[verb] == "describe":
         sys.exit(0 if thing in things else 1)
     if thing in things:
@@ -61,9 +64,10 @@ elif words[:2] == ["pubsub", "subscriptions"] and words[2] == "create":
         # The emulator delivers over plain HTTP to this machine, and sends no token.
         body["pushConfig"] = {"pushEndpoint": os.environ.get("PUSH_ENDPOINT", flags["push-endpoint"])}
         body["retryPolicy"] = {"minimumBackoff": seconds("min-retry-delay"), "maximumBackoff": seconds("max-retry-delay")}
-        body["deadLetterPolicy"] = {"deadLetterTopic": flags["dead-letter-topic"], "maxDeliveryAttempts": int(flags["max-delivery-attempts"])}
+        if "dead-letter-topic" in flags:
+            body["deadLetterPolicy"] = {"deadLetterTopic": flags["dead-letter-topic"], "maxDeliveryAttempts": int(flags["max-delivery-attempts"])}
         # Hours become seconds here; the shape of the policy stays.
-        if "QUICK" in os.environ:
+        if "QUICK" in os.environ and "dead-letter-topic" in flags:
             body["retryPolicy"] = {"minimumBackoff": "0.1s", "maximumBackoff": "0.2s"}
             body["deadLetterPolicy"]["maxDeliveryAttempts"] = 5
             body["retainAckedMessages"] = True

@@ -28,7 +28,7 @@ class DeployTests(unittest.TestCase):
     def test_a_second_run_creates_nothing(self):
         self.deploy()
         created = [words(call) for call in self.deployment.take_calls() if "create" in call]
-        self.assertEqual(len(created), 7, created)
+        self.assertEqual(len(created), 11, created)
         self.deploy()
         again = self.deployment.take_calls()
         self.assertEqual([call for call in again if "create" in call], [])
@@ -94,6 +94,40 @@ class DeployTests(unittest.TestCase):
         self.assertEqual(environment["PUSH_SERVICE_ACCOUNT"], push["push-auth-service-account"])
         self.assertTrue(push["push-endpoint"].startswith(push["push-auth-token-audience"]))
         self.assertIn(["run", "services", "add-iam-policy-binding", "booking-status-function"], [words(call) for call in calls])
+
+    def test_the_sweep_has_its_own_topic_schedule_and_job_and_may_read_two_columns(self):
+        self.deploy()
+        calls = self.deployment.take_calls()
+        push = flags(next(call for call in calls if words(call)[-1] == "bookings-table-status-sweep-push" and "create" in call))
+        self.assertEqual(push["topic"], "bookings-table-status-sweep")
+        self.assertNotIn("dead-letter-topic", push)
+        recent, every = (flags(next(call for call in calls if words(call)[-1] == f"booking-status-sweep-{name}" and "create" in call))
+                         for name in ("recent", "all"))
+        self.assertEqual((recent["schedule"], recent["topic"], recent["attributes"]), ("* * * * *", push["topic"], "task=sweep"))
+        self.assertTrue(every["uri"].endswith("/jobs/booking-status-sweep:run"), every)
+        roles = [flags(call)["role"] for call in calls if words(call)[:2] == ["spanner", "databases"]]
+        self.assertEqual(roles, ["roles/spanner.fineGrainedAccessUser", "roles/spanner.databaseRoleUser"])
+        role = (FUNCTION / "spanner" / "reader-role.sql").read_text()
+        self.assertIn("GRANT SELECT(ID, Status) ON TABLE Bookings TO ROLE booking_status_reader;", role)
+
+        self.assertNotRegex(self.deployment.job, "@[A-Z_]+@")
+        job = yaml.safe_load(self.deployment.job)["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
+        service = yaml.safe_load(self.deployment.manifest)["spec"]["template"]
+        job_environment, environment = ({variable["name"]: variable["value"] for variable in container["env"]}
+                                        for container in (job, service["spec"]["containers"][0]))
+        self.assertEqual(job["args"], ["sweep", "--all"])
+        for name in ("SPANNER_DATABASE", "SPANNER_DATABASE_ROLE", "BOOKING_STATUS_TAGS", "ZENDESK_BOOKING_VERSION_FIELD", "BOOKING_TABLE"):
+            self.assertEqual(job_environment[name], environment[name], name)
+        self.assertEqual(job_environment["SPANNER_DATABASE_ROLE"], "booking_status_reader")
+        scale = int(service["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"])
+        writes = int(environment["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale + int(job_environment["ZENDESK_WRITES_PER_MINUTE"])
+        self.assertLess(writes, 100)
+
+    def test_without_a_database_there_is_no_sweep(self):
+        self.deploy(SPANNER_DATABASE="")
+        calls = self.deployment.take_calls()
+        self.assertFalse([call for call in calls if {"scheduler", "spanner", "jobs"} & set(words(call))], calls)
+        self.assertIn('name: SPANNER_DATABASE\n              value: ""', self.deployment.manifest)
 
     @unittest.skipUnless(COMPLETIONS.exists(), "the Cloud SDK is not installed")
     def test_gcloud_knows_each_command_and_flag(self):
