@@ -6,6 +6,8 @@ package struct TicketState: Equatable, Sendable {
     package var tag: String?
     /// What we wrote last; nil if no version is kept, or none that can be trusted.
     package var kept: KeptVersion?
+    /// The field shows what we wrote for another booking, whose ID stood here before.
+    package var isLeftover = false
 
     package init(isClosed: Bool = false, bookingID: String?, tag: String?, kept: KeptVersion? = nil) {
         self.isClosed = isClosed
@@ -60,7 +62,8 @@ package enum Decision: Equatable, Sendable {
 ///
 /// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field: without one they never hold.
 ///
-/// A sweep comes again and again. So it writes a version only where there is none, and what a person emptied stays empty: there our own
+/// A sweep knows what is, and not only what changed: it replaces also what we wrote for a booking that the ticket does not name any more. It comes again and
+/// again. So it writes a version only where there is none, and what a person emptied stays empty: there our own
 /// version names the very status that the field does not show. Of a booking that is not there it takes back what we wrote, and nothing else.
 ///
 /// - Parameter keepsVersions: whether a version field is configured.
@@ -81,7 +84,7 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
         case .sweepWithoutBooking: return .skip(.unknownBooking)
         }
     }
-    let isOurs = order == .older && ticket.tag == kept?.tag
+    let isOurs = (order == .older && ticket.tag == kept?.tag) || (change.source != .stream && ticket.isLeftover)
     if change.source == .sweepWithoutBooking { return isOurs ? .write(.cleared) : .skip(.unknownBooking) }
 
     let write = Decision.write(change.to == nil ? .cleared : ticket.tag == nil ? .added : .updated)

@@ -28,12 +28,10 @@ struct TicketDesk: Sendable {
         let bookingID = ticket.text(of: settings.bookingIDField)
         let kept = settings.bookingVersionField.flatMap { ticket.text(of: $0) }.flatMap { KeptVersion(text: $0) }
         let isTrusted = kept.map { $0.bookingID == bookingID && $0.version.commitTimestamp.secondsSince1970 <= latest }
-        return TicketState(
-            isClosed: ticket.isClosed,
-            bookingID: bookingID,
-            tag: ticket.text(of: settings.bookingStatusField),
-            kept: isTrusted == true ? kept : nil
-        )
+        let tag = ticket.text(of: settings.bookingStatusField)
+        var state = TicketState(isClosed: ticket.isClosed, bookingID: bookingID, tag: tag, kept: isTrusted == true ? kept : nil)
+        state.isLeftover = kept.map { $0.bookingID != bookingID && $0.tag == tag && tag != nil } ?? false
+        return state
     }
 
     /// Whether the status field has an option with this tag; Zendesk would drop another one and say nothing.

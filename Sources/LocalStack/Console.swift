@@ -166,7 +166,7 @@ final class Console: Sendable {
         let tag = change.status.flatMap { status in LocalAccount.statuses.first { $0.status == status }?.tag }
         let id = stack.zendesk.withAccount { account, now in
             if let id = change.id {
-                account.edit(id, now: now) { $0.customFields[LocalAccount.bookingStatusField] = tag.map { .string($0) } }
+                account.edit(id, now: now) { $0[LocalAccount.bookingStatusField] = JSON(tag) }
                 return id
             }
             let id = (account.tickets.keys.max() ?? 0) + 1

@@ -35,6 +35,15 @@ package struct SimulatedTicket: Equatable, Sendable {
         self.customFields = customFields
     }
 
+    /// The value of a custom field; null and "" empty it.
+    package subscript(field: Int) -> JSON {
+        get { customFields[field] ?? .null }
+        set {
+            let isEmpty = newValue == .null || newValue == .string("")
+            if isEmpty { customFields.removeValue(forKey: field) } else { customFields.updateValue(newValue, forKey: field) }
+        }
+    }
+
     package func text(of field: Int) -> String? { customFields[field]?.string }
 
     func json(_ fields: [TicketField]) -> JSON {

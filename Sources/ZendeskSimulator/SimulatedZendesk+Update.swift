@@ -93,7 +93,7 @@ extension SimulatedZendesk {
             let new = value == "" ? .null : value
             let old = ticket.customFields[field.id] ?? .null
             guard new != old else { continue }
-            updated.customFields[field.id] = new == .null ? nil : new
+            updated[field.id] = new
             changes.append(.init(field: String(field.id), from: old, to: new))
         }
         if let status = change.status, status != ticket.status {

@@ -14,13 +14,15 @@ struct HandlerWorld {
     static let statusField = 12
     static let versionField = 13
 
-    let time = ManualTime(longestPause: .seconds(20))
+    let time: ManualTime
     let transport: SimulatorTransport
     let log = InMemoryLogHandler()
     var settings: BookingStatusSettings { didSet { handler = makeHandler() } }
     private(set) var handler: BookingStatusHandler!
 
-    init(keepsVersions: Bool = true) {
+    /// - Parameter longestPause: what lies between the pauses that are to pass at once, and the deadlines that are not.
+    init(keepsVersions: Bool = true, longestPause: Duration = .seconds(20)) {
+        time = ManualTime(longestPause: longestPause)
         let statuses = ["Tentative", "Booked", "InStay", "CheckedOut"]
         let account = SimulatedZendesk(fields: [
             TicketField(id: Self.bookingField, title: "Booking ID"),

@@ -57,6 +57,11 @@ struct RulesTests {
             $0.keepsVersions = false
         },
         RuleCase("a status without a version was set by hand", .skip(.unexpectedStatus)),
+        RuleCase("what we wrote for another booking is replaced", .write(.updated)) { $0.ticket.isLeftover = true },
+        RuleCase("what we wrote for another booking is taken back, if the new one is not there", .write(.cleared)) {
+            ($0.change.to, $0.change.source) = (nil, .sweepWithoutBooking)
+            $0.ticket.isLeftover = true
+        },
         RuleCase("a closed ticket is skipped", .skip(.closed)) { $0.ticket.isClosed = true },
         RuleCase("of a booking that is not there, what we wrote is taken back", .write(.cleared)) {
             ($0.change.to, $0.change.source) = (nil, .sweepWithoutBooking)
@@ -85,6 +90,10 @@ struct RulesTests {
 
     static let cases: [RuleCase] = [
         RuleCase("row 1: a closed ticket is skipped", .skip(.closed)) { $0.ticket.isClosed = true },
+        RuleCase("row 9: a change leaves what was written for another booking to the sweep", .skip(.unexpectedStatus)) {
+            $0.ticket.tag = "other"
+            $0.ticket.isLeftover = true
+        },
         RuleCase("row 1 comes before row 2", .skip(.closed)) {
             $0.ticket.isClosed = true
             $0.ticket.bookingID = "c"

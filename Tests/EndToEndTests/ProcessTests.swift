@@ -6,6 +6,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 import Testing
 
 /// `booking-status-function` as the container runs it: a process of its own.
@@ -39,7 +40,7 @@ struct ProcessTests {
     func drains() async throws {
         try await silentServer { silent in
             let process = try FunctionProcess(
-                Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:\(silent)", "FUNCTION_CONCURRENCY": "200"]) { $1 }
+                Self.complete.merging(["ZENDESK_URL": silent.url, "FUNCTION_CONCURRENCY": "200"]) { $1 }
             )
             let port = try await process.port()
             let data = try Data(contentsOf: #require(event))
@@ -51,7 +52,9 @@ struct ProcessTests {
                     for index in 0..<200 {
                         group.addTask { try await sender.send(.init(id: "\(index)", data: data, publishTime: Date())).status }
                     }
-                    try await Task.sleep(for: .seconds(2))
+                    // All of them have come, and a second later they have been read.
+                    while process.openFiles < 200 { try await Task.sleep(for: .milliseconds(50)) }
+                    try await Task.sleep(for: .seconds(1))
                     let begin = ContinuousClock.now
                     process.send(SIGTERM)
                     try await Task.sleep(for: .milliseconds(500))
@@ -92,13 +95,15 @@ struct ProcessTests {
     @Test("a second SIGTERM ends it at once with 143", .timeLimit(.minutes(5)))
     func secondSigterm() async throws {
         try await silentServer { silent in
-            let process = try FunctionProcess(Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:\(silent)"]) { $1 })
-            let url = "http://127.0.0.1:\(try await process.port())/"
+            let process = try FunctionProcess(
+                Self.complete.merging(["ZENDESK_URL": silent.url]) { $1 }
+            )
+            let port = try await process.port()
             let data = try Data(contentsOf: #require(event))
-            async let answer = try? EventSender(url: url).send(.init(id: "1", data: data, publishTime: Date()))
-            try await Task.sleep(for: .seconds(1))
+            async let answer = try? EventSender(url: "http://127.0.0.1:\(port)/").send(.init(id: "1", data: data, publishTime: Date()))
+            while silent.connections == 0 { try await Task.sleep(for: .milliseconds(20)) }
             process.send(SIGTERM)
-            try await Task.sleep(for: .milliseconds(300))
+            while !process.log.contains("stopping") { try await Task.sleep(for: .milliseconds(20)) }
             process.send(SIGTERM)
             #expect(try await process.status() == 143)
             #expect(await answer == nil)
@@ -111,16 +116,34 @@ struct ProcessTests {
     }
 
     /// Takes connections and says nothing.
-    private func silentServer(_ body: (Int) async throws -> Void) async throws {
-        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup).bind(host: "127.0.0.1", port: 0).get()
+    private func silentServer(_ body: (SilentServer) async throws -> Void) async throws {
+        let silent = SilentServer()
+        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .childChannelInitializer { channel in
+                silent.count()
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        silent.listens(on: channel.localAddress?.port ?? 0)
         do {
-            try await body(channel.localAddress?.port ?? 0)
+            try await body(silent)
         } catch {
             try await channel.close()
             throw error
         }
         try await channel.close()
     }
+}
+
+/// A Zendesk that takes connections, and never answers.
+private final class SilentServer: Sendable {
+    private let state = Mutex((port: 0, connections: 0))
+
+    var url: String { "http://127.0.0.1:\(state.withLock(\.port))" }
+    var connections: Int { state.withLock(\.connections) }
+
+    func listens(on port: Int) { state.withLock { $0.port = port } }
+    func count() { state.withLock { $0.connections += 1 } }
 }
 
 /// The executable that was built along with the tests, with its log in a file.
@@ -158,6 +181,11 @@ private final class FunctionProcess: Sendable {
             try await Task.sleep(for: .milliseconds(20))
         }
         throw NotReady(log: log)
+    }
+
+    /// Open files and sockets.
+    var openFiles: Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.processIdentifier)/fd"))?.count ?? .max
     }
 
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }

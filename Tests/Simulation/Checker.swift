@@ -6,6 +6,8 @@ import ZendeskSimulator
 final class Checker {
     private unowned let world: World
     private(set) var violations: [String] = []
+    /// Updates of ours that changed something.
+    private(set) var updates = 0
     /// What a person has set a ticket's status to, until it is replaced rightly.
     private var setByHand: [Int: String] = [:]
     private var closedSince: [Int: Double] = [:]
@@ -54,6 +56,9 @@ final class Checker {
         world.trace {
             "    ticket \(after.id): \(before.text(of: World.statusField) ?? "-") -> \(after.text(of: World.statusField) ?? "-")"
         }
+        let isSweep = audit.metadata["task"]?.string == "sweep"
+        if isSweep { world.count(.sweepWrote) }
+        updates += 1
         if before.text(of: World.bookingField) != booking { violation("ticket \(before.id) of another booking was written for \(booking)") }
         let history = world.history
         let former = before.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
@@ -62,10 +67,19 @@ final class Checker {
         if let former, former.bookingID == booking, position >= 0 {
             let formerPosition = history.position(former.version, booking)
             if formerPosition > position, let commits = history.commits[booking],
-                !history.areUnordered(commits[formerPosition], commits[position])
+                !history.areUnordered(commits[formerPosition], commits[position]),
+                !isReadWithin(former.version, written?.version)
             {
                 violation("ticket \(before.id): a newer version was replaced by an older one")
             }
+        }
+        if isSweep, let written, !history.couldRead(written.tag, of: booking, at: written.version) {
+            violation("ticket \(before.id): the sweep's version claims a change that it has not read")
+        }
+        if isSweep, before.text(of: World.statusField) == nil, let filled = after.text(of: World.statusField),
+            former?.bookingID == booking, former?.tag == filled
+        {
+            violation("ticket \(before.id): a status that a person emptied was filled again")
         }
         guard let hand = setByHand[before.id], before.text(of: World.statusField) == hand, after.text(of: World.statusField) != hand else {
             if before.text(of: World.statusField) != after.text(of: World.statusField) { setByHand[before.id] = nil }
@@ -77,6 +91,11 @@ final class Checker {
             violation("ticket \(before.id): the status \(hand), which a person set, was overwritten")
         }
         setByHand[before.id] = nil
+    }
+
+    /// A reading is known to the millisecond: of what was committed in the same one nobody can tell.
+    private func isReadWithin(_ former: BookingVersion, _ written: BookingVersion?) -> Bool {
+        former.transactionID == "sweep" && written.map { former.order(to: $0) == .unordered } ?? false
     }
 
     /// An outcome that ends a change was logged.

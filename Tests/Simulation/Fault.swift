@@ -51,4 +51,14 @@ package enum Fault: String, CaseIterable, Sendable {
     case closedTicket = "a ticket closed"
     case lateTicket = "a ticket opened late"
     case unversionedStatus = "a status from before our first write"
+    case emptiedStatus = "a person emptied the status"
+    case undoneEdit = "a person set the status, and back again"
+    case followUp = "a follow-up ticket with copied fields"
+    // The sweep
+    case sweep = "a sweep of what was updated lately"
+    case sweepWrote = "a ticket written by a sweep"
+    case sweepFailed = "a sweep that could not be finished"
+    case spannerFailed = "no answer from Spanner"
+    case readJustBeforeCommit = "a booking read in the millisecond of its commit"
+    case lateTicketFilled = "a ticket that no change could find, right in the end"
 }

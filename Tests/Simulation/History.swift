@@ -40,6 +40,8 @@ package struct History: Sendable {
     /// All commits of a booking in their true order.
     package var commits: [String: [Commit]] = [:]
     package var records: [Record] = []
+    /// The status of each booking before anything happens.
+    package var initial: [String: String] = [:]
     package let capture: Capture
 
     package init(_ executor: SeededExecutor) {
@@ -51,6 +53,7 @@ package struct History: Sendable {
         // Some bookings are older than the change stream.
         var current: [String: String] = [:]
         for bookingID in bookings where executor.chance(0.4) { current[bookingID] = executor.pick(Self.statuses) }
+        initial = current
         for _ in 0..<executor.number(2...6) {
             // Most changes lie minutes apart, some within seconds, a few within a millisecond.
             let gap =
@@ -105,7 +108,13 @@ package struct History: Sendable {
     }
 
     /// The status of the booking in the end.
-    package func finalStatus(_ bookingID: String) -> String? { commits[bookingID]?.last?.to }
+    package func finalStatus(_ bookingID: String) -> String? { status(bookingID, at: .max) }
+
+    /// The status of the booking at a time, in microseconds after the start.
+    package func status(_ bookingID: String, at microseconds: Int64) -> String? {
+        guard let last = commits[bookingID]?.last(where: { $0.microseconds <= microseconds }) else { return initial[bookingID] }
+        return last.to
+    }
 
     /// Whether nobody can tell which of two commits of a booking came first: a producer cut them to the same millisecond.
     package func areUnordered(_ left: Commit, _ right: Commit) -> Bool {
@@ -115,9 +124,24 @@ package struct History: Sendable {
         }
     }
 
+    /// Whether everything that was committed before a version can have led to this tag.
+    func couldRead(_ tag: String?, of bookingID: String, at version: BookingVersion) -> Bool {
+        let time = version.commitTimestamp
+        let microseconds = (time.seconds - Int64(Self.start)) * 1_000_000 + Int64(time.nanoseconds) / 1000
+        let later = commits[bookingID]?.filter { $0.microseconds >= microseconds } ?? []
+        return ([status(bookingID, at: microseconds - 1)] + later.map(\.to)).contains { Self.tag($0) == tag }
+    }
+
     /// Which of the booking's commits a version names; -1 for none.
     package func position(_ version: BookingVersion, _ bookingID: String) -> Int {
-        commits[bookingID]?.firstIndex { $0.transaction == version.transactionID && Int(version.recordSequence) == $0.sequence } ?? -1
+        if version.transactionID == "sweep" {
+            // What was read: everything up to some moment of this millisecond.
+            let time = version.commitTimestamp
+            let milliseconds = (time.seconds - Int64(Self.start)) * 1000 + Int64(time.nanoseconds) / 1_000_000
+            return commits[bookingID]?.lastIndex { $0.microseconds / 1000 <= milliseconds } ?? -1
+        }
+        return commits[bookingID]?.firstIndex { $0.transaction == version.transactionID && Int(version.recordSequence) == $0.sequence }
+            ?? -1
     }
 }
 

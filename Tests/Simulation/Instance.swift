@@ -4,20 +4,29 @@ import Zendesk
 /// One instance of the function: the real handler with the real client, until it dies.
 final class Instance: @unchecked Sendable {
     let number: Int
-    var isAlive = true
+    private let life: Life
+    var isAlive: Bool {
+        get { life.isAlive }
+        set { life.isAlive = newValue }
+    }
+
+    private final class Life: @unchecked Sendable { var isAlive = true }
     private(set) var handler: BookingStatusHandler!
+    let time: TimeSource
 
     var name: String { "instance-\(number)" }
 
     init(_ number: Int, _ world: World) {
         self.number = number
         let executor = world.executor
-        let time = TimeSource(
+        let life = Life()
+        self.life = life
+        time = TimeSource(
             now: { executor.now },
             secondsSince1970: { world.now },
             sleep: { duration in
                 try await executor.sleep(duration)
-                guard self.isAlive else { throw CancellationError() }
+                guard life.isAlive else { throw CancellationError() }
             },
             random: { executor.number(0...0.999) }
         )
@@ -29,6 +38,12 @@ final class Instance: @unchecked Sendable {
             time: time
         )
         let rule = world.mutant?.rule ?? Mutant.none
-        handler = BookingStatusHandler(settings: world.settings, zendesk: client, time: time, rule: rule)
+        handler = BookingStatusHandler(
+            settings: world.settings,
+            zendesk: client,
+            bookings: SimulatedBookings(world, self),
+            time: time,
+            rule: rule
+        )
     }
 }

@@ -13,6 +13,11 @@ package enum Mutant: String, CaseIterable, Sendable {
     case repeatsTimedOutUpdates = "repeats-timed-out-updates"
     case droppedTagTakenForSuccess = "dropped-tag-taken-for-success"
     case comparesAtFinerPrecision = "compares-at-finer-precision"
+    case readTimestampRoundedUp = "read-timestamp-rounded-up"
+    case sweepWithoutVersions = "sweep-without-versions"
+    case sweepTrustsSearch = "sweep-trusts-search"
+    case sweepOfEmptyFieldsOnly = "sweep-of-empty-fields-only"
+    case sweepWritesVersionsEverywhere = "sweep-writes-versions-everywhere"
 
     /// Within how many seeds it must be noticed.
     package static let seeds = 3000
@@ -39,6 +44,13 @@ package enum Mutant: String, CaseIterable, Sendable {
                 var ticket = ticket
                 ticket.bookingID = change.bookingID
                 return decide(ticket, change, keepsVersions: keepsVersions)
+            }
+        case .sweepWithoutVersions:
+            { ticket, change, keepsVersions in decide(ticket, change, keepsVersions: keepsVersions && change.source == .stream) }
+        case .sweepWritesVersionsEverywhere:
+            { ticket, change, keepsVersions in
+                let decision = decide(ticket, change, keepsVersions: keepsVersions)
+                return change.source == .sweep && decision == .skip(.unchanged) ? .writeVersion : decision
             }
         default: Self.none
         }

@@ -88,6 +88,9 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
             response.headers["date"] = "Fri, 31 Dec 2100 00:00:00 GMT"
             return response
         case .decidesOnSearchHits?: return onHits(request, response)
+        case .sweepTrustsSearch? where request.target.contains("show_many") || request.target.contains("/export"):
+            return onHits(request, response)
+        case .sweepOfEmptyFieldsOnly? where request.target.contains("/export"): return emptyOnly(response)
         case .droppedTagTakenForSuccess?: return taggedAsSent(request, response)
         case .repeatsTimedOutUpdates? where request.method == .put && world.isChaos && executor.chance(0.2):
             // The answer is lost, and the update is sent once more, with a stamp that will do.
@@ -156,6 +159,21 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
             }
             response.body = (["tickets": .array(stale)] as JSON).data
         }
+        return response
+    }
+
+    private func emptyOnly(_ response: ZendeskResponse) -> ZendeskResponse {
+        guard let json = try? JSONDecoder().decode(JSON.self, from: response.body), case .object(var members) = json else {
+            return response
+        }
+        for index in members.indices where members[index].name == "results" {
+            let empty = (members[index].value.array ?? []).filter { hit in
+                (hit["custom_fields"]?.array ?? []).contains { $0["id"] == .int(World.statusField) && $0["value"] == .null }
+            }
+            members[index].value = .array(empty)
+        }
+        var response = response
+        response.body = JSON.object(members).data
         return response
     }
 

@@ -3,6 +3,7 @@ import CloudEvents
 import Foundation
 import FunctionRuntime
 import Logging
+import Zendesk
 import ZendeskSimulator
 
 /// One history: bookings change, records are delivered badly, Zendesk fails, people interfere, instances die. Then the faults stop, and it
@@ -32,6 +33,10 @@ final class World: @unchecked Sendable {
     private let outage: ClosedRange<Double>?
     private let hasDeadLetters: Bool
     private let mostAttempts: Int
+    /// In half of the histories tickets are swept: there no ticket may stay wrong for want of a change. In the others the changes are alone, and
+    /// nothing repairs what they spoil.
+    let sweeps: Bool
+    private var editsByHand: [Int: Int] = [:]
 
     /// What the end depends on.
     private var touched: Set<Int> = []
@@ -79,6 +84,7 @@ final class World: @unchecked Sendable {
         chaosEnds = max(last + executor.number(60.0...600.0), hasOutage ? begin + 3700 : 0)
         hasDeadLetters = executor.chance(0.7)
         mostAttempts = executor.number(5...30)
+        sweeps = executor.chance(0.5) && self.keepsVersions
         checker = Checker(self)
     }
 
@@ -122,7 +128,18 @@ final class World: @unchecked Sendable {
             if executor.chance(0.1) {
                 group.addTask { await self.removeOption() }
             }
+            if sweeps {
+                group.addTask { await self.sweepAgainAndAgain() }
+                for _ in 0..<executor.number(0...2) {
+                    let moment = executor.number(0.0...chaosEnds)
+                    group.addTask {
+                        await self.wait(until: moment)
+                        await self.interfereWithSweeps()
+                    }
+                }
+            }
         }
+        if sweeps { await sweepAll() }
     }
 
     private func wait(until moment: Double) async {
@@ -253,6 +270,134 @@ final class World: @unchecked Sendable {
         }
     }
 
+    // MARK: Sweeps
+
+    /// A schedule, badly kept.
+    private func sweepAgainAndAgain() async {
+        var number = 0
+        while isChaos {
+            await wait(until: elapsed + executor.number(30.0...600.0))
+            number += 1
+            await deliverSweep("s\(number)", publishedAt: elapsed)
+        }
+    }
+
+    private func deliverSweep(_ messageID: String, publishedAt: Double) async {
+        if executor.chance(0.2) { await wait(until: elapsed + executor.number(0.0...120.0)) }
+        for attempt in 1...3 {
+            let index = executor.number(0...(instances.count - 1))
+            let instance = instances[index]
+            let end = executor.now + .seconds(30)
+            let message = PubSubMessage(
+                id: messageID,
+                data: Data(),
+                attributes: ["task": "sweep"],
+                publishTime: Date(timeIntervalSince1970: History.start + publishedAt)
+            )
+            let context = FunctionContext(eventID: messageID, executionID: messageID, logger: sweepLogger) { [executor] in
+                end - executor.now
+            }
+            count(.sweep)
+            trace { "sweep \(messageID), delivery \(attempt), to \(instance.name)" }
+            do {
+                try await instance.handler.handle(message, context)
+                return
+            } catch {
+                count(.sweepFailed)
+                trace { "  not acknowledged: \(error)" }
+                if !instance.isAlive, instances[index] === instance { instances[index] = newInstance() }
+            }
+            await wait(until: elapsed + executor.number(5.0...30.0))
+        }
+    }
+
+    private var sweepLogger: Logger {
+        Logger(label: "s") { _ in
+            OutcomeLog { metadata in
+                guard let outcome = metadata["outcome"] else { return }
+                self.trace {
+                    "    sweep \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(outcome) \(metadata["reason"] ?? "")"
+                }
+            }
+        }
+    }
+
+    /// In the end every ticket is looked at, until none is left; and once more, which must find nothing to do.
+    private func sweepAll() async {
+        await wait(until: chaosEnds + account.searchLag.upperBound + 3600)
+        trace { "sweep of all tickets" }
+        var isDone = false
+        for _ in 0..<20 where !isDone { isDone = await sweepOnce() }
+        guard isDone else { return checker.violation("the sweep of all tickets does not end") }
+        await wait(until: elapsed + 10)
+        let updates = checker.updates
+        _ = await sweepOnce()
+        if checker.updates > updates { checker.violation("a sweep wrote \(checker.updates - updates) tickets that were right") }
+    }
+
+    private func sweepOnce() async -> Bool {
+        guard let instance = instances.first else { return false }
+        let deadline = Deadline(after: .seconds(86_400), instance.time)
+        do {
+            let start = Int64(History.start) - 86_400
+            let report = try await instance.handler.sweepAll(from: start, deadline: deadline, logger: sweepLogger) { _ in }
+            return report.unfinished == 0
+        } catch {
+            trace { "  \(error)" }
+            await wait(until: elapsed + 60)
+            return false
+        }
+    }
+
+    /// What nobody's change repairs.
+    private func interfereWithSweeps() async {
+        let open = account.tickets.values.filter { $0.status != "closed" }.map(\.id).sorted()
+        guard !open.isEmpty else { return }
+        switch executor.number(0...2) {
+        case 0: followUp(of: executor.pick(account.tickets.keys.sorted()))
+        case 1: await setAndUndo(executor.pick(open))
+        default:
+            let id = executor.pick(open)
+            guard account.tickets[id]?.text(of: Self.statusField) != nil else { return }
+            count(.emptiedStatus)
+            touched.insert(id)
+            editsByHand[id, default: 0] += 1
+            account.edit(id, now: now) { $0[Self.statusField] = .null }
+            checker.person(set: nil, on: id)
+            trace { "a person emptied the status of ticket \(id)" }
+        }
+    }
+
+    /// A guest answers to a closed ticket: the new one has the old one's fields.
+    private func followUp(of source: Int) {
+        guard let former = account.tickets[source] else { return }
+        count(.followUp)
+        let id = (account.tickets.keys.max() ?? 0) + 1
+        account.put(SimulatedTicket(id: id, subject: "T", createdAt: now, customFields: former.customFields), now: now)
+        indexedAt[id] = elapsed + account.searchLag.upperBound
+        if touched.contains(source) { touched.insert(id) }
+        if unversioned.contains(source) { unversioned.insert(id) }
+        trace { "ticket \(id) follows up ticket \(source)" }
+    }
+
+    private func setAndUndo(_ id: Int) async {
+        guard let former = account.tickets[id]?[Self.statusField] else { return }
+        let wasTouched = touched.contains(id)
+        setStatus(id)
+        let edits = editsByHand[id]
+        let set = account.tickets[id]?[Self.statusField]
+        await wait(until: elapsed + executor.number(1.0...600.0))
+        guard let ticket = account.tickets[id], ticket.status != "closed", ticket[Self.statusField] == set,
+            editsByHand[id] == edits
+        else { return }
+        count(.undoneEdit)
+        account.edit(id, now: now) { $0[Self.statusField] = former }
+        checker.person(set: wasTouched ? former.string : nil, on: id)
+        // Where we have written meanwhile, or never have, it is not what it was to us.
+        if !wasTouched, isOurs(id), former != .null || !hasVersion(id) { touched.remove(id) }
+        trace { "a person set ticket \(id) back to \(former.string ?? "nothing")" }
+    }
+
     // MARK: Tickets and people
 
     private func openTickets() {
@@ -301,11 +446,13 @@ final class World: @unchecked Sendable {
         case 7:
             count(.clearedVersion)
             touched.insert(id)
+            editsByHand[id, default: 0] += 1
             let text = executor.pick(["", "garbled", "none since yesterday"])
-            account.edit(id, now: now) { $0.customFields[Self.versionField] = text.isEmpty ? nil : .string(text) }
+            account.edit(id, now: now) { $0[Self.versionField] = .string(text) }
         case 8:
             count(.correctedBooking)
-            touched.insert(id)
+            if !(sweeps && isOurs(id)) { touched.insert(id) }
+            editsByHand[id, default: 0] += 1
             let booking = executor.pick(["BK-1", "BK-12", "BK-3"])
             account.edit(id, now: now) { $0.customFields[Self.bookingField] = .string(booking) }
         default:
@@ -318,9 +465,19 @@ final class World: @unchecked Sendable {
         }
     }
 
+    /// Whether the ticket shows nothing, or what we wrote last.
+    private func isOurs(_ id: Int) -> Bool {
+        guard let ticket = account.tickets[id] else { return false }
+        let kept = ticket.text(of: Self.versionField).flatMap { KeptVersion(text: $0) }
+        return ticket.text(of: Self.statusField).map { $0 == kept?.tag } ?? true
+    }
+
+    private func hasVersion(_ id: Int) -> Bool { account.tickets[id]?.customFields[Self.versionField] != nil }
+
     private func setStatus(_ id: Int) {
         count(.editedStatus)
         touched.insert(id)
+        editsByHand[id, default: 0] += 1
         let tag = History.tag(executor.pick(History.statuses + ["VIP", "VIP"]))!
         account.edit(id, now: now) { $0.customFields[Self.statusField] = .string(tag) }
         checker.person(set: tag, on: id)
@@ -405,12 +562,17 @@ final class World: @unchecked Sendable {
     private func judge() -> [KnownLimit] {
         var known: [KnownLimit] = []
         for ticket in account.tickets.values.sorted(by: { $0.id < $1.id }) where ticket.status != "closed" && !touched.contains(ticket.id) {
-            guard let bookingID = ticket.text(of: Self.bookingField), let commits = history.commits[bookingID] else { continue }
+            guard let bookingID = ticket.text(of: Self.bookingField) else { continue }
+            guard let commits = history.commits[bookingID] ?? (sweeps ? [] : nil) else { continue }
             let shown = ticket.text(of: Self.statusField)
             let expected = History.tag(history.finalStatus(bookingID))
-            if shown == expected { continue }
             let records = history.records.indices.filter { history.records[$0].commits.contains { $0.bookingID == bookingID } }
-            if let newest = records.last, indexedAt[ticket.id]! > published[newest]! {
+            let isLate = records.last.map { indexedAt[ticket.id]! > published[$0]! } ?? false
+            if shown == expected {
+                if isLate, sweeps, shown != nil { count(.lateTicketFilled) }
+                continue
+            }
+            if isLate, !sweeps {
                 known.append(.lateTicket)
             } else if unversioned.contains(ticket.id), !history.capture.knowsOldValues {
                 known.append(.unversionedWithoutOldValues)
@@ -443,14 +605,14 @@ final class World: @unchecked Sendable {
     }
 
     /// Two changes that cannot be ordered, of which the later one leads back to what a ticket may still show, be it nothing, or does not
-    /// say what it replaces.
+    /// say what it replaces; or three, of which the last one came before the second.
     private func isReversedWithinMillisecond(_ bookingID: String, _ commits: [History.Commit]) -> Bool {
-        commits.indices.contains { index in
-            let earlier = [commits[0].from] + commits[..<index].map(\.to)
-            return commits[index...].dropFirst().contains { later in
-                history.areUnordered(commits[index], later)
-                    && (later.to == nil || earlier.contains(later.to) || !history.capture.knowsOldValues)
+        !sweeps
+            && commits.indices.contains { index in
+                let earlier = [commits[0].from] + commits[..<index].map(\.to)
+                let unordered = commits[index...].dropFirst().filter { history.areUnordered(commits[index], $0) }
+                return unordered.count > 1
+                    || unordered.contains { $0.to == nil || earlier.contains($0.to) || !history.capture.knowsOldValues }
             }
-        }
     }
 }

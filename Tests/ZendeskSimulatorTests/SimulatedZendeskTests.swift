@@ -35,6 +35,20 @@ struct SimulatedZendeskTests {
         #expect(answer.count == ids.count)
     }
 
+    @Test("a field that was emptied through the API has no value, for search and views either")
+    func emptied() throws {
+        var account = SimulatedZendesk(fields: [TicketField(id: 1, title: "Text")])
+        account.put(SimulatedTicket(id: 7, subject: "", createdAt: 0, customFields: [1: "x"]), now: 0)
+        func request(_ method: String, _ target: String, _ body: String = "") -> SimulatedZendesk.Request {
+            .init(method: method, target: target, body: Data(body.utf8))
+        }
+        _ = account.respond(to: request("PUT", "/api/v2/tickets/7.json", #"{"ticket":{"custom_fields":[{"id":1,"value":null}]}}"#), now: 1)
+        #expect(account.tickets[7]?.customFields.isEmpty == true)
+        let search = "/api/v2/search.json?query=type%3Aticket%20custom_field_1%3A%2A"
+        let answer = account.respond(to: request("GET", search), now: 2)
+        #expect(String(decoding: answer.body, as: UTF8.self).contains(#""count":0"#))
+    }
+
     @Test("a search that is not understood is refused, and remembered")
     mutating func unknownSearch() {
         #expect(get("/api/v2/search.json?query=\(encoded("assignee:me"))").status == 422)

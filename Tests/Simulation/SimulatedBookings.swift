@@ -1,0 +1,49 @@
+import BookingStatusSync
+import SpannerChangeStreams
+import Zendesk
+
+/// Spanner, as one instance reads it: each answer is the truth of one moment, and is old by the time that it arrives.
+final class SimulatedBookings: BookingSource, @unchecked Sendable {
+    private let world: World
+    private let instance: Instance
+
+    init(_ world: World, _ instance: Instance) {
+        self.world = world
+        self.instance = instance
+    }
+
+    func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
+        try await pause()
+        if world.isChaos, world.executor.chance(0.5) { await waitForCommit(of: ids) }
+        if world.isChaos, world.executor.chance(world.faultRate) {
+            world.count(.spannerFailed)
+            throw BookingSourceError("Spanner answers 503")
+        }
+        let microseconds = Int64(world.elapsed * 1_000_000)
+        let found = ids.compactMap { id in world.history.status(id, at: microseconds).map { (id, Optional($0)) } }
+        var readAt = microseconds
+        // Whatever was committed in the rest of the millisecond is claimed to be known.
+        if world.mutant == .readTimestampRoundedUp { readAt += 999 }
+        let time = CommitTimestamp(
+            seconds: Int64(History.start) + readAt / 1_000_000,
+            nanoseconds: Int32(readAt % 1_000_000) * 1000,
+            precision: .microseconds
+        )
+        try await pause()
+        return BookingReading(statuses: Dictionary(uniqueKeysWithValues: found), readTimestamp: time)
+    }
+
+    /// Reads in the very millisecond of a commit, just before it, if one is near.
+    private func waitForCommit(of ids: [String]) async {
+        let now = Int64(world.elapsed * 1_000_000)
+        let next = ids.compactMap { id in world.history.commits[id]?.first { $0.microseconds > now }?.microseconds }.min()
+        guard let next, next % 1000 > 1, next - now < 20_000_000 else { return }
+        world.count(.readJustBeforeCommit)
+        try? await world.executor.sleep(.microseconds(next - 1 - now))
+    }
+
+    private func pause() async throws(BookingSourceError) {
+        try? await world.executor.sleep(.milliseconds(world.executor.number(2...60)))
+        guard instance.isAlive else { throw BookingSourceError("the instance died") }
+    }
+}
