@@ -10,6 +10,8 @@ final class StoredBookings: BookingSource {
         var readTimestamp = CommitTimestamp(seconds: 1_795_464_899, nanoseconds: 123_456_000, precision: .microseconds)
         var error: BookingSourceError?
         var reads: [[String]] = []
+        /// Happens while the first reading is under way.
+        var duringFirstRead: (@Sendable () async -> Void)?
     }
 
     let state = Mutex(State())
@@ -17,12 +19,13 @@ final class StoredBookings: BookingSource {
     func set(_ bookingID: String, _ status: String?) { state.withLock { _ = $0.statuses.updateValue(status, forKey: bookingID) } }
 
     func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
-        let (reading, error) = state.withLock { state in
+        let (reading, error, meanwhile) = state.withLock { state in
             state.reads.append(ids)
-            return (
-                BookingReading(statuses: state.statuses.filter { ids.contains($0.key) }, readTimestamp: state.readTimestamp), state.error
-            )
+            let found = state.statuses.filter { ids.contains($0.key) }
+            defer { state.duringFirstRead = nil }
+            return (BookingReading(statuses: found, readTimestamp: state.readTimestamp), state.error, state.duringFirstRead)
         }
+        await meanwhile?()
         if let error { throw error }
         return reading
     }

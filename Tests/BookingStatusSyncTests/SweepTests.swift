@@ -159,6 +159,28 @@ struct SweepTests {
         #expect(world.transport.requests.count > requests)
     }
 
+    @Test("one runs at a time: while it does, an older one is superseded, and a newer one waits")
+    func oneAtATime() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.age(1, by: 60)
+        world.bookings.set("b", "Booked")
+        let newer = Mutex<Task<Void, any Error>?>(nil)
+        world.bookings.state.withLock { state in
+            state.duringFirstRead = {
+                try? await world.sweep(publishedBefore: 90)
+                #expect(world.outcomes.last == "superseded")
+                newer.withLock { $0 = Task { try await world.sweep(publishedBefore: 0) } }
+                for _ in 0..<100 { await Task.yield() }
+                #expect(world.bookings.state.withLock(\.reads.count) == 1)
+            }
+        }
+        try await world.sweep(publishedBefore: 30)
+        #expect(world.status(1) == "Booked")
+        try await newer.withLock(\.self)?.value
+        #expect(world.bookings.state.withLock(\.reads.count) == 2)
+    }
+
     @Test("all of it: every unsolved ticket in pages, with what had to be repaired, and the time up to which it has come")
     func everything() async throws {
         let world = HandlerWorld(longestPause: .seconds(60))
