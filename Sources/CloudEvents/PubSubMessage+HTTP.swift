@@ -47,7 +47,7 @@ extension PubSubMessage {
         /// A CloudEvent that is all JSON.
         case structured
         /// As a push subscription with payload unwrapping and metadata does. Which delivery it is does not come along, nor does an
-        /// attribute whose name no header can have.
+        /// attribute that no header can hold, or whose name is that of a header with a meaning of its own.
         case unwrapped
         /// As a first generation background function is called. Subscription and delivery attempt do not come along.
         case legacy
