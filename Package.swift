@@ -254,6 +254,14 @@ let package = Package(
             dependencies: ["LocalStack", "TestSupport", "Timestamps", "ZendeskSimulator", .logging],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "SpannerTests",
+            dependencies: [
+                "BookingStatusSync", "ServerConnections", "Spanner", "SpannerChangeStreams", "Zendesk", .asyncHTTPClient, .httpTypes,
+                .hummingbird, .logging, .nioCore,
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",

@@ -1,0 +1,135 @@
+import AsyncHTTPClient
+import BookingStatusSync
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import ServerConnections
+import Spanner
+import SpannerChangeStreams
+import Synchronization
+import Testing
+import Zendesk
+
+/// What no emulator shows: tokens of the metadata server, roles, sessions that end. What an emulator shows is tested on Google's.
+@Suite("Spanner, as a stand-in for it and for the metadata server sees it")
+struct SpannerDatabaseTests {
+    private static let database = "projects/p/instances/i/databases/d"
+    private let deadline = Deadline(after: .seconds(30), .system)
+
+    @Test("a reading takes a token, a session in the database role, the column's type, and one query")
+    func reads() async throws {
+        try await StandIn().serve { standIn, database in
+            let reading = try await database.read(["b-1", "b-2"], deadline: deadline)
+            #expect(reading.statuses == ["b-1": "InStay", "b-2": nil])
+            #expect(reading.readTimestamp.rfc3339 == "2026-11-24T08:00:00.123456Z")
+            #expect(
+                standIn.calls == [
+                    "GET /computeMetadata/v1/instance/service-accounts/default/token Google",
+                    "POST /v1/\(Self.database)/sessions Bearer token-1", "POST /v1/\(Self.database)/sessions/s-1:executeSql Bearer token-1",
+                    "POST /v1/\(Self.database)/sessions/s-1:executeSql Bearer token-1",
+                ]
+            )
+            #expect(standIn.bodies.first == #"{"session":{"creatorRole":"booking_status_reader"}}"#)
+            let query = try #require(standIn.bodies.last)
+            #expect(query.contains("SELECT `ID`, `Status` FROM `Bookings` WHERE `ID` IN UNNEST(@ids)"))
+            #expect(query.contains(#""returnReadTimestamp":true"#) && query.contains(#""strong":true"#))
+            // Token, session and type are kept.
+            _ = try await database.read(["b-1"], deadline: deadline)
+            #expect(standIn.calls.count == 5)
+        }
+    }
+
+    @Test("a token that is not accepted any more is replaced once, and a session that has ended, too")
+    func renews() async throws {
+        try await StandIn().serve { standIn, database in
+            _ = try await database.read(["b-1"], deadline: deadline)
+            standIn.revokeToken()
+            standIn.endSession()
+            #expect(try await database.read(["b-1"], deadline: deadline).statuses["b-1"] == "InStay")
+            #expect(standIn.calls.suffix(3).map { $0.split(separator: " ").last } == ["token-2", "token-2", "token-2"])
+        }
+    }
+
+    @Test("a database that refuses, or a metadata server without a token, needs a person")
+    func refused() async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.refuse()
+            let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
+            #expect(error == BookingSourceError("Spanner answers 403: no rights", needsPerson: true))
+            let nowhere = SpannerSettings(database: Self.database, url: "http://127.0.0.1:1", metadataHost: "127.0.0.1:1")
+            let unreachable = SpannerDatabase(client: .shared, settings: nowhere, bookings: Self.bookings)
+            let soon = Deadline(after: .seconds(1), .system)
+            await #expect(throws: BookingSourceError.self) { try await unreachable.read(["b-1"], deadline: soon) }
+        }
+    }
+
+    fileprivate static let bookings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
+}
+
+private final class StandIn: Sendable {
+    private let state = Mutex(State())
+
+    private struct State {
+        var calls: [String] = []
+        var bodies: [String] = []
+        var token = 1
+        var session = 1
+        var isRefusing = false
+    }
+
+    var calls: [String] { state.withLock(\.calls) }
+    var bodies: [String] { state.withLock(\.bodies) }
+    func revokeToken() { state.withLock { $0.token += 1 } }
+    func endSession() { state.withLock { $0.session += 1 } }
+    func refuse() { state.withLock { $0.isRefusing = true } }
+
+    func serve(_ body: @escaping @Sendable (StandIn, SpannerDatabase) async throws -> Void) async throws {
+        let (ports, listens) = AsyncStream.makeStream(of: Int.self)
+        let application = Application(
+            responder: CallbackResponder { (request: Request, _: BasicRequestContext) in try await self.respond(request) },
+            server: .acceptedHTTP1,
+            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+            onServerRunning: { listens.yield($0.localAddress!.port!) },
+            logger: Logger(label: "stand-in") { _ in SwiftLogNoOpLogHandler() }
+        )
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await application.run() }
+            var iterator = ports.makeAsyncIterator()
+            let port = await iterator.next()!
+            let settings = SpannerSettings(
+                database: "projects/p/instances/i/databases/d",
+                url: "http://127.0.0.1:\(port)",
+                role: "booking_status_reader",
+                metadataHost: "127.0.0.1:\(port)"
+            )
+            try await body(self, SpannerDatabase(client: .shared, settings: settings, bookings: SpannerDatabaseTests.bookings))
+            group.cancelAll()
+        }
+    }
+
+    private func respond(_ request: Request) async throws -> Response {
+        let body = String(buffer: try await request.body.collect(upTo: 1 << 20))
+        let credentials = request.headers[.authorization] ?? request.headers[HTTPField.Name("metadata-flavor")!] ?? "none"
+        let path = request.uri.path
+        let (status, answer): (Int, String) = state.withLock { state in
+            state.calls.append("\(request.method) \(path) \(credentials)")
+            if request.method == .post { state.bodies.append(body) }
+            if path.hasSuffix("/token") {
+                return (200, #"{"access_token":"token-\#(state.token)","expires_in":3599,"token_type":"Bearer"}"#)
+            }
+            if credentials != "Bearer token-\(state.token)" { return (401, #"{"error":{"message":"no such token"}}"#) }
+            if state.isRefusing { return (403, #"{"error":{"message":"no rights"}}"#) }
+            if path.hasSuffix("/sessions") { return (200, #"{"name":"projects/p/instances/i/databases/d/sessions/s-\#(state.session)"}"#) }
+            guard path.hasSuffix("/s-\(state.session):executeSql") else { return (404, #"{"error":{"message":"Session not found"}}"#) }
+            let type = #"{"name":"ID","type":{"code":"STRING"}}"#
+            if body.contains("LIMIT 0") { return (200, #"{"metadata":{"rowType":{"fields":[\#(type)]}}}"#) }
+            return (
+                200,
+                #"{"metadata":{"transaction":{"readTimestamp":"2026-11-24T08:00:00.123456Z"}},"rows":[["b-1","InStay"],["b-2",null]]}"#
+            )
+        }
+        return Response(status: .init(code: status), body: .init(byteBuffer: ByteBuffer(string: answer)))
+    }
+}
