@@ -52,8 +52,8 @@ struct ProcessTests {
                     for index in 0..<200 {
                         group.addTask { try await sender.send(.init(id: "\(index)", data: data, publishTime: Date())).status }
                     }
-                    // All of them have come, and a second later they have been read.
-                    while process.openFiles < 200 { try await Task.sleep(for: .milliseconds(50)) }
+                    // Only what has been read is in flight.
+                    while connectionsThatWereRead(port) < 200 { try await Task.sleep(for: .milliseconds(50)) }
                     try await Task.sleep(for: .seconds(1))
                     let begin = ContinuousClock.now
                     process.send(SIGTERM)
@@ -107,6 +107,16 @@ struct ProcessTests {
             process.send(SIGTERM)
             #expect(try await process.status() == 143)
             #expect(await answer == nil)
+        }
+    }
+
+    /// How many connections to the port are established, and have no bytes left that the server has not read. Source: proc(5), `/proc/net/tcp`.
+    private func connectionsThatWereRead(_ port: Int) -> Int {
+        guard let table = try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8) else { return .max }
+        let address = ":" + String(repeating: "0", count: 4 - String(port, radix: 16).count) + String(port, radix: 16, uppercase: true)
+        return table.split(separator: "\n").count { line in
+            let columns = line.split(separator: " ")
+            return columns.count > 4 && columns[1].hasSuffix(address) && columns[3] == "01" && columns[4].hasSuffix(":00000000")
         }
     }
 
@@ -181,11 +191,6 @@ private final class FunctionProcess: Sendable {
             try await Task.sleep(for: .milliseconds(20))
         }
         throw NotReady(log: log)
-    }
-
-    /// Open files and sockets.
-    var openFiles: Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.processIdentifier)/fd"))?.count ?? .max
     }
 
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
