@@ -112,7 +112,9 @@ struct ProcessTests {
 
     /// How many connections to the port are established, and have no bytes left that the server has not read. Source: proc(5), `/proc/net/tcp`.
     private func connectionsThatWereRead(_ port: Int) -> Int {
-        guard let table = try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8) else { return .max }
+        // A file of the kernel has no size: it has to be read to its end.
+        guard let data = try? FileHandle(forReadingAtPath: "/proc/net/tcp")?.readToEnd() else { return .max }
+        let table = String(decoding: data, as: UTF8.self)
         let address = ":" + String(repeating: "0", count: 4 - String(port, radix: 16).count) + String(port, radix: 16, uppercase: true)
         return table.split(separator: "\n").count { line in
             let columns = line.split(separator: " ")
