@@ -91,7 +91,8 @@ public final class ZendeskClient: Sendable {
         return (tickets, answer.meta.has_more ? answer.meta.after_cursor : nil)
     }
 
-    /// Waits until half of the update budget is free, for who has less of a hurry than others.
+    /// Waits until half of the update budget is free, for who has less of a hurry than others. It takes no place: several who ask at once may
+    /// all be told so.
     ///
     /// - Throws: ``ZendeskError`` of kind `limited`, at once, if that is not so before the deadline.
     package func spareUpdate(before deadline: Deadline) async throws(ZendeskError) {

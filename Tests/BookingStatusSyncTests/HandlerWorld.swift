@@ -83,7 +83,7 @@ struct HandlerWorld {
         }
     }
 
-    /// Reads what the account has, and opens nothing of it again to search but what is older than the sweep's window.
+    /// Makes a ticket one that was opened, and last updated, so many seconds ago; that cannot be before it was opened at first.
     func age(_ id: Int, by seconds: Double) {
         transport.withAccount { account, now in
             guard var ticket = account.tickets[id] else { return }
