@@ -197,10 +197,8 @@ let package = Package(
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", "ServerConnections", .hummingbirdCore, .asyncHTTPClient,
-                .httpTypes, .inMemoryLogging, .logging,
-                .nioCore,
-                .nioHTTP1, .nioPosix, .serviceLifecycle,
+                "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", "ServerConnections", "TestSupport", .hummingbirdCore,
+                .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore, .nioHTTP1, .nioPosix, .serviceLifecycle,
             ],
             swiftSettings: settings
         ),

@@ -3,6 +3,7 @@ import Foundation
 import FunctionRuntime
 import FunctionServer
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Connections, byte by byte")
@@ -15,10 +16,10 @@ struct ConnectionTests {
     }
 
     private static func configuration(
-        timeout: Duration = .seconds(10),
+        timeout: Duration = .seconds(60),
         concurrency: Int = 80,
-        read: Duration = .seconds(5),
-        idle: Duration = .seconds(10),
+        read: Duration = .seconds(60),
+        idle: Duration = .seconds(60),
         maximumBodyBytes: Int = 32 << 20
     ) -> FunctionServerConfiguration {
         FunctionServerConfiguration(
@@ -145,12 +146,14 @@ struct ConnectionTests {
     @Test("a full house answers 429 without reading the body, and closes")
     func fullHouse() async throws {
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
-        try await serving(Self.configuration(concurrency: 1)) { (_: PubSubMessage, _) in
+        let begun = Recorder<String>()
+        try await serving(Self.configuration(concurrency: 1)) { (message: PubSubMessage, _) in
+            begun.add(message.id)
             for await _ in release {}
         } _: { server in
             try await RawConnection.open(port: server.port) { first in
                 try await first.send(Self.request())
-                try await Task.sleep(for: .milliseconds(100))
+                try await eventually("the handler was called") { !begun.all.isEmpty }
                 try await RawConnection.open(port: server.port) { second in
                     // 20 MB are announced, and not a byte is waited for.
                     try await second.send("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20000000\r\n\r\n")
@@ -223,10 +226,12 @@ struct ConnectionTests {
 
     @Test("a client that goes away cancels its handler", arguments: [true, false])
     func clientGone(isHalfClosed: Bool) async throws {
+        let begun = Recorder<String>()
         let endings = Recorder<Bool>()
-        try await serving(Self.configuration()) { (_: PubSubMessage, _) in
+        try await serving(Self.configuration()) { (message: PubSubMessage, _) in
+            begun.add(message.id)
             do {
-                try await Task.sleep(for: .seconds(5))
+                try await Task.sleep(for: .seconds(60))
                 endings.add(false)
             } catch {
                 endings.add(true)
@@ -235,13 +240,13 @@ struct ConnectionTests {
         } _: { server in
             try await RawConnection.open(port: server.port) { connection in
                 try await connection.send(Self.request())
-                try await Task.sleep(for: .milliseconds(100))
+                try await eventually("the handler was called") { !begun.all.isEmpty }
                 if isHalfClosed {
                     try await connection.finish()
                     #expect(try await connection.response()?.status == 503)
                 }
             }
-            try await wait { !endings.all.isEmpty }
+            try await eventually("the handler ended") { !endings.all.isEmpty }
         }
         #expect(endings.all == [true])
     }
@@ -268,7 +273,7 @@ struct ConnectionTests {
 
     @Test("a connection on which nothing comes is closed, before the first request and after one")
     func idle() async throws {
-        try await serving(Self.configuration(idle: .seconds(1))) { (_: PubSubMessage, _) in
+        try await serving(Self.configuration(idle: .seconds(3))) { (_: PubSubMessage, _) in
         } _: { server in
             try await RawConnection.open(port: server.port) { connection in #expect(await connection.rest() == "") }
             try await RawConnection.open(port: server.port) { connection in
@@ -299,7 +304,7 @@ struct ConnectionTests {
                         }
                     }
                 }
-                try await wait { open.all.count == 1000 }
+                try await eventually("all have begun") { open.all.count == 1000 }
                 for _ in 0..<50 { #expect(try await server.post(Self.push).status == 204) }
                 group.cancelAll()
                 while let _ = await group.nextResult() {}
@@ -310,18 +315,21 @@ struct ConnectionTests {
     @Test("two hundred requests in flight are all answered when the server is told to stop, and no connection is taken after that")
     func drains() async throws {
         let begun = Recorder<String>()
-        try await serving(Self.configuration(concurrency: 200)) { (message: PubSubMessage, _) in
+        let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
+        var configuration = Self.configuration(concurrency: 200)
+        configuration.drainTime = .seconds(60)
+        try await serving(configuration) { (message: PubSubMessage, _) in
             begun.add(message.id)
-            try await Task.sleep(for: .seconds(1))
+            for await _ in release {}
         } _: { server in
             try await withThrowingTaskGroup(of: Int.self) { group in
                 for index in 0..<200 {
                     group.addTask { try await server.post(#"{"message":{"messageId":"\#(index)"}}"#).status }
                 }
-                try await wait { begun.all.count == 200 }
+                try await eventually("all are in flight") { begun.all.count == 200 }
                 await server.stop()
-                try await Task.sleep(for: .milliseconds(200))
-                await #expect(throws: (any Error).self) { try await RawConnection.open(port: server.port) { _ in } }
+                try await eventually("connections are refused") { (try? await RawConnection.open(port: server.port) { _ in }) == nil }
+                isReleased.finish()
                 for try await status in group { #expect(status == 204) }
             }
         }
@@ -335,14 +343,14 @@ struct ConnectionTests {
         let begun = Recorder<String>()
         try await serving(configuration) { (message: PubSubMessage, _) in
             begun.add(message.id)
-            try await Task.sleep(for: .seconds(5))
+            try await Task.sleep(for: .seconds(60))
         } _: { server in
             try await RawConnection.open(port: server.port) { reading in
                 try await reading.send("POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n")
                 #expect(try await reading.response()?.status == 100)
                 try await RawConnection.open(port: server.port) { handled in
                     try await handled.send(Self.request())
-                    try await wait { !begun.all.isEmpty }
+                    try await eventually("the handler was called") { !begun.all.isEmpty }
                     await server.stop()
                     for connection in [reading, handled] {
                         let response = try #require(try await connection.response())
@@ -352,12 +360,6 @@ struct ConnectionTests {
                 }
             }
         }
-    }
-
-    /// Waits until it holds, ten seconds at most.
-    private func wait(until holds: () -> Bool) async throws {
-        for _ in 0..<1000 where !holds() { try await Task.sleep(for: .milliseconds(10)) }
-        #expect(holds())
     }
 }
 

@@ -35,7 +35,7 @@ struct ServerUnderTest: Sendable {
         request.method = method
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         request.body = isChunked ? .stream([ByteBuffer(string: body)].async, length: .unknown) : .bytes(ByteBuffer(string: body))
-        let response = try await client.execute(request, timeout: .seconds(20))
+        let response = try await client.execute(request, timeout: .seconds(60))
         let answer = try await response.body.collect(upTo: 1 << 20)
         return Answer(status: Int(response.status.code), body: String(buffer: answer), headers: response.headers)
     }

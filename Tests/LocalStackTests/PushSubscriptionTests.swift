@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import TestSupport
 import Testing
 import ZendeskSimulator
 
@@ -18,21 +19,13 @@ struct PushSubscriptionTests {
         }
     }
 
-    private func wait(_ what: Comment, until holds: () async -> Bool) async throws {
-        for _ in 0..<2000 {
-            if await holds() { return }
-            try await Task.sleep(for: .milliseconds(10))
-        }
-        Issue.record(what)
-    }
-
     @Test("what is never acknowledged is a dead letter after so many tries, each later than the one before, and can be replayed")
     func deadLetters() async throws {
         try await stack { stack, subscription in
             let booking = LocalAccount.exampleBookings.soon
             stack.zendesk.withAccount { account, _ in account.faults.outage = 1 }
             _ = try await stack.bookings.commit(booking, "Booked")
-            try await wait("it is given up") { subscription.deadLetters().count == 1 }
+            try await eventually("it is given up") { subscription.deadLetters().count == 1 }
             let letter = try #require(subscription.deadLetters().first)
             let entry = try #require(stack.journal.entry(letter.messageID))
             #expect(entry.deliveries.map(\.attempt) == [1, 2, 3])
@@ -44,7 +37,7 @@ struct PushSubscriptionTests {
             stack.zendesk.withAccount { account, _ in account.faults.outage = 0 }
             subscription.replay(subscription.deadLetters())
             #expect(subscription.deadLetters().isEmpty)
-            try await wait("the ticket is right") {
+            try await eventually("the ticket is right") {
                 stack.zendesk.withAccount { account, _ in account.tickets[3]?.text(of: LocalAccount.bookingStatusField) }
                     == "booking_2_booked"
             }
@@ -58,7 +51,7 @@ struct PushSubscriptionTests {
             let first = subscription.publish(Data("1".utf8), orderingKey: "k")
             let second = subscription.publish(Data("2".utf8), orderingKey: "k")
             let other = subscription.publish(Data("3".utf8), orderingKey: "l")
-            try await wait("all are given up") { subscription.deadLetters().count == 3 }
+            try await eventually("all are given up") { subscription.deadLetters().count == 3 }
             let times = try [first, second, other].map { try #require(stack.journal.entry($0)).deliveries.map(\.startedAt) }
             #expect(times.map(\.count) == [3, 3, 3])
             #expect(try #require(times[1].first) >= #require(times[0].last))

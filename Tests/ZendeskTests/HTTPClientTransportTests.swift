@@ -19,7 +19,7 @@ struct HTTPClientTransportTests {
             return Response(status: .conflict, headers: [.retryAfter: "3"], body: .init(byteBuffer: ByteBuffer(string: text)))
         } _: { transport in
             let request = ZendeskRequest(.put, "/api/v2/x.json?a=%22b", headers: [("authorization", "Bearer t")], body: Data("hi".utf8))
-            let answer = try await transport.send(request, timeout: .seconds(5))
+            let answer = try await transport.send(request, timeout: .seconds(60))
             #expect(answer.status == 409)
             #expect(answer.headers["retry-after"] == "3")
             #expect(String(decoding: answer.body, as: UTF8.self) == "PUT /api/v2/x.json?a=%22b Bearer t hi")
@@ -32,12 +32,12 @@ struct HTTPClientTransportTests {
             #expect(request.uri.path == "/first")
             return Response(status: .found, headers: [.location: "/second"])
         } _: { transport in
-            let answer = try await transport.send(ZendeskRequest(.get, "/first"), timeout: .seconds(5))
+            let answer = try await transport.send(ZendeskRequest(.get, "/first"), timeout: .seconds(60))
             #expect(answer.status == 302)
         }
     }
 
-    @Test("the time holds for the whole call: a body that never ends is given up", .timeLimit(.minutes(1)))
+    @Test("the time holds for the whole call: a body that never ends is given up", .timeLimit(.minutes(2)))
     func drippingBody() async throws {
         try await serving { _ in
             let body = ResponseBody { writer in
@@ -50,20 +50,20 @@ struct HTTPClientTransportTests {
         } _: { transport in
             let begin = ContinuousClock.now
             await #expect(throws: TransportError.noAnswer("no answer in time")) {
-                try await transport.send(ZendeskRequest(.get, "/"), timeout: .milliseconds(300))
+                try await transport.send(ZendeskRequest(.get, "/"), timeout: .seconds(1))
             }
-            #expect(ContinuousClock.now - begin >= .milliseconds(300))
+            #expect(ContinuousClock.now - begin >= .seconds(1))
         }
     }
 
-    @Test("an answer that does not come is given up too", .timeLimit(.minutes(1)))
+    @Test("an answer that does not come is given up too", .timeLimit(.minutes(2)))
     func silence() async throws {
         try await serving { _ in
-            try await Task.sleep(for: .seconds(30))
+            try await Task.sleep(for: .seconds(60))
             return Response(status: .ok)
         } _: { transport in
             await #expect(throws: TransportError.noAnswer("no answer in time")) {
-                try await transport.send(ZendeskRequest(.put, "/"), timeout: .milliseconds(200))
+                try await transport.send(ZendeskRequest(.put, "/"), timeout: .seconds(1))
             }
         }
     }
@@ -73,7 +73,7 @@ struct HTTPClientTransportTests {
         try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
             let transport = HTTPClientTransport(client: client, baseURL: "http://127.0.0.1:1")
             do throws(TransportError) {
-                _ = try await transport.send(ZendeskRequest(.put, "/"), timeout: .seconds(20))
+                _ = try await transport.send(ZendeskRequest(.put, "/"), timeout: .seconds(60))
                 Issue.record("there was an answer")
             } catch {
                 guard case .notSent = error else {

@@ -1,0 +1,10 @@
+/// Waits until it holds, and gives up after a minute: far longer than it takes on a machine that has other work to do.
+package func eventually(_ what: @autoclosure () -> String, holds: () async throws -> Bool) async throws {
+    let end = ContinuousClock.now + .seconds(60)
+    while try await !holds() {
+        guard ContinuousClock.now < end else { throw DidNotHappen(what: what()) }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}
+
+private struct DidNotHappen: Error { let what: String }
