@@ -21,7 +21,7 @@ extension CloudEvent {
         case .unwrapped: self = try .unwrapped(headers, body: body, topic: .init(path: request.path))
         case .legacy: self = try .legacy(envelope.legacy())
         }
-        if let traceparent = headers[.traceparent] {
+        if let traceparent = headers.value(.traceparent) {
             extensions["traceparent"] = traceparent
         }
     }

@@ -6,18 +6,18 @@ extension CloudEvent {
         guard let event = try? JSONElement(body)?.object() else {
             throw .malformed("the request's body is not a JSON object")
         }
-        var attributes: [String: String] = [:]
+        var attributes = CloudEventAttributes()
+        var dataContentType: String?
         try event.forEach { (name, value) throws(EnvelopeError) in
             guard name != "data", name != "data_base64" else { return }
             do {
-                attributes[name] = try value.attribute()
+                let attribute = try value.attribute()
+                if name == "datacontenttype" { dataContentType = attribute } else { attributes[name] = attribute }
             } catch {
                 throw .malformed("the CloudEvents attribute \(name) has the wrong type")
             }
         }
-        let dataContentType = attributes.removeValue(forKey: "datacontenttype")
-        return try CloudEvent(
-            attributes: attributes,
+        return try attributes.event(
             dataContentType: dataContentType,
             data: try data(of: event, isJSON: dataContentType.map { $0.contains("json") } ?? true)
         )

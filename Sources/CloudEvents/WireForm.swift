@@ -29,13 +29,13 @@ public enum WireForm: Equatable, Sendable {
     ///   - headers: the request's header fields.
     ///   - has: whether the body's top level has a mark; a body that is no JSON object has none. Asked only if the headers do not tell.
     static func detect(_ headers: HTTPFields, has: (Mark) -> Bool) -> WireForm {
-        if headers.contains(where: { $0.name.canonicalName.utf8.starts(with: "ce-".utf8) }) { return .binary }
-        switch mediaType(headers[.contentType]) {
+        if headers.contains(where: { $0.name.canonicalName.hasPrefix("ce-") }) { return .binary }
+        switch mediaType(headers.value(.contentType)) {
         case "application/cloudevents+json": return .structured
         case "application/cloudevents-batch+json": return .batch
         default: break
         }
-        if headers[.pubSubMessageID] != nil { return .unwrapped }
+        if headers.contains(.pubSubMessageID) { return .unwrapped }
         if has(.message) { return .push }
         return has(.context) || has(.eventId) ? .legacy : .unwrapped
     }

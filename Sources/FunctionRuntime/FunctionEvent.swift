@@ -6,6 +6,13 @@ public protocol FunctionEvent: Sendable {
     ///
     /// - Throws: an `EnvelopeError` where the event is not of this kind; the runtime answers 400.
     init(_ event: CloudEvent) throws
+
+    /// Which delivery of the event this is, from 1; nil where the event does not tell.
+    var deliveryAttempt: Int? { get }
+}
+
+extension FunctionEvent {
+    public var deliveryAttempt: Int? { nil }
 }
 
 extension PubSubMessage: FunctionEvent {}

@@ -14,10 +14,10 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var state: ConnectionState
     private let end: ConnectionEnd
     private let logger: Logger
-    private var timer: (task: Scheduled<Void>, at: ContinuousClock.Instant)?
+    private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
     init(limits: ConnectionState.Limits, end: ConnectionEnd, logger: Logger) {
-        state = ConnectionState(limits: limits, now: .now)
+        state = ConnectionState(limits: limits, now: .now())
         self.end = end
         self.logger = logger
     }
@@ -37,17 +37,17 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         switch part {
         case .head:
-            state.headRead(at: .now)
+            state.headRead(at: .now())
             context.fireChannelRead(data)
         case .body: context.fireChannelRead(data)
         case .end:
             context.fireChannelRead(data)
-            perform(state.endRead(at: .now), context)
+            perform(state.endRead(at: .now()), context)
         }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        state.bytesRead(at: .now)
+        state.bytesRead(at: .now())
         keepTime(context)
         context.fireChannelReadComplete()
     }
@@ -64,7 +64,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .head, .body:
             context.write(data, promise: promise)
         case .end:
-            let action = state.answered(at: .now)
+            let action = state.answered(at: .now())
             if action == .linger {
                 context.writeAndFlush(data, promise: promise)
             } else {
@@ -76,8 +76,8 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        case is ChannelShouldQuiesceEvent: state.shutdownBegan(at: .now)
-        case ChannelEvent.inputClosed: perform(state.inputClosed(at: .now), context)
+        case is ChannelShouldQuiesceEvent: state.shutdownBegan(at: .now())
+        case ChannelEvent.inputClosed: perform(state.inputClosed(at: .now()), context)
         default: break
         }
         keepTime(context)
@@ -85,12 +85,12 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        perform(state.channelClosed(at: .now), context)
+        perform(state.channelClosed(at: .now()), context)
         context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError, let action = state.malformed(at: .now) else {
+        guard error is HTTPParserError, let action = state.malformed(at: .now()) else {
             context.fireErrorCaught(error)
             return
         }
@@ -133,9 +133,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             guard deadline < timer.at else { return }
             timer.task.cancel()
         }
-        let task = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(deadline - .now)) {
+        let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
             self.timer = nil
-            self.perform(self.state.timeIsUp(at: .now), context)
+            self.perform(self.state.timeIsUp(at: .now()), context)
         }
         timer = (task, deadline)
     }

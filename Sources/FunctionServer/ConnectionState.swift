@@ -1,3 +1,5 @@
+import NIOCore
+
 /// Where one HTTP/1.1 connection stands, and until when it may stay there: a pure state machine that ``ConnectionHandler`` carries out.
 ///
 /// Hummingbird bounds the number of bytes of a request, but not the time in which they come; it has no deadline for a handler and
@@ -6,20 +8,21 @@ struct ConnectionState {
     /// How long each side may take.
     struct Limits: Equatable, Sendable {
         /// Between two requests.
-        var idle: Duration
+        var idle: TimeAmount
         /// From a request's first byte to its last.
-        var read: Duration
+        var read: TimeAmount
         /// From a request's head to its answer.
-        var handle: Duration
+        var handle: TimeAmount
         /// From the start of the shutdown to the answers of what is in flight.
-        var drain: Duration
+        var drain: TimeAmount
         /// After an answer that came before the request's end: for how long, and how far, what still comes is thrown away, so that the
         /// client gets to read the answer. Closing at once would reset the connection under it.
-        var linger: Duration = .seconds(1)
+        var linger: TimeAmount = .seconds(1)
         var lingerBytes = 1 << 20
     }
 
-    typealias Instant = ContinuousClock.Instant
+    /// NIO's, which is one number and can be compared by one instruction: the standard library's clock costs its way through the runtime.
+    typealias Instant = NIODeadline
 
     /// What the channel has to do now.
     enum Action: Equatable {

@@ -1,25 +1,34 @@
+import CloudEvents
 import HTTPTypes
 import Logging
+import NIOCore
 
 /// One request on its way through the server.
 struct Execution: Sendable {
     /// Identifies this execution in the logs.
     let id: String
-    var logger: Logger
-    private let started = ContinuousClock.now
-    private let timeout: Duration
+    private let parent: Logger
+    private let trace: Logger.Metadata
+    private let deadline: NIODeadline
 
     init(_ headers: HTTPFields, _ configuration: FunctionServerConfiguration, _ logger: Logger) {
-        id = headers[.functionExecutionID].flatMap { Self.isPlain($0) ? $0 : nil } ?? Self.randomID()
-        timeout = configuration.timeout
-        self.logger = logger
-        self.logger[metadataKey: "execution_id"] = "\(id)"
-        for (key, value) in TraceContext(headers)?.metadata(project: configuration.project) ?? [:] {
-            self.logger[metadataKey: key] = value
-        }
+        id = headers.value(.functionExecutionID).flatMap { Self.isPlain($0) ? $0 : nil } ?? Self.randomID()
+        deadline = .now() + TimeAmount(configuration.timeout)
+        parent = logger
+        trace = TraceContext(headers)?.metadata(project: configuration.project) ?? [:]
     }
 
-    var timeRemaining: Duration { timeout - (ContinuousClock.now - started) }
+    /// Tells what is known of the execution. Made when it is asked for: to most requests it has nothing to say but at their end.
+    func logger(messageID: String? = nil, deliveryAttempt: Int? = nil) -> Logger {
+        var logger = parent
+        logger[metadataKey: "execution_id"] = "\(id)"
+        if let messageID { logger[metadataKey: "message_id"] = "\(messageID)" }
+        if let deliveryAttempt { logger[metadataKey: "delivery_attempt"] = "\(deliveryAttempt)" }
+        for (key, value) in trace { logger[metadataKey: key] = value }
+        return logger
+    }
+
+    var timeRemaining: Duration { Duration(deadline - .now()) }
 
     /// What a caller sends ends in the log, so only what can be an id is taken.
     private static func isPlain(_ text: String) -> Bool {

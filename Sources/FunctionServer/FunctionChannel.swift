@@ -1,3 +1,4 @@
+import CloudEvents
 import FoundationEssentials
 import HTTPTypes
 import HummingbirdCore
@@ -50,11 +51,11 @@ struct FunctionChannel: ServerChildChannel {
     private func respond(to request: Request, _ writer: consuming ResponseWriter, _ end: ConnectionEnd) async throws {
         let execution = Execution(request.headers, responder.configuration, responder.logger)
         if let refusal = await responder.refusal(of: request.head) {
-            execution.logger.log(refusal)
+            execution.logger().log(refusal)
             try await writer.write(response: refusal.head, body: ResponseBody(byteBuffer: refusal.body))
             return
         }
-        if request.headers[.expect]?.lowercased() == "100-continue" {
+        if request.headers.value(.expect)?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
         let outcome = await responder.answer(request.head, body: { () async throws(Refusal) in try await body(of: request) }, execution)
@@ -70,7 +71,9 @@ struct FunctionChannel: ServerChildChannel {
     private func body(of request: Request) async throws(Refusal) -> Data {
         let limit = responder.configuration.maximumBodyBytes
         do {
-            return Data(buffer: try await request.body.collect(upTo: limit))
+            var body = try await request.body.collect(upTo: limit)
+            // Not a copy of what may be megabytes, but the same bytes.
+            return body.readData(length: body.readableBytes, byteTransferStrategy: .noCopy) ?? Data()
         } catch is NIOTooManyBytesError {
             throw Refusal(answer: .bodyTooLarge(limit))
         } catch {

@@ -22,10 +22,11 @@ struct FunctionResponder: Sendable {
         self.logger = logger
     }
 
+    private static let reservedPaths = ["/robots.txt", "/favicon.ico"]
+
     /// What the head alone decides; nil if the body is wanted.
     func refusal(of head: HTTPRequest) async -> Answer? {
-        let path = head.path?.prefix { $0 != "?" }
-        if path == "/robots.txt" || path == "/favicon.ico" { return .reservedPath }
+        if let path = head.path, Self.reservedPaths.contains(where: { path == $0 || path.hasPrefix($0 + "?") }) { return .reservedPath }
         if head.method != .post { return .methodNotAllowed }
         if let callerCheck {
             do throws(CallerRejection) {
@@ -35,7 +36,7 @@ struct FunctionResponder: Sendable {
             }
         }
         if admission.isFull { return .fullHouse }
-        if let length = head.headerFields[.contentLength].flatMap({ Int($0) }), length > configuration.maximumBodyBytes {
+        if let length = head.headerFields.value(.contentLength).flatMap({ Int($0) }), length > configuration.maximumBodyBytes {
             return .bodyTooLarge(configuration.maximumBodyBytes)
         }
         return nil
@@ -48,7 +49,7 @@ struct FunctionResponder: Sendable {
         do throws(Refusal) {
             return try await invoke(head, body(), execution)
         } catch {
-            return Outcome(answer: error.answer, logger: execution.logger)
+            return Outcome(answer: error.answer, logger: execution.logger())
         }
     }
 
@@ -62,9 +63,7 @@ struct FunctionResponder: Sendable {
         guard admission.enter() else { throw Refusal(answer: .fullHouse) }
         defer { admission.leave() }
         let (event, invocation) = try read(head, body)
-        var logger = execution.logger
-        logger[metadataKey: "message_id"] = "\(event.id)"
-        if let deliveryAttempt = invocation.deliveryAttempt { logger[metadataKey: "delivery_attempt"] = "\(deliveryAttempt)" }
+        let logger = execution.logger(messageID: event.id, deliveryAttempt: invocation.deliveryAttempt)
         let context = FunctionContext(
             eventID: event.id,
             eventTime: event.time,

@@ -46,10 +46,10 @@ public struct FunctionServer: Service {
         let channel = FunctionChannel(
             responder: responder,
             limits: ConnectionState.Limits(
-                idle: configuration.idleTimeout,
-                read: min(configuration.readTimeout, configuration.timeout),
-                handle: configuration.timeout,
-                drain: configuration.drainTime
+                idle: TimeAmount(configuration.idleTimeout),
+                read: TimeAmount(min(configuration.readTimeout, configuration.timeout)),
+                handle: TimeAmount(configuration.timeout),
+                drain: TimeAmount(configuration.drainTime)
             )
         )
         try await Server(

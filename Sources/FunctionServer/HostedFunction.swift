@@ -14,7 +14,7 @@ struct HostedFunction: Sendable {
     init<Handler: FunctionHandler>(_ handler: Handler) {
         invocation = { event in
             let input = try Handler.Event(event)
-            return Invocation(deliveryAttempt: (input as? PubSubMessage)?.deliveryAttempt) { context in
+            return Invocation(deliveryAttempt: input.deliveryAttempt) { context in
                 try await handler.handle(input, context)
             }
         }

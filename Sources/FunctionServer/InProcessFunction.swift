@@ -32,7 +32,7 @@ public struct InProcessFunction: Sendable {
         let execution = Execution(request.headerFields, responder.configuration, responder.logger)
         let answer: Answer
         if let refusal = await responder.refusal(of: request) {
-            execution.logger.log(refusal)
+            execution.logger().log(refusal)
             answer = refusal
         } else {
             answer = await inTime(execution) { await responder.answer(request, body: { () async throws(Refusal) in body }, execution) }

@@ -1,3 +1,4 @@
+import CloudEvents
 import HTTPTypes
 import Logging
 
@@ -15,8 +16,8 @@ struct TraceContext: Equatable, Sendable {
     /// `traceparent` if it is there and valid, else `X-Cloud-Trace-Context`.
     init?(_ headers: HTTPFields) {
         guard
-            let context = headers[.traceparent].flatMap({ TraceContext(traceparent: $0) })
-                ?? headers[.cloudTraceContext].flatMap({ TraceContext(cloudTraceContext: $0) })
+            let context = headers.value(.traceparent).flatMap({ TraceContext(traceparent: $0) })
+                ?? headers.value(.cloudTraceContext).flatMap({ TraceContext(cloudTraceContext: $0) })
         else { return nil }
         self = context
     }

@@ -1,23 +1,30 @@
 /// Reads fixed-width ASCII fields from the front of a text.
 struct ASCIIScanner {
-    private var rest: ArraySlice<UInt8>
+    private let bytes: [UInt8]
+    private var position = 0
 
-    init(_ text: some Sequence<UInt8>) { rest = Array(text)[...] }
+    init(_ text: String) { bytes = Array(text.utf8) }
 
-    var isAtEnd: Bool { rest.isEmpty }
+    var isAtEnd: Bool { position == bytes.count }
 
     /// Takes the text off the front, or leaves everything as it is.
     mutating func take(_ text: StaticString) -> Bool {
-        let matches = text.withUTF8Buffer { rest.starts(with: $0) }
-        if matches { rest = rest.dropFirst(text.utf8CodeUnitCount) }
-        return matches
+        let count = text.utf8CodeUnitCount
+        guard bytes.count - position >= count else { return false }
+        for offset in 0..<count where bytes[position + offset] != text.utf8Start[offset] { return false }
+        position += count
+        return true
     }
 
     /// Takes exactly `count` decimal digits, or leaves everything as it is.
     mutating func digits(_ count: Int) -> Int? {
-        let digits = rest.prefix(count)
-        guard digits.count == count, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-        rest = rest.dropFirst(count)
-        return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+        guard bytes.count - position >= count else { return nil }
+        var number = 0
+        for byte in bytes[position..<position + count] {
+            guard (0x30...0x39).contains(byte) else { return nil }
+            number = number * 10 + Int(byte - 0x30)
+        }
+        position += count
+        return number
     }
 }

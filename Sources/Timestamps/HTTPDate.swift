@@ -4,8 +4,8 @@ package enum HTTPDate {
     private static let days: [StaticString] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
 
     /// Whole seconds since 1970, or nil where the text is no such date.
-    package static func seconds(_ text: some StringProtocol) -> Int64? {
-        var scanner = ASCIIScanner(text.utf8)
+    package static func seconds(_ text: String) -> Int64? {
+        var scanner = ASCIIScanner(text)
         guard
             days.contains(where: { scanner.take($0) }), scanner.take(", "),
             let day = scanner.digits(2), scanner.take(" "),

@@ -17,8 +17,8 @@ package struct RFC3339: Hashable, Sendable {
     }
 
     /// Reads `2026-11-23T20:13:31.535191Z`; nil for anything RFC 3339, section 5.6, does not allow.
-    package init?(_ text: some StringProtocol) {
-        var scanner = ASCIIScanner(text.utf8)
+    package init?(_ text: String) {
+        var scanner = ASCIIScanner(text)
         guard
             let year = scanner.digits(4), scanner.take("-"),
             let month = scanner.digits(2), scanner.take("-"),

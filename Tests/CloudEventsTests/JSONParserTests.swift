@@ -30,7 +30,7 @@ struct JSONParserTests {
         #expect(JSONElement(Data(text.utf8)) == nil)
     }
 
-    @Test("a special character is found wherever it stands in a run of eight", arguments: 0..<20)
+    @Test("a special character is found wherever it stands in a run of sixteen", arguments: 0..<40)
     func runs(position: Int) throws {
         let before = String(repeating: "x", count: position), after = String(repeating: "é", count: 9)
         for (escape, character) in [("\\\"", "\""), ("\\\\", "\\"), ("\\t", "\t"), ("\\u0041", "A")] {

@@ -150,7 +150,7 @@ struct WireFormTests {
             ("/projects/p/topics/t", "projects/p/topics/t"),
             ("/any/projects/p/topics/t?x=1", "projects/p/topics/t"),
             ("/?__GCP_CloudEventsMode=CUSTOM_PUBSUB_projects%2Fp%2Ftopics%2Ft", "projects/p/topics/t"),
-            ("/", nil), ("/projects/p", nil), ("/?__GCP_CloudEventsMode=OTHER", nil),
+            ("/", nil), ("/projects/p", nil), ("/projects//topics/t", nil), ("/?__GCP_CloudEventsMode=OTHER", nil),
         ] as [(String, String?)]
     )
     func topic(path: String, name: String?) {

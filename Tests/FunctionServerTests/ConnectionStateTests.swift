@@ -1,3 +1,4 @@
+import NIOCore
 import Testing
 
 @testable import FunctionServer
@@ -12,16 +13,16 @@ struct ConnectionStateTests {
         linger: .seconds(1),
         lingerBytes: 1000
     )
-    private let start = ContinuousClock.now
-    private var state = ConnectionState(limits: limits, now: .now)
+    private let start = NIODeadline.now()
+    private var state = ConnectionState(limits: limits, now: .now())
 
     init() { state = ConnectionState(limits: Self.limits, now: start) }
 
-    private func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
+    private func at(_ seconds: Int64) -> NIODeadline { start + .seconds(seconds) }
 
     /// The deadline in seconds after the start.
-    private func deadline(_ state: ConnectionState) -> Double? {
-        state.deadline.map { ($0 - start) / .seconds(1) }
+    private func deadline(_ state: ConnectionState) -> Int64? {
+        state.deadline.map { ($0 - start).nanoseconds / 1_000_000_000 }
     }
 
     @Test("a connection on which nothing comes is closed when its idle time is over")
@@ -36,7 +37,7 @@ struct ConnectionStateTests {
     @Test("a head that drips is refused, however often a byte of it comes")
     func drippedHead() {
         var state = state
-        for second in 5..<25 { state.bytesRead(at: at(Double(second))) }
+        for second in Int64(5)..<25 { state.bytesRead(at: at(second)) }
         #expect(deadline(state) == 25)
         #expect(state.timeIsUp(at: at(25)) == .refuse(.slowRequest))
         #expect(state.isOver)
@@ -48,7 +49,7 @@ struct ConnectionStateTests {
         var state = state
         state.bytesRead(at: at(0))
         state.headRead(at: at(10))
-        for second in 11..<20 { state.bytesRead(at: at(Double(second))) }
+        for second in Int64(11)..<20 { state.bytesRead(at: at(second)) }
         #expect(deadline(state) == 20)
         #expect(state.timeIsUp(at: at(20)) == .interrupt(.slowRequest))
     }
