@@ -2,23 +2,89 @@
 struct SearchIndex: Sendable {
     private var entries: [Int: SimulatedTicket] = [:]
     private var pending: [(visibleAt: Double, ticket: SimulatedTicket)] = []
+    /// The words of each field that has been searched for words.
+    private var words: [Int: WordList] = [:]
 
     mutating func add(_ ticket: SimulatedTicket, visibleAt: Double) {
         pending.append((visibleAt, ticket))
     }
 
     mutating func remove(_ id: Int) {
-        entries[id] = nil
+        set(id, nil)
         pending.removeAll { $0.ticket.id == id }
     }
 
     mutating func hits(_ query: SearchQuery, now: Double) -> [SimulatedTicket] {
-        pending.removeAll { entry in
-            guard entry.visibleAt <= now else { return false }
-            // An index may take up changes in any order, but keeps the newest of a ticket.
-            if entries[entry.ticket.id].map({ $0.updatedAt <= entry.ticket.updatedAt }) ?? true { entries[entry.ticket.id] = entry.ticket }
-            return true
+        takeUp(now: now)
+        return candidates(query).filter(query.matches).sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    }
+
+    private mutating func takeUp(now: Double) {
+        let visible = pending.filter { $0.visibleAt <= now }
+        guard !visible.isEmpty else { return }
+        pending.removeAll { $0.visibleAt <= now }
+        // An index may take up changes in any order, but keeps the newest of a ticket.
+        for (_, ticket) in visible where entries[ticket.id].map({ $0.updatedAt <= ticket.updatedAt }) ?? true { set(ticket.id, ticket) }
+    }
+
+    private mutating func set(_ id: Int, _ ticket: SimulatedTicket?) {
+        for field in words.keys where ticket?.customFields[field] != entries[id]?.customFields[field] {
+            if let text = entries[id]?.text(of: field) { words[field]?.remove(id, of: text) }
+            if let text = ticket?.text(of: field) { words[field]?.add(id, of: text) }
         }
-        return entries.values.filter(query.matches).sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        entries[id] = ticket
+    }
+
+    /// Not all of the tickets, where the query has a word: a search costs the same whatever their number.
+    private mutating func candidates(_ query: SearchQuery) -> [SimulatedTicket] {
+        guard let (field, prefix) = query.prefix else { return Array(entries.values) }
+        let list = words[field] ?? WordList(entries.values, field: field)
+        words[field] = list
+        return list.ids(prefix).compactMap { entries[$0] }
+    }
+}
+
+/// The words of one field, and the tickets that have them.
+private struct WordList {
+    /// In order, so that those with the same prefix stand together.
+    private var words: [String]
+    private var ids: [String: Set<Int>] = [:]
+
+    init(_ tickets: some Sequence<SimulatedTicket>, field: Int) {
+        words = []
+        for ticket in tickets {
+            for word in SearchQuery.words(ticket.text(of: field) ?? "") { ids[word, default: []].insert(ticket.id) }
+        }
+        words = ids.keys.sorted()
+    }
+
+    mutating func add(_ id: Int, of text: String) {
+        for word in SearchQuery.words(text) {
+            if ids[word] == nil { words.insert(word, at: position(word)) }
+            ids[word, default: []].insert(id)
+        }
+    }
+
+    mutating func remove(_ id: Int, of text: String) {
+        for word in SearchQuery.words(text) {
+            ids[word]?.remove(id)
+            guard ids[word]?.isEmpty == true else { continue }
+            ids[word] = nil
+            words.remove(at: position(word))
+        }
+    }
+
+    func ids(_ prefix: String) -> Set<Int> {
+        words[position(prefix)...].prefix { $0.hasPrefix(prefix) }.reduce(into: []) { $0.formUnion(ids[$1] ?? []) }
+    }
+
+    /// Where the word stands, or would stand.
+    private func position(_ word: String) -> Int {
+        var range = 0..<words.count
+        while !range.isEmpty {
+            let middle = (range.lowerBound + range.upperBound) / 2
+            if words[middle] < word { range = middle + 1..<range.upperBound } else { range = range.lowerBound..<middle }
+        }
+        return range.lowerBound
     }
 }

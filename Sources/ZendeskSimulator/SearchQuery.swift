@@ -45,6 +45,14 @@ struct SearchQuery {
         }
     }
 
+    /// What a word begins with in each ticket that is found; nil for a query without words.
+    var prefix: (field: Int, String)? {
+        for case .field(let id, .words(let words)) in terms {
+            if let last = words.last { return (id, last) }
+        }
+        return nil
+    }
+
     func matches(_ ticket: SimulatedTicket) -> Bool {
         terms.allSatisfy { term in
             switch term {
@@ -59,7 +67,7 @@ struct SearchQuery {
     }
 
     private static func contains(_ phrase: [String], in text: String) -> Bool {
-        let words = Self.words(text[...])
+        let words = Self.words(text)
         guard !phrase.isEmpty, words.count >= phrase.count else { return false }
         return (0...(words.count - phrase.count)).contains { start in
             zip(words[start...], phrase).enumerated().allSatisfy { index, pair in
@@ -68,7 +76,7 @@ struct SearchQuery {
         }
     }
 
-    private static func words(_ text: some StringProtocol) -> [String] {
+    static func words(_ text: some StringProtocol) -> [String] {
         text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
     }
 

@@ -72,6 +72,36 @@ struct SimulatedZendeskTests {
         #expect(get(query + "11").status == 422)
     }
 
+    @Test("what is looked up by its words is what a look at every ticket finds", arguments: 0..<20 as Range<UInt64>)
+    func words(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        var index = SearchIndex()
+        var tickets: [Int: SimulatedTicket] = [:]
+        for step in 0..<300 {
+            let id = Int.random(in: 1...30, using: &random)
+            if Int.random(in: 0..<5, using: &random) == 0 {
+                index.remove(id)
+                tickets[id] = nil
+            } else {
+                let words = (0..<Int.random(in: 0...3, using: &random)).map { _ in
+                    String("aAbBcÄé1".shuffled(using: &random).prefix(Int.random(in: 1...3, using: &random)))
+                }
+                var ticket = SimulatedTicket(
+                    id: id,
+                    subject: "",
+                    createdAt: Double(id),
+                    customFields: [1: .string(words.joined(separator: "-"))]
+                )
+                ticket.updatedAt = Double(step)
+                index.add(ticket, visibleAt: Double(step))
+                tickets[id] = ticket
+            }
+            let text = ["a", "b", "ab", "c", "ä", "é1", "a-b", "1-a", "b c"].randomElement(using: &random)!
+            let query = try SearchQuery("custom_field_1:\"\(text)\"")
+            #expect(index.hits(query, now: Double(step)).map(\.id) == tickets.values.filter(query.matches).map(\.id).sorted())
+        }
+    }
+
     @Test("search lags behind, and shows what was")
     mutating func lag() throws {
         account.searchLag = 30...30
