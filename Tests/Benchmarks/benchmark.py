@@ -1,6 +1,7 @@
 """Drives servers on loopback, in alternation, and prints ratios with their spread. See README.md beside this file."""
 
 import argparse
+import asyncio
 import base64
 import datetime
 import http.client
@@ -262,22 +263,39 @@ class Function:
         return [json.loads(line) for line in pathlib.Path(self.log.name).read_text().splitlines() if '"booking status"' in line]
 
 
-def paced(port, bodies, per_second):
-    """Sends at a steady rate whatever the answers take; returns when all are answered. Each body is made when it is sent."""
-    failures, threads, begin = [], [], time.monotonic()
+class Client:
+    """One kept connection at a time an answer is waited for: what a client's own threads and handshakes take is not the server's."""
 
-    def one(body):
-        status = post(port, body())
-        if status != 204:
-            failures.append(status)
+    def __init__(self, port):
+        self.port, self.idle = port, []
 
-    for number, body in enumerate(bodies):
-        time.sleep(max(0, begin + number / per_second - time.monotonic()))
-        thread = threading.Thread(target=one, args=(body,))
-        thread.start()
-        threads.append(thread)
-    for thread in threads:
-        thread.join()
+    async def post(self, body):
+        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if length:
+            await reader.readexactly(int(length.group(1)))
+        self.idle.append((reader, writer))
+        return int(head[9:12])
+
+
+def paced(port, bodies, per_second, warm=0):
+    """Sends at a steady rate whatever the answers take; returns when all are answered. Each body is made when it is sent.
+
+    `warm` connections are opened before."""
+
+    async def run():
+        client = Client(port)
+        client.idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(warm)]
+        loop, tasks = asyncio.get_running_loop(), []
+        begin = loop.time()
+        for number, body in enumerate(bodies):
+            await asyncio.sleep(begin + number / per_second - loop.time())
+            tasks.append(asyncio.create_task(client.post(body())))
+        return [await task for task in tasks]
+
+    failures = [status for status in asyncio.run(run()) if status != 204]
     if failures:
         raise RuntimeError(f"not acknowledged: {failures[:5]}")
 
@@ -291,9 +309,9 @@ def whole_function(folder):
     rows, result = [], {}
     for delay in (0, 80):
         with Function(folder, 2000, delay) as f:
-            paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100)], 50)
+            paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100)], 50, warm=32)
             before, cpu, done = f.calls(), f.server.cpu(), len(f.lines())
-            paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100, 1100)], 50)
+            paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100, 1100)], 50, warm=32)
             calls, cpu = f.calls() - before, f.server.cpu() - cpu
             lines = f.lines()[done:]
             assert [line["outcome"] for line in lines] == ["added"] * 1000, [line for line in lines if line["outcome"] != "added"][:2]
