@@ -38,11 +38,8 @@ struct DevCommand: AsyncParsableCommand {
     @Option(name: .customLong("function"), help: "The URL of a function that runs elsewhere on this machine; none of our own is started.")
     var functionURL: String?
 
-    @Option(help: "The simulated account's limit for requests. The function uses half of it.")
-    var requestsPerMinute = 700
-
-    @Option(help: "The simulated account's limit for ticket updates. The function uses half of it.")
-    var updatesPerMinute = 100
+    @OptionGroup
+    var account: AccountLimits
 
     @Option(help: "How often a message is delivered before it is a dead letter; for messages in memory.")
     var attempts = 20
@@ -57,7 +54,6 @@ struct DevCommand: AsyncParsableCommand {
     var verbose = false
 
     func validate() throws {
-        guard requestsPerMinute > 1, updatesPerMinute > 1 else { throw ValidationError("a limit has to be 2 or more") }
         guard sweepSeconds >= 0 else { throw ValidationError("--sweep-seconds has to be 0 or more") }
         guard attempts > 0 else { throw ValidationError("--attempts has to be 1 or more") }
     }
@@ -85,16 +81,15 @@ struct DevCommand: AsyncParsableCommand {
     }
 
     private func stack() throws -> LocalStack.Configuration {
-        var account = empty ? LocalAccount.empty() : LocalAccount.example()
-        account.limits.requests = requestsPerMinute
-        account.limits.ticketUpdates = updatesPerMinute
-        var configuration = LocalStack.Configuration(account: account)
+        var zendesk = empty ? LocalAccount.empty() : LocalAccount.example()
+        zendesk.limits = account.limits
+        var configuration = LocalStack.Configuration(account: zendesk)
         configuration.layout = producer
         configuration.functionPort = port
         configuration.consolePort = consolePort
         configuration.functionURL = functionURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
-        configuration.readsPerMinute = requestsPerMinute / 2
-        configuration.writesPerMinute = updatesPerMinute / 2
+        configuration.readsPerMinute = account.limits.requests / 2
+        configuration.writesPerMinute = account.limits.ticketUpdates / 2
         configuration.push.maximumDeliveryAttempts = attempts
         configuration.sweepInterval = sweepSeconds > 0 ? .seconds(sweepSeconds) : nil
         guard google else { return configuration }

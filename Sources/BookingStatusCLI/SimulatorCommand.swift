@@ -33,11 +33,8 @@ struct SimulatorCommand: AsyncParsableCommand {
     @Option(help: "How long each answer takes, in milliseconds.")
     var delayMs = 0
 
-    @Option(help: "The account's limit for requests.")
-    var requestsPerMinute = 700
-
-    @Option(help: "The account's limit for ticket updates.")
-    var updatesPerMinute = 100
+    @OptionGroup
+    var limits: AccountLimits
 
     func run() async throws {
         var account = SimulatedZendesk(fields: LocalAccount.fields)
@@ -50,8 +47,7 @@ struct SimulatorCommand: AsyncParsableCommand {
             }
         }
         account.accessToken = token
-        account.limits.requests = requestsPerMinute
-        account.limits.ticketUpdates = updatesPerMinute
+        account.limits = limits.limits
         account.clients = [LocalAccount.client]
         let logger = Logger(label: "zendesk-simulator") { CloudLogHandler(label: $0, output: .text) }
         let count = account.tickets.count

@@ -236,7 +236,8 @@ class Function:
             file.write_text(json.dumps({"tickets": [
                 {"id": n + 1, "created_at": "2026-11-01T00:00:00Z", "custom_fields": [{"id": 1001, "value": name(n)}]} for n in range(tickets)]}))
         self.simulator = Server([BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", file, "--delay-ms", delay,
-                                 "--requests-per-minute", 10_000_000, "--updates-per-minute", 10_000_000])
+                                 "--requests-per-minute", 10_000_000, "--updates-per-minute", 10_000_000,
+                                 "--updates-per-ticket", 1_000_000])
 
     def __enter__(self):
         self.simulator.__enter__()
@@ -310,13 +311,7 @@ def whole_function(folder):
     for delay in (0, 80):
         with Function(folder, 2000, delay) as f:
             paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100)], 50, warm=32)
-            before, cpu, done = f.calls(), f.server.cpu(), len(f.lines())
-            paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100, 1100)], 50, warm=32)
-            calls, cpu = f.calls() - before, f.server.cpu() - cpu
-            lines = f.lines()[done:]
-            assert [line["outcome"] for line in lines] == ["added"] * 1000, [line for line in lines if line["outcome"] != "added"][:2]
-            times = [int(line["commit_to_write_ms"]) for line in lines]
-            entry = {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "calls an event": calls / 1000, "cpu ms an event": cpu}
+            entry = measured(f, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100, 1100)], 50)
             rows.append([f"{delay} ms", "one ticket written, 50 events/s", entry["p50"], entry["p99"], entry["p99"] - 3 * delay,
                          f"{entry['calls an event']:.2f}", f"{entry['cpu ms an event']:.2f}"])
             result[f"written, {delay} ms"] = entry
@@ -349,6 +344,62 @@ def throughput(folder):
     return result
 
 
+def step(booking, pass_, number):
+    """The booking's next change in a row of them, each of which its ticket has to show."""
+    statuses = ["Tentative", "Booked", "InStay"]
+    return push(name(booking), statuses[pass_ % 3], statuses[(pass_ - 1) % 3] if pass_ else None, pass_, number)
+
+
+def few_or_many(folder):
+    """The same events to few bookings or to many. A ticket is written every two seconds at most, by the rules of safe updates, so ten take three a second."""
+    rows, result, events = [], {}, 150
+    for bookings in (10, 1000, 10_000):
+        with Function(folder, bookings, 0) as f:
+            paced(f.server.port, [lambda: push(name(0, "stranger"), "Booked")] * 10, 5, warm=4)
+            entry = measured(f, [lambda n=n: step(n % bookings, n // bookings, n) for n in range(events)], 3)
+            rows.append([f"{bookings:,}", *cells(entry)])
+            result[bookings] = entry
+    print("### Three events a second, each of them written, Zendesk answering at once\n")
+    table(["bookings, with a ticket each", *CELLS], rows)
+    return result
+
+
+CELLS = ["CPU ms an event", "commit to ticket, ms p50", "p99", "Zendesk calls an event", "memory, MB"]
+
+
+def cells(entry):
+    return [f"{entry['cpu ms an event']:.2f}", entry["p50"], entry["p99"], f"{entry['calls an event']:.2f}", f"{entry['memory, MB']:.0f}"]
+
+
+def measured(f, bodies, per_second):
+    """What events cost, each of which is written."""
+    before, cpu, done = f.calls(), f.server.cpu(), len(f.lines())
+    paced(f.server.port, bodies, per_second, warm=32)
+    calls, cpu, lines = f.calls() - before, f.server.cpu() - cpu, f.lines()[done:]
+    written = sum(line["outcome"] in ("added", "updated") for line in lines)
+    assert written == len(bodies) == len(lines), f"{written} of {len(bodies)} were written"
+    times = [int(line["commit_to_write_ms"]) for line in lines]
+    return {"cpu ms an event": cpu / len(bodies) * 1000, "p50": percentile(times, 0.5), "p99": percentile(times, 0.99),
+            "calls an event": calls / len(bodies), "memory, MB": f.server.memory()}
+
+
+def long_run(folder, minutes):
+    """Whether what an event costs grows with time: 50 events a second to 10,000 bookings, in parts."""
+    rows, result, bookings, parts = [], [], 10_000, 6
+    with Function(folder, bookings, 0) as f:
+        paced(f.server.port, [lambda: push(name(0, "stranger"), "Booked")] * 100, 50, warm=32)
+        number = 0
+        for part in range(parts):
+            events = minutes * 60 * 50 // parts
+            entry = measured(f, [lambda n=n: step(n % bookings, n // bookings, n) for n in range(number, number + events)], 50)
+            number += events
+            rows.append([f"{part * minutes // parts} to {(part + 1) * minutes // parts}", *cells(entry)])
+            result.append(entry)
+    print(f"### {minutes} minutes of 50 events a second to {bookings:,} bookings, each of them written, Zendesk answering at once\n")
+    table(["minutes", *CELLS], rows)
+    return result
+
+
 def together(folder):
     """Changes of one booking, all at once: what is in flight together is written together."""
     rows, result = [], {}
@@ -375,14 +426,18 @@ def together(folder):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--minutes", type=int, help="measure nothing but a run of so many minutes")
     arguments.add_argument("--json")
     arguments = arguments.parse_args()
     cpu = next(line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     print(f"{datetime.date.today()}, {os.cpu_count()} cores of {cpu}, {platform.system()} {platform.machine()}; {arguments.rounds} rounds\n")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
+        if arguments.minutes:
+            long_run(folder, arguments.minutes)
+            return
         result = {"no-op": noop(arguments.rounds, folder), "starts": starts(20), "function": whole_function(folder), "throughput": throughput(folder),
-                  "together": together(folder)}
+                  "few or many": few_or_many(folder), "together": together(folder)}
     sizes = {name: (BUILD / f"{name}.stripped").stat().st_size / 1e6 for name in ("booking-status-function", "NoopFunction", "BareServer")}
     print("### Stripped static binaries, MB\n")
     table(list(sizes), [[f"{size:.1f}" for size in sizes.values()]])
