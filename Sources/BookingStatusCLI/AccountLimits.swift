@@ -13,7 +13,9 @@ struct AccountLimits: ParsableArguments {
     var updatesPerTicket = RateLimits().updatesOfOneTicket
 
     func validate() throws {
-        guard requestsPerMinute > 1, updatesPerMinute > 1, updatesPerTicket > 1 else { throw ValidationError("a limit has to be 2 or more") }
+        guard requestsPerMinute > 1, updatesPerMinute > 1, updatesPerTicket > 1 else {
+            throw ValidationError("a limit has to be 2 or more")
+        }
     }
 
     var limits: RateLimits {

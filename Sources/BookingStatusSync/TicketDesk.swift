@@ -44,6 +44,7 @@ struct TicketDesk: Sendable {
         _ write: BatchPlan.Write,
         to reading: TicketReading,
         metadata: [String: String],
+        yields: Bool,
         deadline: Deadline
     ) async throws(ZendeskError) -> WriteResult {
         let ticket = reading.ticket
@@ -51,7 +52,7 @@ struct TicketDesk: Sendable {
         if write.writesTag { fields.updateValue(write.version.tag, forKey: settings.bookingStatusField) }
         if let field = settings.bookingVersionField { fields[field] = write.version.text }
         let update = TicketUpdate(customFields: fields, updatedStamp: ticket.updatedStamp, metadata: metadata)
-        let answer = try await zendesk.update(ticket.id, update, deadline: deadline)
+        let answer = try await zendesk.update(ticket.id, update, yields: yields, deadline: deadline)
         guard answer.ticket.text(of: settings.bookingStatusField) == write.version.tag else {
             try await undo(write, of: ticket, on: answer.ticket, deadline: deadline)
             return .tagDropped

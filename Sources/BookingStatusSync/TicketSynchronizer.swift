@@ -112,9 +112,8 @@ struct TicketSynchronizer: Sendable {
                         excluded[write.change] = .tagNotAccepted
                         continue
                     }
-                    if changes[write.change].yields { try await desk.zendesk.spareUpdate(before: deadline) }
-                    let metadata = changes[write.change].metadata
-                    switch try await desk.write(write, to: reading, metadata: metadata, deadline: deadline) {
+                    let change = changes[write.change]
+                    switch try await desk.write(write, to: reading, metadata: change.metadata, yields: change.yields, deadline: deadline) {
                     case .written: return results(plan, id)
                     case .tagDropped:
                         excluded[write.change] = .tagNotAccepted

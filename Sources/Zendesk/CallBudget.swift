@@ -3,7 +3,8 @@
 /// A call takes a place when it begins and gives it back sixty seconds after it ended. Zendesk counts a call somewhere between the two, so
 /// whatever sixty seconds it looks at, it counts no more calls than there are places.
 ///
-/// Who waits is let in by the order of arrival; who cannot be let in before the deadline learns it at once.
+/// Who waits is let in by the order of arrival; who cannot be let in before the deadline learns it at once. Who has less of a hurry yields: it waits
+/// behind everybody else, and until half of the places are free.
 ///
 /// Source: Zendesk API reference, "Rate limits".
 struct CallBudget: Sendable {
@@ -16,8 +17,13 @@ struct CallBudget: Sendable {
     /// When the calls of the last sixty seconds ended, in rising order.
     private var ended: [Duration] = []
     private var blockedUntil = Duration.zero
-    private var queue: [Int] = []
-    private var nextPlace = 0
+    private var queue: [Place] = []
+    private var nextNumber = 0
+
+    struct Place: Equatable {
+        fileprivate let number: Int
+        fileprivate let yields: Bool
+    }
 
     enum Admission: Equatable {
         case admitted
@@ -31,28 +37,28 @@ struct CallBudget: Sendable {
     }
 
     /// Joins the end of the queue.
-    mutating func join() -> Int {
-        nextPlace += 1
-        queue.append(nextPlace)
-        return nextPlace
+    mutating func join(yields: Bool = false) -> Place {
+        nextNumber += 1
+        let place = Place(number: nextNumber, yields: yields)
+        queue.append(place)
+        return place
     }
 
     /// Leaves the queue without a call.
-    mutating func giveUp(_ place: Int) { queue.removeAll { $0 == place } }
+    mutating func giveUp(_ place: Place) { queue.removeAll { $0 == place } }
 
     /// Begins a call, if it is this place's turn.
-    mutating func admit(_ place: Int, now: Duration) -> Admission {
-        let wait = wait(ahead: queue.firstIndex(of: place) ?? 0, now: now)
+    mutating func admit(_ place: Place, now: Duration) -> Admission {
+        let ahead = queue.count { $0.yields ? place.yields && $0.number < place.number : place.yields || $0.number < place.number }
+        let wait = wait(ahead: place.yields ? ahead + limit / 2 : ahead, now: now)
         guard wait == .zero else { return .wait(wait) }
         giveUp(place)
         running += 1
         return .admitted
     }
 
-    /// How long somebody who came now would wait.
-    ///
-    /// - Parameter reserve: how many places have to stay free for others.
-    mutating func wait(now: Duration, reserving reserve: Int = 0) -> Duration { wait(ahead: queue.count + reserve, now: now) }
+    /// How long somebody who came now, and does not yield, would wait.
+    mutating func wait(now: Duration) -> Duration { wait(ahead: queue.count { !$0.yields }, now: now) }
 
     private mutating func wait(ahead: Int, now: Duration) -> Duration {
         ended.removeAll { $0 + Self.window <= now }

@@ -14,13 +14,15 @@ final class CallGovernor: Sendable {
 
     /// Makes the call when it is its turn.
     ///
+    /// - Parameter yields: whether it leaves half of the budget to others.
     /// - Throws: ``ZendeskError`` of kind `limited`, at once, if its turn will not come before the deadline.
     func call<Result>(
         _ kind: Kind,
         before deadline: Deadline,
+        yields: Bool = false,
         _ body: () async throws(ZendeskError) -> Result
     ) async throws(ZendeskError) -> Result {
-        let place = withBudget(kind) { budget, _ in budget.join() }
+        let place = withBudget(kind) { budget, _ in budget.join(yields: yields) }
         while true {
             guard case .wait(let wait) = withBudget(kind, { $0.admit(place, now: $1) }) else { break }
             do throws(ZendeskError) {
@@ -39,16 +41,6 @@ final class CallGovernor: Sendable {
     func expect(_ kind: Kind, before deadline: Deadline) throws(ZendeskError) {
         let wait = withBudget(kind) { $0.wait(now: $1) }
         guard wait < deadline.remaining else { throw usedUp(kind, wait) }
-    }
-
-    /// Waits until half of the budget is free.
-    func spare(_ kind: Kind, before deadline: Deadline) async throws(ZendeskError) {
-        while true {
-            let wait = withBudget(kind) { $0.wait(now: $1, reserving: $0.limit / 2) }
-            guard wait > .zero else { return }
-            guard wait < deadline.remaining else { throw usedUp(kind, wait) }
-            try await time.pause(wait)
-        }
     }
 
     func learn(_ headers: [String: String]) {

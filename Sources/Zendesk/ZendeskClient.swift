@@ -91,14 +91,6 @@ public final class ZendeskClient: Sendable {
         return (tickets, answer.meta.has_more ? answer.meta.after_cursor : nil)
     }
 
-    /// Waits until half of the update budget is free, for who has less of a hurry than others. It takes no place: several who ask at once may
-    /// all be told so.
-    ///
-    /// - Throws: ``ZendeskError`` of kind `limited`, at once, if that is not so before the deadline.
-    package func spareUpdate(before deadline: Deadline) async throws(ZendeskError) {
-        try await governor.spare(.write, before: deadline)
-    }
-
     /// The tickets as they are now. Deleted ones are missing from the result.
     public func tickets(_ ids: [Int], deadline: Deadline) async throws(ZendeskError) -> [TicketReading] {
         var readings: [TicketReading] = []
@@ -120,14 +112,22 @@ public final class ZendeskClient: Sendable {
     /// Updates a ticket if it is still as it was read.
     ///
     /// Zendesk drops a drop-down's unknown tag without a word: look at the answer's ticket.
-    public func update(_ id: Int, _ update: TicketUpdate, deadline: Deadline) async throws(ZendeskError) -> TicketUpdateAnswer {
+    ///
+    /// - Parameter yields: whether half of the budget for updates is left to those that do not yield.
+    public func update(
+        _ id: Int,
+        _ update: TicketUpdate,
+        yields: Bool = false,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> TicketUpdateAnswer {
         let body: Data
         do {
             body = try update.json
         } catch {
             throw ZendeskError(.rejected, "the update cannot be written as JSON: \(error)")
         }
-        let answer: TicketAnswer = try await send(ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: body), .write, deadline).value
+        let request = ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: body)
+        let answer: TicketAnswer = try await send(request, .write, yields: yields, deadline).value
         return TicketUpdateAnswer(ticket: answer.ticket, replaced: answer.audit?.replaced ?? [:])
     }
 
@@ -175,9 +175,10 @@ public final class ZendeskClient: Sendable {
     private func send<Answer: Decodable>(
         _ request: ZendeskRequest,
         _ kind: CallGovernor.Kind,
+        yields: Bool = false,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
-        let response = try await exchange(request, kind, deadline)
+        let response = try await exchange(request, kind, yields: yields, deadline)
         return (try value(of: response, to: request), response.headers["date"].flatMap { HTTPDate.seconds($0) })
     }
 
@@ -197,12 +198,13 @@ public final class ZendeskClient: Sendable {
     private func exchange(
         _ request: ZendeskRequest,
         _ kind: CallGovernor.Kind,
+        yields: Bool = false,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> ZendeskResponse {
         var isSecondTry = false
         while true {
             let token = try await tokens.token(before: deadline)
-            let response = try await governor.call(kind, before: deadline) { () async throws(ZendeskError) in
+            let response = try await governor.call(kind, before: deadline, yields: yields) { () async throws(ZendeskError) in
                 try await self.answer(to: request, token, deadline)
             }
             governor.learn(response.headers)

@@ -36,6 +36,28 @@ struct CallBudgetTests {
         #expect(budget.wait(now: .seconds(61)) == .seconds(60))
     }
 
+    @Test("who yields waits until half of the places are free, and behind everybody else")
+    func yields() {
+        var budget = CallBudget(perMinute: 4)
+        for second in 0..<2 {
+            #expect(budget.admit(budget.join(yields: true), now: .seconds(second)) == .admitted)
+            budget.end(now: .seconds(second))
+        }
+        let yielding = budget.join(yields: true)
+        #expect(budget.admit(yielding, now: .seconds(2)) == .wait(.seconds(58)))
+        for _ in 0..<2 { #expect(budget.admit(budget.join(), now: .seconds(2)) == .admitted) }
+        let live = budget.join()
+        #expect(budget.admit(live, now: .seconds(2)) == .wait(.seconds(58)))
+        budget.end(now: .seconds(3))
+        budget.end(now: .seconds(3))
+        // The first place is free again: not for the one that came first.
+        #expect(budget.admit(yielding, now: .seconds(60)) == .wait(.seconds(3)))
+        #expect(budget.admit(live, now: .seconds(60)) == .admitted)
+        budget.end(now: .seconds(60))
+        #expect(budget.admit(yielding, now: .seconds(62)) == .wait(.seconds(1)))
+        #expect(budget.admit(yielding, now: .seconds(63)) == .admitted)
+    }
+
     @Test("half of the account is all that is taken, and less never than one call")
     func learns() {
         var budget = CallBudget(perMinute: 50)
