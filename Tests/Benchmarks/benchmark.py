@@ -396,13 +396,13 @@ def measured(f, bodies, per_second):
     written = sum(line["outcome"] in ("added", "updated") for line in lines)
     assert written == len(bodies) == len(lines), f"{written} of {len(bodies)} were written"
     times = [int(line["commit_to_write_ms"]) for line in lines]
-    return {"cpu ms an event": cpu / len(bodies) * 1000, "simulator, cpu ms an event": simulator / len(bodies) * 1000, "p50": percentile(times, 0.5), "p99": percentile(times, 0.99),
-            "calls an event": calls / len(bodies), "memory, MB": f.server.memory()}
+    return {"cpu ms an event": cpu / len(bodies) * 1000, "simulator, cpu ms an event": simulator / len(bodies) * 1000,
+            "p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "calls an event": calls / len(bodies), "memory, MB": f.server.memory()}
 
 
 def long_run(folder, minutes):
     """Whether what an event costs grows with time: 50 events a second to 10,000 bookings, in parts."""
-    rows, result, bookings, parts = [], [], 10_000, 6
+    rows, bookings, parts = [], 10_000, 6
     with Function(folder, bookings, 0) as f:
         paced(f.server.port, [lambda: push(name(0, "stranger"), "Booked")] * 100, 50, warm=32)
         number = 0
@@ -411,10 +411,8 @@ def long_run(folder, minutes):
             entry = measured(f, [lambda n=n: step(n % bookings, n // bookings, n) for n in range(number, number + events)], 50)
             number += events
             rows.append([f"{part * minutes // parts} to {(part + 1) * minutes // parts}", *cells(entry)])
-            result.append(entry)
     print(f"### {minutes} minutes of 50 events a second to {bookings:,} bookings, each of them written, Zendesk answering at once\n")
     table(["minutes", *CELLS], rows)
-    return result
 
 
 def together(folder):
