@@ -146,7 +146,12 @@ let package = Package(
         ),
 
         // Tests.
-        .target(name: "TestSupport", dependencies: ["Zendesk", "ZendeskSimulator"], path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestSupport",
+            dependencies: ["ServerConnections", "Zendesk", "ZendeskSimulator", .hummingbird, .logging, .serviceLifecycle],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "Greeter",
             dependencies: ["CloudEvents", "FunctionRuntime", "FunctionServer", .logging],
@@ -189,8 +194,7 @@ let package = Package(
         .testTarget(
             name: "ZendeskTests",
             dependencies: [
-                "TestSupport", "Zendesk", "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .logging, .nioCore,
-                "ServerConnections", .serviceLifecycle,
+                "TestSupport", "Zendesk", "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .nioCore,
             ],
             swiftSettings: settings
         ),
@@ -205,10 +209,8 @@ let package = Package(
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "FunctionServer", "PushAuthentication", "ServerConnections", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird,
-                .jwtKit, .logging,
+                "FunctionServer", "PushAuthentication", "TestSupport", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
                 .nioCore,
-                .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
@@ -255,8 +257,8 @@ let package = Package(
         .testTarget(
             name: "SpannerTests",
             dependencies: [
-                "BookingStatusSync", "ServerConnections", "Spanner", "SpannerChangeStreams", "Zendesk", .asyncHTTPClient, .httpTypes,
-                .hummingbird, .logging, .nioCore,
+                "BookingStatusSync", "Spanner", "SpannerChangeStreams", "TestSupport", "Zendesk", .asyncHTTPClient, .httpTypes, .hummingbird,
+                .nioCore,
             ],
             swiftSettings: settings
         ),

@@ -2,11 +2,9 @@ import CryptoExtras
 import FoundationEssentials
 import Hummingbird
 import JWTKit
-import Logging
 import NIOCore
-import ServerConnections
-import ServiceLifecycle
 import Synchronization
+import TestSupport
 
 @testable import PushAuthentication
 
@@ -63,20 +61,10 @@ final class Issuer: Sendable {
 
     /// Serves the keys at the URL while the body runs.
     func serve(_ body: @escaping @Sendable (_ url: String) async throws -> Void) async throws {
-        let (ports, listens) = AsyncStream.makeStream(of: Int.self)
-        let application = Application(
-            responder: CallbackResponder { (_: Request, _: BasicRequestContext) in self.response() },
-            server: .acceptedHTTP1,
-            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { listens.yield($0.localAddress!.port!) },
-            logger: Logger(label: "issuer") { _ in SwiftLogNoOpLogHandler() }
-        )
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await application.run() }
-            var iterator = ports.makeAsyncIterator()
-            let port = await iterator.next()!
-            try await body("http://127.0.0.1:\(port)/keys")
-            group.cancelAll()
+        try await withStandIn { _ in
+            self.response()
+        } _: { url in
+            try await body("\(url)/keys")
         }
     }
 

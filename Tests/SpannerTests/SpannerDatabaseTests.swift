@@ -3,12 +3,11 @@ import BookingStatusSync
 import Foundation
 import HTTPTypes
 import Hummingbird
-import Logging
 import NIOCore
-import ServerConnections
 import Spanner
 import SpannerChangeStreams
 import Synchronization
+import TestSupport
 import Testing
 import Zendesk
 
@@ -86,26 +85,16 @@ private final class StandIn: Sendable {
     func refuse() { state.withLock { $0.isRefusing = true } }
 
     func serve(_ body: @escaping @Sendable (StandIn, SpannerDatabase) async throws -> Void) async throws {
-        let (ports, listens) = AsyncStream.makeStream(of: Int.self)
-        let application = Application(
-            responder: CallbackResponder { (request: Request, _: BasicRequestContext) in try await self.respond(request) },
-            server: .acceptedHTTP1,
-            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { listens.yield($0.localAddress!.port!) },
-            logger: Logger(label: "stand-in") { _ in SwiftLogNoOpLogHandler() }
-        )
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await application.run() }
-            var iterator = ports.makeAsyncIterator()
-            let port = await iterator.next()!
+        try await withStandIn {
+            try await self.respond($0)
+        } _: { url in
             let settings = SpannerSettings(
                 database: "projects/p/instances/i/databases/d",
-                url: "http://127.0.0.1:\(port)",
+                url: url,
                 role: "booking_status_reader",
-                metadataHost: "127.0.0.1:\(port)"
+                metadataHost: String(url.dropFirst("http://".count))
             )
             try await body(self, SpannerDatabase(client: .shared, settings: settings, bookings: SpannerDatabaseTests.bookings))
-            group.cancelAll()
         }
     }
 

@@ -2,10 +2,8 @@ import AsyncHTTPClient
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
-import Logging
 import NIOCore
-import ServerConnections
-import ServiceLifecycle
+import TestSupport
 import Testing
 import Zendesk
 
@@ -86,29 +84,12 @@ struct HTTPClientTransportTests {
 
     private func serving(
         _ respond: @escaping @Sendable (Request) async throws -> Response,
-        _ body: @Sendable (HTTPClientTransport) async throws -> Void
+        _ body: @escaping @Sendable (HTTPClientTransport) async throws -> Void
     ) async throws {
-        let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let (ports, listens) = AsyncStream.makeStream(of: Int.self)
-        let application = Application(
-            responder: CallbackResponder { request, _ in try await respond(request) } as CallbackResponder<Context>,
-            server: .acceptedHTTP1,
-            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { listens.yield($0.localAddress?.port ?? 0) },
-            logger: quiet
-        )
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await application.run() }
-            var iterator = ports.makeAsyncIterator()
-            let port = await iterator.next()!
+        try await withStandIn(respond) { url in
             try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
-                try await body(HTTPClientTransport(client: client, baseURL: "http://127.0.0.1:\(port)/"))
+                try await body(HTTPClientTransport(client: client, baseURL: "\(url)/"))
             }
-            group.cancelAll()
         }
-    }
-
-    private struct Context: InitializableFromSource, Sendable {
-        init(source: ApplicationRequestContextSource) {}
     }
 }

@@ -1,0 +1,26 @@
+package import Hummingbird
+import Logging
+import ServerConnections
+import ServiceLifecycle
+
+/// Serves on a free port of loopback while the body runs: a stand-in for whatever the product calls.
+package func withStandIn(
+    _ respond: @escaping @Sendable (Request) async throws -> Response,
+    _ body: @escaping @Sendable (_ url: String) async throws -> Void
+) async throws {
+    let (ports, listens) = AsyncStream.makeStream(of: Int.self)
+    let application = Application(
+        responder: CallbackResponder { (request: Request, _: BasicRequestContext) in try await respond(request) },
+        server: .acceptedHTTP1,
+        configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+        onServerRunning: { listens.yield($0.localAddress!.port!) },
+        logger: Logger(label: "stand-in") { _ in SwiftLogNoOpLogHandler() }
+    )
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await application.run() }
+        var iterator = ports.makeAsyncIterator()
+        let port = await iterator.next()!
+        try await body("http://127.0.0.1:\(port)")
+        group.cancelAll()
+    }
+}
