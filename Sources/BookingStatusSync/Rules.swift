@@ -62,9 +62,9 @@ package enum Decision: Equatable, Sendable {
 ///
 /// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field: without one they never hold.
 ///
-/// A sweep knows what is, and not only what changed: it replaces also what we wrote for a booking that the ticket does not name any more. It comes again and
-/// again. So it writes a version only where there is none, and what a person emptied stays empty: there our own
-/// version names the very status that the field does not show. Of a booking that is not there it takes back what we wrote, and nothing else.
+/// A sweep knows what is, and not only what changed: it replaces also what we wrote for a booking that the ticket does not name any more.
+/// It comes again and again, so it writes a version only where there is none, and what a person emptied stays empty: there our own version
+/// names the very status that the field does not show. Of a booking that is not there it takes back what we wrote, and nothing else.
 ///
 /// - Parameter keepsVersions: whether a version field is configured.
 package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: Bool) -> Decision {

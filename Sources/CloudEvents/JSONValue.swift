@@ -148,6 +148,7 @@ struct JSONElement {
 /// An object's members by their names. Of several with one name the last counts.
 struct JSONObject {
     private let holder: JSONElement
+    /// The holder's; each member's begins with it.
     private let path: String
     private let members: [JSONValue.Member]
 

@@ -18,7 +18,7 @@ struct Execution: Sendable {
         trace = TraceContext(headers)?.metadata(project: configuration.project) ?? [:]
     }
 
-    /// Tells what is known of the execution. Made when it is asked for: to most requests it has nothing to say but at their end.
+    /// With all that is known of the execution. It is made once, when all of that is known: to tell a logger more makes another copy of it.
     func logger(messageID: String? = nil, deliveryAttempt: Int? = nil) -> Logger {
         var logger = parent
         logger[metadataKey: "execution_id"] = "\(id)"
