@@ -257,7 +257,8 @@ let package = Package(
         .testTarget(
             name: "SpannerTests",
             dependencies: [
-                "BookingStatusSync", "Spanner", "SpannerChangeStreams", "TestSupport", "Zendesk", .asyncHTTPClient, .httpTypes, .hummingbird,
+                "BookingStatusSync", "Spanner", "SpannerChangeStreams", "TestSupport", "Zendesk", .asyncHTTPClient, .httpTypes,
+                .hummingbird,
                 .nioCore,
             ],
             swiftSettings: settings
