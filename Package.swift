@@ -263,7 +263,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .testTarget(name: "ZendeskSimulatorTests", dependencies: ["ZendeskSimulator"], swiftSettings: settings),
+        .testTarget(name: "ZendeskSimulatorTests", dependencies: ["TestSupport", "ZendeskSimulator"], swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

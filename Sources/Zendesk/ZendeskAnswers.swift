@@ -33,7 +33,8 @@ struct TicketAnswer: Decodable {
                 let container = try decoder.container(keyedBy: Key.self)
                 let name = try? container.decode(String.self, forKey: .field_name)
                 field = try container.decodeIfPresent(String.self, forKey: .type) == "Change" ? name.flatMap { Int($0) } : nil
-                previous = try? container.decode(String.self, forKey: .previous_value)
+                // Of an empty custom field null, "" or nothing at all: all have been seen.
+                previous = (try? container.decode(String.self, forKey: .previous_value)).flatMap { $0.isEmpty ? nil : $0 }
             }
         }
 

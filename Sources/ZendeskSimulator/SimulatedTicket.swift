@@ -46,45 +46,89 @@ package struct SimulatedTicket: Equatable, Sendable {
 
     package func text(of field: Int) -> String? { customFields[field]?.string }
 
-    func json(_ fields: [TicketField]) -> JSON {
-        let values: [JSON] = fields.map { ["id": .int($0.id), "value": customFields[$0.id] ?? .null] }
+    func json(_ fields: [TicketField], _ form: AnswerForm) -> JSON {
+        let values: [JSON] = fields.compactMap { field in
+            guard field.isActive else { return nil }
+            let id = JSON.Member(name: "id", value: .int(field.id))
+            let value = customFields[field.id].map { JSON.Member(name: "value", value: $0) } ?? form.emptyFieldValue.member("value")
+            return value.map { .object([id, $0]) }
+        }
         let tags = fields.filter { $0.options != nil }.compactMap { text(of: $0.id) }.sorted()
-        return [
-            "id": .int(id),
-            "url": .string("https://simulated.zendesk.com/api/v2/tickets/\(id).json"),
-            "external_id": nil,
-            "created_at": .string(Self.stamp(createdAt)),
-            "updated_at": .string(Self.stamp(updatedAt)),
-            "type": nil,
-            "subject": .string(subject),
-            "raw_subject": .string(subject),
-            "priority": nil,
-            "status": .string(status),
-            "tags": .array(tags.map { .string($0) }),
-            "custom_fields": .array(values),
-            "fields": .array(values),
-        ]
+        return .object(
+            [
+                .init(name: "id", value: .int(id)),
+                .init(name: "url", value: .string("https://simulated.zendesk.com/api/v2/tickets/\(id).json")),
+                .init(name: "created_at", value: .string(Self.stamp(createdAt))),
+                .init(name: "updated_at", value: .string(Self.stamp(updatedAt))),
+                .init(name: "subject", value: .string(subject)),
+                .init(name: "raw_subject", value: .string(subject)),
+                .init(name: "status", value: .string(status)),
+                .init(name: "tags", value: .array(tags.map { .string($0) })),
+                .init(name: "custom_fields", value: .array(values)),
+                .init(name: "fields", value: .array(values)),
+            ] + Self.unused
+        )
     }
 
+    private static let via: JSON.Member = .init(
+        name: "via",
+        value: ["channel": "web", "source": ["from": [:], "to": [:], "rel": nil]]
+    )
+
+    /// What every ticket has, and nobody here looks at.
+    private static let unused: [JSON.Member] = {
+        let empty: [JSON.Member] = [
+            "external_id", "type", "priority", "recipient", "assignee_id", "group_id", "forum_topic_id", "problem_id", "due_at",
+            "satisfaction_rating",
+        ].map { .init(name: $0, value: nil) }
+        let lists: [JSON.Member] = ["collaborator_ids", "follower_ids", "email_cc_ids", "sharing_agreement_ids", "followup_ids"].map {
+            .init(name: $0, value: [])
+        }
+        let numbers: [JSON.Member] = ["requester_id", "submitter_id", "organization_id", "custom_status_id", "ticket_form_id", "brand_id"]
+            .map {
+                .init(name: $0, value: 700)
+            }
+        let flags: [JSON.Member] = ["has_incidents", "is_public", "allow_channelback", "allow_attachments", "from_messaging_channel"].map {
+            .init(name: $0, value: false)
+        }
+        return empty + lists + numbers + flags + [via, .init(name: "description", value: "")]
+    }()
+
     /// A ticket among the results of a search.
-    func hit(_ fields: [TicketField]) -> JSON {
-        guard case .object(let members) = json(fields) else { return .null }
+    func hit(_ fields: [TicketField], _ form: AnswerForm) -> JSON {
+        guard case .object(let members) = json(fields, form) else { return .null }
         return .object(members + [.init(name: "result_type", value: "ticket")])
     }
 
     /// - Parameter index: of ``audits``; a ticket that was never updated has one of its creation, before the first.
-    func auditJSON(_ index: Int) -> JSON {
+    func auditJSON(_ index: Int, _ form: AnswerForm) -> JSON {
         let audit = audits.indices.contains(index) ? audits[index] : nil
         let events: [JSON] = (audit?.changes ?? []).enumerated().map { number, change in
-            [
-                "id": .int(number + 1), "type": "Change", "field_name": .string(change.field), "value": change.to,
-                "previous_value": change.from,
+            var members: [JSON.Member] = [
+                .init(name: "id", value: .int(number + 1)), .init(name: "type", value: "Change"),
+                .init(name: "field_name", value: .string(change.field)),
+                .init(name: "value", value: change.to == .null ? "" : change.to),
             ]
+            let former =
+                change.from == .null ? form.emptyFormerValue.member("previous_value") : .init(name: "previous_value", value: change.from)
+            if let former { members.append(former) }
+            return .object(members)
         }
-        return [
-            "id": .int(id * 1000 + index + 1), "ticket_id": .int(id), "created_at": .string(Self.stamp(audit?.at ?? createdAt)),
-            "metadata": ["system": [:], "custom": audit?.metadata ?? [:]], "events": .array(events),
-        ]
+        return .object([
+            .init(name: "id", value: .int(id * 1000 + index + 1)), .init(name: "ticket_id", value: .int(id)),
+            .init(name: "created_at", value: .string(Self.stamp(audit?.at ?? createdAt))), .init(name: "author_id", value: 900),
+            .init(
+                name: "metadata",
+                value: [
+                    "system": [
+                        "client": "booking-status-sync", "ip_address": "192.0.2.1", "location": "Naha, Japan", "latitude": .number(26.5),
+                        "longitude": .number(127.5),
+                    ],
+                    "custom": audit?.metadata == .null ? [:] : audit?.metadata ?? [:],
+                ]
+            ),
+            .init(name: "events", value: .array(events)), Self.via,
+        ])
     }
 
     /// Whole seconds, as in `updated_at`.

@@ -21,7 +21,7 @@ extension SimulatedZendesk {
             }
         }
         guard !updates.isEmpty else { return malformedTicket }
-        guard updates.count <= 100 else { return tooManyValues }
+        guard updates.count <= pages.ids else { return tooManyValues }
         let results: [JSON] = updates.enumerated().map { index, update in
             let answer = tryToUpdate(update.id, JSON.object([.init(name: "ticket", value: update.change)]).data, now: now)
             guard answer.status != 200 else { return ["id": .int(update.id), "action": "update", "status": "Updated", "success": true] }
@@ -42,7 +42,8 @@ extension SimulatedZendesk {
 
     private func job(_ id: String, _ status: JSON, total: Int, _ results: [JSON]?) -> JSON {
         [
-            "id": .string(id), "url": .string("\(baseURL)/api/v2/job_statuses/\(id).json"), "total": .int(total),
+            "id": .string(id), "job_type": "Batch Update Ticket", "url": .string("\(baseURL)/api/v2/job_statuses/\(id).json"),
+            "total": .int(total),
             "progress": results.map { .int($0.count) } ?? .null, "status": status, "message": nil,
             "results": results.map { .array($0) } ?? .null,
         ]

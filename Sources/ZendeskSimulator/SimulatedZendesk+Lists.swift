@@ -5,14 +5,20 @@ import FoundationEssentials
 /// Source: Zendesk API reference, "Pagination", "Search", "Ticket audits" and "Views".
 extension SimulatedZendesk {
     /// Part of a list by its cursor, which is the number of items before it.
-    private func cursorPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String], largest: Int = 100) -> Response {
+    private func cursorPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String], isExport: Bool = false) -> Response
+    {
+        let largest = isExport ? pages.exported : pages.items
         let size = min(max(Int(query["page[size]"] ?? "") ?? 100, 1), largest)
         let start = query["page[after]"].flatMap(Self.offset) ?? 0
         let end = min(start + size, items.count)
         let hasMore = end < items.count
         var kept = query
-        kept["page[after]"] = Self.cursor(end)
-        let link = kept.sorted { $0.key < $1.key }.map { "\(Self.escaped($0.key))=\(Self.escaped($0.value))" }.joined(separator: "&")
+        func link(_ name: String, _ offset: Int) -> JSON {
+            kept["page[after]"] = nil
+            kept[name] = Self.cursor(offset)
+            let pairs = kept.sorted { $0.key < $1.key }.map { "\(Self.escaped($0.key))=\(Self.escaped($0.value))" }
+            return .string("\(baseURL)\(path)?\(pairs.joined(separator: "&"))")
+        }
         return .init(
             200,
             .object([
@@ -21,17 +27,24 @@ extension SimulatedZendesk {
                     name: "meta",
                     value: [
                         "has_more": .bool(hasMore), "after_cursor": end > start ? .string(Self.cursor(end)) : .null,
-                        "before_cursor": start > 0 ? .string(Self.cursor(start)) : .null,
+                        "before_cursor": isExport || start == end ? .null : .string(Self.cursor(start)),
                     ]
                 ),
-                .init(name: "links", value: ["prev": nil, "next": hasMore ? .string("\(baseURL)\(path)?\(link)") : .null]),
+                .init(
+                    name: "links",
+                    value: [
+                        "prev": isExport || start == end ? .null : link("page[before]", start),
+                        // Also after the last page: only has_more tells.
+                        "next": end > start ? link("page[after]", end) : .null,
+                    ]
+                ),
             ])
         )
     }
 
     /// Part of a list by its page's number.
     func offsetPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String]) -> Response {
-        let size = min(max(Int(query["per_page"] ?? "") ?? 100, 1), 100)
+        let size = min(max(Int(query["per_page"] ?? "") ?? 100, 1), pages.items)
         let page = max(Int(query["page"] ?? "") ?? 1, 1)
         let slice = Array(items.dropFirst((page - 1) * size).prefix(size))
         func link(_ page: Int) -> JSON {
@@ -65,8 +78,8 @@ extension SimulatedZendesk {
             unknownRequests.append("search term \(error.term)")
             return invalidSearch("Invalid search: \(error.term)")
         }
-        let hits = index.hits(parsed, now: now).map { $0.hit(fields) }
-        var response = cursorPage("results", hits, "/api/v2/search/export.json", query, largest: 1000)
+        let hits = index.hits(parsed, now: now).map { $0.hit(fields, form) }
+        var response = cursorPage("results", hits, "/api/v2/search/export.json", query, isExport: true)
         if case .object(let members) = response.json { response = .init(200, .object(members + [.init(name: "facets", value: nil)])) }
         return response
     }
@@ -78,12 +91,12 @@ extension SimulatedZendesk {
     func ticketList(_ query: [String: String]) -> Response {
         let all = tickets.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
         let found = query["external_id"] == nil ? all : []
-        return page("tickets", found.map { $0.json(fields) }, "/api/v2/tickets.json", query)
+        return page("tickets", found.map { $0.json(fields, form) }, "/api/v2/tickets.json", query)
     }
 
     func audits(of id: String, _ query: [String: String]) -> Response {
         guard let ticket = Int(id).flatMap({ tickets[$0] }) else { return notFound }
-        let audits = ticket.audits.indices.map { ticket.auditJSON($0) }
+        let audits = ticket.audits.indices.map { ticket.auditJSON($0, form) }
         return page("audits", audits, "/api/v2/tickets/\(id)/audits.json", query)
     }
 
@@ -106,7 +119,7 @@ extension SimulatedZendesk {
         func key(_ ticket: SimulatedTicket) -> String { field.flatMap { ticket.text(of: $0) } ?? "\u{10FFFF}" }
         found.sort { (key($0), $0.id) < (key($1), $1.id) }
         if isDescending { found.reverse() }
-        return page("tickets", found.map { $0.json(fields) }, "/api/v2/views/\(id)/tickets.json", query)
+        return page("tickets", found.map { $0.json(fields, form) }, "/api/v2/views/\(id)/tickets.json", query)
     }
 
     private static func cursor(_ offset: Int) -> String { Data("offset \(offset)".utf8).base64EncodedString() }

@@ -8,16 +8,16 @@ extension SimulatedZendesk {
             return invalidSearch("Invalid search: \(error.term)")
         }
         let page = Int(query["page"] ?? "1") ?? 1
-        let perPage = min(Int(query["per_page"] ?? "100") ?? 100, 100)
-        guard page > 0, perPage > 0, (page - 1) * perPage < 1000 else {
+        let perPage = min(Int(query["per_page"] ?? "100") ?? 100, pages.items)
+        guard page > 0, perPage > 0, (page - 1) * perPage < pages.hits else {
             return invalidSearch("Requested response size was greater than Search Response Limits")
         }
         var hits = index.hits(parsed, now: now)
         if query["sort_order"] != "asc" { hits.reverse() }
-        var found = offsetPage("results", hits.map { $0.hit(fields) }, "/api/v2/search.json", query)
-        // No more than a thousand are given, whatever the count.
+        var found = offsetPage("results", hits.map { $0.hit(fields, form) }, "/api/v2/search.json", query)
+        // No more than so many are given, whatever the count.
         guard case .object(var members) = found.json else { return found }
-        if page * perPage >= min(hits.count, 1000), let next = members.firstIndex(where: { $0.name == "next_page" }) {
+        if page * perPage >= min(hits.count, pages.hits), let next = members.firstIndex(where: { $0.name == "next_page" }) {
             members[next].value = nil
         }
         found = Response(200, .object(members + [.init(name: "facets", value: nil)]))
@@ -26,15 +26,19 @@ extension SimulatedZendesk {
 
     func showMany(_ query: [String: String]) -> Response {
         let ids = (query["ids"] ?? "").split(separator: ",").compactMap { Int($0) }
-        guard ids.count <= 100 else { return tooManyValues }
-        let found = ids.compactMap { tickets[$0]?.json(fields) }
+        guard ids.count <= pages.ids else { return tooManyValues }
+        // In the order of the ids, whatever was asked.
+        let found = ids.sorted().compactMap { tickets[$0]?.json(fields, form) }
         return Response(200, ["tickets": .array(found), "next_page": nil, "previous_page": nil, "count": .int(found.count)])
     }
 
     var tooManyValues: Response {
         Response(
             400,
-            ["error": "TooManyValues", "description": "Parameter  cannot specify more than 100 values", "max_count": 100]
+            [
+                "error": "TooManyValues", "description": .string("Parameter  cannot specify more than \(pages.ids) values"),
+                "max_count": .int(pages.ids),
+            ]
         )
     }
 }

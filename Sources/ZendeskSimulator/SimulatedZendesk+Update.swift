@@ -17,7 +17,8 @@ extension SimulatedZendesk {
 
     mutating func update(_ id: Int, _ body: Data, now: Double) -> Response {
         var response = tryToUpdate(id, body, now: now)
-        response.headers["zendesk-ratelimit-tickets-update"] = updateLimitHeader(now)
+        let name = form.spellsLimitsAsIn2023 ? "zendesk-rate-limit-tickets-update" : "zendesk-ratelimit-tickets-update"
+        response.headers[name] = updateLimitHeader(now)
         return response
     }
 
@@ -89,7 +90,9 @@ extension SimulatedZendesk {
         var changes: [SimulatedTicket.Change] = []
         for field in change.custom_fields ?? [] {
             let value = field.value ?? .null
-            guard let definition = fields.first(where: { $0.id == field.id }), definition.accepts(value) else { continue }
+            guard let definition = fields.first(where: { $0.id == field.id }), definition.isActive, definition.accepts(value) else {
+                continue
+            }
             let new = value == "" ? .null : value
             let old = ticket.customFields[field.id] ?? .null
             guard new != old else { continue }
@@ -113,6 +116,6 @@ extension SimulatedZendesk {
             onAudit?(ticket.id, audit)
         }
         // An update that changes nothing is answered with the audit of an older one.
-        return ["ticket": updated.json(fields), "audit": updated.auditJSON(updated.audits.count - 1)]
+        return ["ticket": updated.json(fields, form), "audit": updated.auditJSON(updated.audits.count - 1, form)]
     }
 }

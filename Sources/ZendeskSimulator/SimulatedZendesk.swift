@@ -17,6 +17,8 @@ package struct SimulatedZendesk: Sendable {
     /// What a minted token lasts where the request does not say, in seconds.
     package var tokenLifetime = 1800.0
     package var limits = RateLimits()
+    package var pages = PageLimits()
+    package var form: AnswerForm
     /// How long the search index lags behind, in seconds: each change takes a random time from this range.
     package var searchLag: ClosedRange<Double> = 0...0
     /// What goes wrong besides, while it is switched on.
@@ -104,6 +106,7 @@ package struct SimulatedZendesk: Sendable {
 
     package init(fields: [TicketField], seed: UInt64 = 0) {
         self.fields = fields
+        form = AnswerForm(seed: seed)
         random = SplitMix64(seed: seed)
     }
 
@@ -116,9 +119,13 @@ package struct SimulatedZendesk: Sendable {
         response.headers["content-type"] = response.contentType
         response.headers["x-rate-limit"] = String(limits.requests)
         response.headers["x-rate-limit-remaining"] = String(max(0, limits.requests - requestWindow.count))
-        response.headers["ratelimit-limit"] = String(limits.requests)
-        response.headers["ratelimit-remaining"] = String(max(0, limits.requests - requestWindow.count))
-        response.headers["ratelimit-reset"] = String(requestWindow.resets(now: now))
+        let names =
+            form.spellsLimitsAsIn2023
+            ? ("rate-limit", "rate-limit-remaining", "rate-limit-reset")
+            : ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+        response.headers[names.0] = String(limits.requests)
+        response.headers[names.1] = String(max(0, limits.requests - requestWindow.count))
+        response.headers[names.2] = String(requestWindow.resets(now: now))
         return response
     }
 
@@ -171,7 +178,7 @@ package struct SimulatedZendesk: Sendable {
         case ("GET", "search", "export", 4): return searchExport(query, now: now)
         case ("GET", "tickets", nil, _): return ticketList(query)
         case ("GET", "tickets", "show_many", 4): return showMany(query)
-        case ("GET", "tickets", let id?, 4): return withTicket(id) { .init(200, ["ticket": $0.json(fields)]) }
+        case ("GET", "tickets", let id?, 4): return withTicket(id) { .init(200, ["ticket": $0.json(fields, form)]) }
         case ("GET", "tickets", let id?, 5) where path[4] == "audits": return audits(of: id, query)
         case ("PUT", "tickets", _, 4) where !user.mayUpdateTickets: return forbidden
         case ("PUT", "tickets", "update_many", 4): return updateMany(query, request.body, now: now)

@@ -46,6 +46,7 @@ extension TicketField {
             .init(name: "required", value: false),
             .init(name: "visible_in_portal", value: .bool(isVisibleInPortal)),
             .init(name: "editable_in_portal", value: .bool(isEditableInPortal)),
+            .init(name: "raw_title", value: .string(title)), .init(name: "tag", value: nil), .init(name: "removable", value: true),
         ]
         if let options {
             let values: [JSON] = options.enumerated().map { number, option in

@@ -1,0 +1,50 @@
+/// How an account writes what Zendesk has written in several ways, and documents in none. A seed picks one reading of each.
+///
+/// Sources: recorded traffic in zenpy's tests (2023, 2024) for the headers; a published audit of 2017, whose drop-downs had the former
+/// value `""` where the same audit has `null` for system fields; Zendesk API reference, "Tickets", for custom fields.
+package struct AnswerForm: Equatable, Sendable {
+    /// The value of a custom field that is empty.
+    package var emptyFieldValue = Empty.null
+    /// `previous_value` of a change to a field that was empty.
+    package var emptyFormerValue = Empty.null
+    /// `rate-limit` and `zendesk-rate-limit-tickets-update`, instead of `ratelimit-limit` and `zendesk-ratelimit-tickets-update`.
+    package var spellsLimitsAsIn2023 = false
+
+    package enum Empty: CaseIterable, Sendable {
+        case null, text, absent
+
+        /// The member with this name; nil where it is left out.
+        func member(_ name: String) -> JSON.Member? {
+            switch self {
+            case .null: .init(name: name, value: nil)
+            case .text: .init(name: name, value: "")
+            case .absent: nil
+            }
+        }
+    }
+
+    package init() {}
+
+    init(seed: UInt64) {
+        var random = SplitMix64(seed: ~seed)
+        emptyFieldValue = Empty.allCases.randomElement(using: &random)!
+        emptyFormerValue = Empty.allCases.randomElement(using: &random)!
+        spellsLimitsAsIn2023 = Bool.random(using: &random)
+    }
+}
+
+/// The sizes of what an account gives at once.
+///
+/// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".
+package struct PageLimits: Equatable, Sendable {
+    /// Items on a page.
+    package var items = 100
+    /// Items on a page of the search's export.
+    package var exported = 1000
+    /// Results of a search in all.
+    package var hits = 1000
+    /// Tickets that one request names.
+    package var ids = 100
+
+    package init() {}
+}
