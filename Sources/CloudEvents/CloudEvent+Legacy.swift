@@ -29,9 +29,9 @@ struct LegacyEvent {
     }
 }
 
-extension CloudEvent {
+extension ReceivedEvent {
     /// Only Pub/Sub's events are taken: this is what a function with a Pub/Sub trigger got.
-    static func legacy(_ event: LegacyEvent) throws(EnvelopeError) -> CloudEvent {
+    static func legacy(_ event: LegacyEvent) throws(EnvelopeError) -> ReceivedEvent {
         let type = event.eventType ?? ""
         guard type == "google.pubsub.topic.publish" || type == "providers/cloud.pubsub/eventTypes/topic.publish" else {
             throw .malformed("eventType is not a Pub/Sub publish")
@@ -39,13 +39,10 @@ extension CloudEvent {
         var body = PushBody(message: event.message)
         body.message.messageID = event.message.messageID ?? event.eventID
         body.message.publishTime = event.message.publishTime ?? event.timestamp
-        var result = CloudEvent(
-            try body.message(),
-            topic: Topic(name: event.name),
-            data: body.json
-        )
+        let message = try body.message()
+        var result = CloudEvent(message, topic: Topic(name: event.name), data: body.json)
         result.id = event.eventID
         result.source = "//\(event.service ?? "pubsub.googleapis.com")/\(event.name)"
-        return result
+        return ReceivedEvent(event: result, message: message)
     }
 }

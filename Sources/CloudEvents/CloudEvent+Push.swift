@@ -1,12 +1,15 @@
 import FoundationEssentials
 import HTTPTypes
 
-extension CloudEvent {
+extension ReceivedEvent {
     /// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages".
-    static func push(_ push: PushBody, body: Data, topic: Topic) throws(EnvelopeError) -> CloudEvent {
-        CloudEvent(try push.message(), topic: topic, data: body)
+    static func push(_ push: PushBody, body: Data, topic: Topic) throws(EnvelopeError) -> ReceivedEvent {
+        let message = try push.message()
+        return ReceivedEvent(event: CloudEvent(message, topic: topic, data: body), message: message)
     }
+}
 
+extension CloudEvent {
     /// The event that Eventarc makes of a message.
     init(_ message: PubSubMessage, topic: Topic, data: Data) {
         self.init(
@@ -17,7 +20,6 @@ extension CloudEvent {
             dataContentType: "application/json",
             data: data
         )
-        decodedMessage = message
     }
 }
 

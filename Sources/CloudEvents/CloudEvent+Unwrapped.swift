@@ -1,11 +1,11 @@
 import FoundationEssentials
 import HTTPTypes
 
-extension CloudEvent {
+extension ReceivedEvent {
     /// The body is the message's data; what else is known of the message is in headers, if the subscription writes them.
     ///
     /// Source: Pub/Sub's documentation, "Payload unwrapping for Pub/Sub push subscriptions".
-    static func unwrapped(_ headers: HTTPFields, body: Data, topic: Topic) throws(EnvelopeError) -> CloudEvent {
+    static func unwrapped(_ headers: HTTPFields, body: Data, topic: Topic) throws(EnvelopeError) -> ReceivedEvent {
         var message = PubSubMessage(id: headers[.pubSubMessageID] ?? UUID().uuidString, data: body)
         guard !message.id.isEmpty else { throw .malformed("\(HTTPField.Name.pubSubMessageID) is empty") }
         if let text = headers[.pubSubPublishTime] {
@@ -21,7 +21,7 @@ extension CloudEvent {
                 message.attributes[field.name.rawName] = field.value
             }
         }
-        return CloudEvent(message, topic: topic, data: PushBody(message).json)
+        return ReceivedEvent(event: CloudEvent(message, topic: topic, data: PushBody(message).json), message: message)
     }
 
     /// The fields that carry the request or the message; every other one is an attribute of the message.

@@ -22,8 +22,6 @@ public struct CloudEvent: Equatable, Sendable {
     public var extensions: [String: String]
     /// The event's data as it came; nil where it has none.
     public var data: Data?
-    /// The message in `data`, where the reader of the envelope had to decode it anyway.
-    var decodedMessage: PubSubMessage?
 
     public init(
         id: String,

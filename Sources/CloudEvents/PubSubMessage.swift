@@ -41,10 +41,6 @@ public struct PubSubMessage: Equatable, Sendable {
     ///
     /// - Throws: ``EnvelopeError`` if the event's data is no Pub/Sub message.
     public init(_ event: CloudEvent) throws(EnvelopeError) {
-        if let message = event.decodedMessage {
-            self = message
-            return
-        }
         guard let data = event.data else { throw .malformed("the event has no data: expected a Pub/Sub message") }
         guard let body = try? JSONElement(data)?.object() else {
             throw .malformed("the event's data is not a JSON object")

@@ -14,7 +14,8 @@
 /// ## What a handler owes
 ///
 /// - Deliveries may be repeated, run at once, and come in any order: it is idempotent.
-/// - No work goes on after it has returned: an instance may be stopped, or get no processor, between two invocations.
+/// - What an event needs is done before it returns: an instance may be stopped, or get no processor, between two invocations. Work that
+///   several events share belongs into ``run()``.
 /// - Cancellation is cooperative. The caller has its answer at once, but a cancelled handler is not killed: until the method has ended, its place
 ///   among those in flight stays taken, and the server cannot stop. So it passes cancellation on to what it awaits, and a long computation
 ///   looks at `Task.isCancelled`. After SIGTERM two seconds are left for that. How it ends then does not matter: the event comes again.
@@ -24,4 +25,12 @@ public protocol FunctionHandler<Event>: Sendable {
 
     /// Handles one delivery of an event.
     func handle(_ event: Event, _ context: FunctionContext) async throws
+
+    /// What the function does beside its events. The host calls it when it starts to take events, and cancels it when the last one is
+    /// answered; returning earlier is no failure, and throwing stops the host. By default there is nothing to do.
+    func run() async throws
+}
+
+extension FunctionHandler {
+    public func run() async throws {}
 }

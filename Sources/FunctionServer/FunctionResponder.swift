@@ -77,8 +77,8 @@ struct FunctionResponder: Sendable {
 
     private func read(_ head: HTTPRequest, _ body: Data) throws(Refusal) -> (CloudEvent, HostedFunction.Invocation) {
         do {
-            let event = try CloudEvent(head, body: body)
-            return (event, try function.invocation(event))
+            let received = try ReceivedEvent(head, body: body)
+            return (received.event, try function.invocation(received))
         } catch EnvelopeError.batched {
             throw Refusal(answer: .batched("\(EnvelopeError.batched)"))
         } catch let error as EnvelopeError {

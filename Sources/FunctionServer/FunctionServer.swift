@@ -33,13 +33,29 @@ public struct FunctionServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
-        self.responder = FunctionResponder(HostedFunction(handler), configuration, callerCheck, logger)
+        responder = FunctionResponder(HostedFunction(handler), configuration, callerCheck, logger)
         self.configuration = configuration
         self.logger = logger
         self.onListening = onListening
     }
 
+    /// Serves, and runs what the function does beside its events until the last of them is answered.
     public func run() async throws {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await responder.function.run()
+                return false
+            }
+            group.addTask {
+                try await serve()
+                return true
+            }
+            defer { group.cancelAll() }
+            while try await group.next() == false {}
+        }
+    }
+
+    private func serve() async throws {
         // What Hummingbird itself has to say of each connection is of interest to whoever debugs it.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)

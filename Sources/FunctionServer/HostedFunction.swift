@@ -4,7 +4,9 @@ import FunctionRuntime
 /// A handler of whatever kind of event, behind one type: the server around it is compiled once, and not looked up anew for each handler's type.
 struct HostedFunction: Sendable {
     /// Reads an event as the handler takes it.
-    let invocation: @Sendable (CloudEvent) throws -> Invocation
+    let invocation: @Sendable (ReceivedEvent) throws -> Invocation
+    /// What the function does beside its events.
+    let run: @Sendable () async throws -> Void
 
     struct Invocation: Sendable {
         let deliveryAttempt: Int?
@@ -12,8 +14,9 @@ struct HostedFunction: Sendable {
     }
 
     init<Handler: FunctionHandler>(_ handler: Handler) {
-        invocation = { event in
-            let input = try Handler.Event(event)
+        run = { try await handler.run() }
+        invocation = { received in
+            let input = try received.message as? Handler.Event ?? Handler.Event(received.event)
             return Invocation(deliveryAttempt: input.deliveryAttempt) { context in
                 try await handler.handle(input, context)
             }

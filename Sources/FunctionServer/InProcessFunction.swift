@@ -5,11 +5,15 @@ public import HTTPTypes
 public import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
+import Synchronization
 
 /// Calls a function as ``FunctionServer`` would, without a socket: for tests of a handler together with its envelope, its caller check, its
 /// deadline and the answer that Pub/Sub would see.
+///
+/// What the function does beside its events runs while calls are in flight.
 public struct InProcessFunction: Sendable {
     private let responder: FunctionResponder
+    private let calls = CallsInFlight()
 
     /// - Parameters:
     ///   - handler: the function.
@@ -35,7 +39,9 @@ public struct InProcessFunction: Sendable {
             execution.logger().log(refusal)
             answer = refusal
         } else {
-            answer = await inTime(execution) { await responder.answer(request, body: { () async throws(Refusal) in body }, execution) }
+            answer = await calls.answer(running: responder.function.run) {
+                await inTime(execution) { await responder.answer(request, body: { () async throws(Refusal) in body }, execution) }
+            }
         }
         return (answer.head, Data(buffer: answer.body))
     }
@@ -74,5 +80,54 @@ public struct InProcessFunction: Sendable {
     ) async -> (response: HTTPResponse, body: Data) {
         let (head, body) = message.request(as: form, topic: topic)
         return await respond(to: head, body: body)
+    }
+}
+
+/// Runs what a function does beside its events from the first call in flight to the last.
+private final class CallsInFlight: Sendable {
+    private let state = Mutex(State())
+
+    private struct State {
+        var count = 0
+        var first: CheckedContinuation<Void, Never>?
+    }
+
+    /// The first call waits for those that came while it was in flight: it runs the function for them.
+    func answer(running run: @escaping @Sendable () async throws -> Void, _ call: () async -> Answer) async -> Answer {
+        let isFirst = state.withLock { state in
+            state.count += 1
+            return state.count == 1
+        }
+        guard isFirst else {
+            defer { end() }
+            return await call()
+        }
+        return await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await run() }
+            let answer = await call()
+            end()
+            await lastHasEnded()
+            group.cancelAll()
+            return answer
+        }
+    }
+
+    private func end() {
+        let first = state.withLock { state in
+            state.count -= 1
+            defer { if state.count == 0 { state.first = nil } }
+            return state.count == 0 ? state.first : nil
+        }
+        first?.resume()
+    }
+
+    private func lastHasEnded() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if state.count > 0 { state.first = continuation }
+                return state.count == 0
+            }
+            if isOver { continuation.resume() }
+        }
     }
 }

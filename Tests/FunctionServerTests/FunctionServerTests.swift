@@ -9,6 +9,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import ServiceLifecycle
+import TestSupport
 import Testing
 
 @Suite("The function server, over HTTP")
@@ -152,6 +153,39 @@ struct FunctionServerTests {
         } _: { server in
             let answer = try await server.post(push, headers: ["function-execution-id": id])
             #expect(answer.status == 204)
+        }
+    }
+
+    @Test("what the function does beside its events ends after the last event is answered")
+    func beside() async throws {
+        let work = Recorder<String>()
+        try await serving(
+            beside: {
+                work.add("begins")
+                while !Task.isCancelled { try? await Task.sleep(for: .seconds(60)) }
+                work.add("ends")
+            },
+            handler: { (_: PubSubMessage, _) in
+                work.add("handles")
+                try? await Task.sleep(for: .milliseconds(300))
+                work.add("handled")
+            }
+        ) { server in
+            async let answer = server.post(#"{"message":{"messageId":"1"}}"#)
+            try await eventually("the event is handled") { work.all.contains("handles") }
+            await server.stop()
+            #expect(try await answer.status == 204)
+        }
+        #expect(work.all == ["begins", "handles", "handled", "ends"])
+    }
+
+    @Test("a function that fails beside its events ends the server")
+    func failsBeside() async throws {
+        await #expect(throws: FunctionFailure.self) {
+            try await serving(
+                beside: { throw FunctionFailure.unprocessable("nothing works") },
+                handler: { (_: PubSubMessage, _) in }
+            ) { _ in try await Task.sleep(for: .milliseconds(200)) }
         }
     }
 }

@@ -52,4 +52,27 @@ struct InProcessFunctionTests {
         )
         #expect(await function.deliver(PubSubMessage(id: "1")).response.status.code == 504)
     }
+
+    @Test("what the function does beside its events runs while calls are in flight, once for all of them")
+    func beside() async throws {
+        let work = Recorder<String>()
+        let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
+        var handler = ClosureHandler<PubSubMessage> { message, _ in
+            work.add(message.id)
+            for await _ in release {}
+        }
+        handler.beside = {
+            work.add("begins")
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(60)) }
+            work.add("ends")
+        }
+        let function = InProcessFunction(handler, configuration: .init(timeout: .seconds(60)))
+        await withTaskGroup(of: Int.self) { group in
+            for index in 0..<2 { group.addTask { await function.deliver(PubSubMessage(id: "\(index)")).response.status.code } }
+            try? await eventually("both are in flight") { work.all.count == 3 }
+            isReleased.finish()
+            for await status in group { #expect(status == 204) }
+        }
+        #expect(work.all.count == 4 && work.all.last == "ends")
+    }
 }

@@ -43,8 +43,12 @@ struct ServerUnderTest: Sendable {
 
 struct ClosureHandler<Event: FunctionEvent>: FunctionHandler {
     let body: @Sendable (Event, FunctionContext) async throws -> Void
+    var beside: @Sendable () async throws -> Void = {}
+
+    init(_ body: @escaping @Sendable (Event, FunctionContext) async throws -> Void) { self.body = body }
 
     func handle(_ event: Event, _ context: FunctionContext) async throws { try await body(event, context) }
+    func run() async throws { try await beside() }
 }
 
 /// Serves the handler while the body runs.
@@ -52,13 +56,16 @@ func serving<Event: FunctionEvent>(
     _ configuration: FunctionServerConfiguration = .init(host: "127.0.0.1", port: 0),
     callerCheck: (any CallerCheck)? = nil,
     log: InMemoryLogHandler = InMemoryLogHandler(),
+    beside: @escaping @Sendable () async throws -> Void = {},
     handler: @escaping @Sendable (Event, FunctionContext) async throws -> Void,
     _ body: @Sendable (ServerUnderTest) async throws -> Void
 ) async throws {
     let logger = Logger(label: "test") { _ in log }
     let (ports, listens) = AsyncStream.makeStream(of: Int.self)
+    var function = ClosureHandler(handler)
+    function.beside = beside
     let server = FunctionServer(
-        ClosureHandler(body: handler),
+        function,
         configuration: configuration,
         callerCheck: callerCheck,
         logger: logger
