@@ -7,6 +7,8 @@ final class AccessTokens: Sendable {
     private let transport: any ZendeskTransport
     private let time: TimeSource
     private let current = Mutex<Token?>(nil)
+    /// Why none is minted now, and until when: a limited or failing mint is not repeated by whoever comes next.
+    private let refusal = Mutex<(error: ZendeskError, until: Duration)?>(nil)
     private let gate = Gate()
 
     private struct Token {
@@ -18,6 +20,8 @@ final class AccessTokens: Sendable {
     /// What a token lasts where the answer does not say: the default of clients made after April 2026.
     private static let defaultLifetime = Duration.seconds(1800)
     private static let longestCall = Duration.seconds(10)
+    /// How long a mint that failed is not repeated, where Zendesk does not say.
+    private static let patience = Duration.seconds(2)
 
     init(_ credentials: ZendeskCredentials, _ transport: any ZendeskTransport, _ time: TimeSource) {
         self.credentials = credentials
@@ -29,13 +33,27 @@ final class AccessTokens: Sendable {
     /// The token to use now.
     func token(before deadline: Deadline) async throws(ZendeskError) -> String {
         if let token = valid { return token }
-        guard await gate.enter(before: deadline) else { throw ZendeskError(.unavailable, "no access token came in time") }
+        guard await gate.enter(before: deadline) else { throw ZendeskError(.timeIsUp, "no access token came in time") }
         defer { gate.leave() }
         // Somebody else may have minted it meanwhile.
         if let token = valid { return token }
-        let token = try await mint(before: deadline)
-        current.withLock { $0 = token }
-        return token.text
+        if let refusal = refusal.withLock({ $0 }), refusal.until > time.now() {
+            let wait = refusal.until - time.now()
+            // What a person has to mend is told to all who wait.
+            guard wait < deadline.remaining, refusal.error.kind != .misconfigured else {
+                throw ZendeskError(refusal.error.kind, status: refusal.error.status, retryAfter: wait, refusal.error.detail)
+            }
+            try await time.pause(wait)
+        }
+        do throws(ZendeskError) {
+            let token = try await mint(before: deadline)
+            current.withLock { $0 = token }
+            return token.text
+        } catch {
+            let wait = error.retryAfter ?? Self.patience
+            if error.kind != .cancelled { refusal.withLock { $0 = (error, time.now() + wait) } }
+            throw error
+        }
     }
 
     /// Zendesk did not accept this token.
@@ -45,6 +63,12 @@ final class AccessTokens: Sendable {
         guard case .client = credentials else { return false }
         current.withLock { if $0?.text == refused { $0 = nil } }
         return true
+    }
+
+    /// Zendesk did not accept a token that it had just given: another one would fare no better for a while.
+    func refuse(_ fresh: String, _ error: ZendeskError) {
+        current.withLock { if $0?.text == fresh, $0?.renewAt != nil { $0 = nil } }
+        refusal.withLock { $0 = (error, time.now() + Self.patience) }
     }
 
     private var valid: String? {
@@ -69,12 +93,12 @@ final class AccessTokens: Sendable {
 
     private func mint(before deadline: Deadline) async throws(ZendeskError) -> Token {
         guard case .client(let id, let secret) = credentials else {
-            throw ZendeskError(.unauthorized, "Zendesk does not accept the access token: check it")
+            throw ZendeskError(.misconfigured, "Zendesk does not accept the access token: check it")
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         guard let body = try? encoder.encode(Body(client_id: id, client_secret: secret)) else {
-            throw ZendeskError(.unauthorized, "the OAuth client's id or secret cannot be written as JSON")
+            throw ZendeskError(.misconfigured, "the OAuth client's id or secret cannot be written as JSON")
         }
         var request = ZendeskRequest(.post, "/oauth/tokens", body: body)
         request.headers = [
@@ -91,7 +115,7 @@ final class AccessTokens: Sendable {
         case 200..<300: break
         case 400, 401, 403:
             throw ZendeskError(
-                .unauthorized,
+                .misconfigured,
                 status: response.status,
                 "Zendesk gives no access token (\(response.status)): check the OAuth client's id and secret"
             )

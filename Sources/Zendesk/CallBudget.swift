@@ -1,28 +1,30 @@
-/// How many calls may be made in any sixty seconds: a state machine over a clock that the caller reads.
+/// Limits the calls of any sixty seconds: a state machine over a clock that the caller reads.
 ///
-/// A call takes a place when it begins and gives it back sixty seconds after it ended. Zendesk counts a call somewhere between the two, so
-/// whatever sixty seconds it looks at, it counts no more calls than there are places.
+/// A call takes a place when it begins and gives it back sixty seconds after it ended. Zendesk counts a call somewhere between the two,
+/// so no sixty seconds of its own hold more calls than there are places.
 ///
-/// Who waits is let in by the order of arrival; who cannot be let in before the deadline learns it at once. Who has less of a hurry yields: it waits
-/// behind everybody else, and until half of the places are free.
+/// Calls wait by priority, then by the order of their arrival. A call that cannot begin before its deadline fails at once.
 ///
 /// Source: Zendesk API reference, "Rate limits".
 struct CallBudget: Sendable {
     static let window = Duration.seconds(60)
+    /// The longest time that an answer can block the budget for: a wrong header must not silence an instance for good.
+    static let longestBlock = Duration.seconds(600)
 
     /// What was configured; what Zendesk's headers allow may lower it.
     let configured: Int
     private(set) var limit: Int
     private var running = 0
-    /// When the calls of the last sixty seconds ended, in rising order.
-    private var ended: [Duration] = []
+    private var runningLow = 0
+    /// The calls of the last sixty seconds, by the time at which they ended.
+    private var ended: [(at: Duration, priority: CallPriority)] = []
     private var blockedUntil = Duration.zero
     private var queue: [Place] = []
     private var nextNumber = 0
 
     struct Place: Equatable {
         fileprivate let number: Int
-        fileprivate let yields: Bool
+        let priority: CallPriority
     }
 
     enum Admission: Equatable {
@@ -36,10 +38,10 @@ struct CallBudget: Sendable {
         limit = perMinute
     }
 
-    /// Joins the end of the queue.
-    mutating func join(yields: Bool = false) -> Place {
+    /// Joins the queue.
+    mutating func join(_ priority: CallPriority = .normal) -> Place {
         nextNumber += 1
-        let place = Place(number: nextNumber, yields: yields)
+        let place = Place(number: nextNumber, priority: priority)
         queue.append(place)
         return place
     }
@@ -49,39 +51,73 @@ struct CallBudget: Sendable {
 
     /// Begins a call, if it is this place's turn.
     mutating func admit(_ place: Place, now: Duration) -> Admission {
-        let ahead = queue.count { $0.yields ? place.yields && $0.number < place.number : place.yields || $0.number < place.number }
-        let wait = wait(ahead: place.yields ? ahead + limit / 2 : ahead, now: now)
+        forget(now)
+        let promoted = promoted
+        func effective(_ place: Place) -> CallPriority { promoted.contains(place.number) ? .normal : place.priority }
+        let priority = effective(place)
+        let ahead = queue.count { (effective($0), place.number) > (priority, $0.number) }
+        let wait = wait(ahead: priority == .low ? ahead + limit / 2 : ahead, now: now)
         guard wait == .zero else { return .wait(wait) }
         giveUp(place)
         running += 1
+        if place.priority == .low { runningLow += 1 }
         return .admitted
     }
 
-    /// How long somebody who came now, and does not yield, would wait.
-    mutating func wait(now: Duration) -> Duration { wait(ahead: queue.count { !$0.yields }, now: now) }
+    /// Low priority leaves half of the places free, but may always use a tenth, in its turn: load that never ends must not starve it.
+    private var promoted: Set<Int> {
+        let low = queue.filter { $0.priority == .low }
+        guard !low.isEmpty else { return [] }
+        return Set(low.prefix(max(0, max(1, limit / 10) - runningLow - ended.count { $0.priority == .low })).map(\.number))
+    }
 
-    private mutating func wait(ahead: Int, now: Duration) -> Duration {
-        ended.removeAll { $0 + Self.window <= now }
+    /// How long until so many calls of normal priority could begin at once; at most as many as there are places.
+    mutating func wait(for places: Int = 1, now: Duration) -> Duration {
+        forget(now)
+        return wait(ahead: queue.count { $0.priority > .low } + min(places, limit) - 1, now: now)
+    }
+
+    /// How many calls of normal priority could begin now.
+    mutating func room(now: Duration) -> Int {
+        forget(now)
+        return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority > .low })
+    }
+
+    /// Whether less than half of the places were used in the last minute.
+    mutating func isRelaxed(now: Duration) -> Bool {
+        forget(now)
+        return (running + ended.count) * 2 < limit
+    }
+
+    private mutating func forget(_ now: Duration) {
+        let first = ended.firstIndex { $0.at + Self.window > now } ?? ended.endIndex
+        if first > 0 { ended.removeFirst(first) }
+    }
+
+    private func wait(ahead: Int, now: Duration) -> Duration {
         let blocked = max(blockedUntil - now, .zero)
         let missing = running + ended.count + ahead + 1 - limit
         guard missing > 0 else { return blocked }
         // What still runs gives its place back a whole window after it has ended.
-        let free = missing <= ended.count ? ended[missing - 1] + Self.window - now : Self.window
+        let free = missing <= ended.count ? ended[missing - 1].at + Self.window - now : Self.window
         return max(free, blocked)
     }
 
-    mutating func end(now: Duration) {
+    mutating func end(_ place: Place, now: Duration) {
         running -= 1
-        ended.append(now)
+        if place.priority == .low { runningLow -= 1 }
+        ended.append((now, place.priority))
     }
 
     /// Whether Zendesk asked to wait, or nearly all of the account's calls are used.
     func isBlocked(now: Duration) -> Bool { now < blockedUntil }
 
-    /// Lets no call begin before the time is over.
-    mutating func block(for duration: Duration, now: Duration) { blockedUntil = max(blockedUntil, now + duration) }
+    /// Lets no call begin before the time is over, or ten minutes.
+    mutating func block(for duration: Duration, now: Duration) {
+        blockedUntil = max(blockedUntil, now + min(duration, Self.longestBlock))
+    }
 
-    /// Takes no more than half of what the account has, and stops before the last tenth of it: people and other integrations live on it too.
+    /// Takes no more than half of what the account has, and stops before its last tenth: people and other integrations live on it too.
     mutating func learn(_ window: RateLimitWindow, now: Duration) {
         limit = min(configured, max(1, window.total / 2))
         if let remaining = window.remaining, let resets = window.resets, remaining <= window.total / 10 {
@@ -90,32 +126,13 @@ struct CallBudget: Sendable {
     }
 }
 
-/// What a header says about a limit.
-package struct RateLimitWindow: Equatable, Sendable {
-    package var total: Int
-    package var remaining: Int?
-    package var resets: Duration?
+/// Which calls go first where places are scarce.
+public enum CallPriority: Int, Comparable, Sendable {
+    /// Leaves half of the places to others.
+    case low
+    case normal
+    /// Ends what was begun.
+    case high
 
-    /// The account's limit for requests, in one of the spellings that have been in use.
-    package static func account(_ headers: [String: String]) -> RateLimitWindow? {
-        func number(_ names: String...) -> Int? { names.lazy.compactMap { headers[$0].flatMap { Int($0) } }.first }
-        guard let total = number("ratelimit-limit", "x-rate-limit", "rate-limit"), total > 0 else { return nil }
-        return RateLimitWindow(
-            total: total,
-            remaining: number("ratelimit-remaining", "x-rate-limit-remaining", "rate-limit-remaining"),
-            resets: number("ratelimit-reset", "rate-limit-reset").map { .seconds($0) }
-        )
-    }
-
-    /// The account's limit for ticket updates: `total=100; remaining=99; resets=59`.
-    package static func ticketUpdates(_ headers: [String: String]) -> RateLimitWindow? {
-        guard let text = headers["zendesk-ratelimit-tickets-update"] ?? headers["zendesk-rate-limit-tickets-update"] else { return nil }
-        var numbers: [Substring: Int] = [:]
-        for part in text.split(separator: ";") {
-            let pair = part.split(separator: "=")
-            if pair.count == 2 { numbers[pair[0].drop { $0 == " " }] = Int(pair[1].filter { $0 != " " }) }
-        }
-        guard let total = numbers["total"], total > 0 else { return nil }
-        return RateLimitWindow(total: total, remaining: numbers["remaining"], resets: numbers["resets"].map { .seconds($0) })
-    }
+    public static func < (left: CallPriority, right: CallPriority) -> Bool { left.rawValue < right.rawValue }
 }

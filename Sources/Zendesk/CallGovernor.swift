@@ -1,63 +1,91 @@
 import Synchronization
 
-/// Keeps a client's calls within what the account allows: one budget for reads, one for ticket updates.
+/// Keeps a client's calls within what the account allows: one budget for ticket updates, one for all other calls.
 final class CallGovernor: Sendable {
-    private let budgets: Mutex<[Kind: CallBudget]>
+    private let state: Mutex<State>
     private let time: TimeSource
 
     enum Kind: Hashable { case read, write }
 
+    /// The longest that a call of low priority waits for its turn.
+    private static let patience = Duration.seconds(3)
+
+    private struct State {
+        var budgets: [Kind: CallBudget]
+        var knowsLimits = false
+    }
+
     init(readsPerMinute: Int, writesPerMinute: Int, time: TimeSource) {
-        budgets = Mutex([.read: CallBudget(perMinute: readsPerMinute), .write: CallBudget(perMinute: writesPerMinute)])
+        state = Mutex(
+            State(budgets: [.read: CallBudget(perMinute: readsPerMinute), .write: CallBudget(perMinute: writesPerMinute)])
+        )
         self.time = time
     }
 
     /// Makes the call when it is its turn.
     ///
-    /// - Parameter yields: whether it leaves half of the budget to others.
-    /// - Throws: ``ZendeskError`` of kind `limited`, at once, if its turn will not come before the deadline.
+    /// - Throws: ``ZendeskError`` of kind `limited`, at once, if its turn will not come before the deadline, or with low priority not
+    ///   within three seconds.
     func call<Result>(
         _ kind: Kind,
+        _ priority: CallPriority,
         before deadline: Deadline,
-        yields: Bool = false,
         _ body: () async throws(ZendeskError) -> Result
     ) async throws(ZendeskError) -> Result {
-        let place = withBudget(kind) { budget, _ in budget.join(yields: yields) }
+        let place = withBudget(kind) { budget, _ in budget.join(priority) }
         while true {
             guard case .wait(let wait) = withBudget(kind, { $0.admit(place, now: $1) }) else { break }
             do throws(ZendeskError) {
-                guard wait < deadline.remaining else { throw usedUp(kind, wait) }
+                guard wait < deadline.remaining, priority != .low || wait <= Self.patience else { throw usedUp(kind, wait) }
                 try await time.pause(wait)
             } catch {
                 withBudget(kind) { budget, _ in budget.giveUp(place) }
                 throw error
             }
         }
-        defer { withBudget(kind) { $0.end(now: $1) } }
+        defer { withBudget(kind) { $0.end(place, now: $1) } }
         return try await body()
     }
 
-    /// - Throws: ``ZendeskError`` of kind `limited` if a call that came now would not have its turn before the deadline.
-    func expect(_ kind: Kind, before deadline: Deadline) throws(ZendeskError) {
-        let wait = withBudget(kind) { $0.wait(now: $1) }
-        guard wait < deadline.remaining else { throw usedUp(kind, wait) }
+    /// How many calls could begin now.
+    func room() -> CallRoom {
+        let knowsLimits = state.withLock { $0.knowsLimits }
+        let (reads, readsAreRelaxed) = withBudget(.read) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
+        let (writes, writesAreRelaxed) = withBudget(.write) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
+        return CallRoom(reads: reads, writes: writes, isRelaxed: readsAreRelaxed && writesAreRelaxed, isKnown: knowsLimits)
+    }
+
+    /// Why so many calls could not begin now; nil if they could.
+    func shortage(reads: Int, writes: Int) -> ZendeskError? {
+        let (read, write) = (
+            withBudget(.read) { $0.wait(for: reads, now: $1) },
+            writes > 0 ? withBudget(.write) { $0.wait(for: writes, now: $1) } : .zero
+        )
+        guard max(read, write) > .zero else { return nil }
+        return usedUp(write > read ? .write : .read, max(read, write))
     }
 
     func learn(_ headers: [String: String]) {
         if let window = RateLimitWindow.account(headers) { withBudget(.read) { $0.learn(window, now: $1) } }
         if let window = RateLimitWindow.ticketUpdates(headers) { withBudget(.write) { $0.learn(window, now: $1) } }
+        state.withLock { $0.knowsLimits = true }
     }
 
     /// Obeys a Retry-After.
-    func obey(_ error: ZendeskError) {
+    ///
+    /// - Parameter kind: the budget that the call took. A 429 blocks it, whatever limit it names: else the call is repeated at full speed.
+    func obey(_ error: ZendeskError, _ kind: Kind) {
         guard let wait = error.retryAfter else { return }
-        switch error.kind {
-        case .limited(.account), .unavailable, .outcomeUnknown:
-            for kind in [Kind.read, .write] { withBudget(kind) { $0.block(for: wait, now: $1) } }
-        case .limited(.ticketUpdates): withBudget(.write) { $0.block(for: wait, now: $1) }
-        case .limited(.search): withBudget(.read) { $0.block(for: wait, now: $1) }
-        default: break
-        }
+        let blocked: [Kind] =
+            switch error.kind {
+            case .limited(.account), .unavailable, .outcomeUnknown: [.read, .write]
+            case .limited(.ticketUpdates): [.write, kind]
+            // One ticket's updates are no other ticket's trouble.
+            case .limited(.ticket): kind == .write ? [] : [kind]
+            case .limited(.search): [.read, kind]
+            default: []
+            }
+        for kind in blocked { withBudget(kind) { $0.block(for: wait, now: $1) } }
     }
 
     private func usedUp(_ kind: Kind, _ wait: Duration) -> ZendeskError {
@@ -68,7 +96,24 @@ final class CallGovernor: Sendable {
     }
 
     private func withBudget<Result: Sendable>(_ kind: Kind, _ body: (inout CallBudget, Duration) -> Result) -> Result {
-        budgets.withLock { body(&$0[kind]!, time.now()) }
+        state.withLock { body(&$0.budgets[kind]!, time.now()) }
+    }
+}
+
+/// How many calls could begin now.
+public struct CallRoom: Equatable, Sendable {
+    public var reads: Int
+    public var writes: Int
+    /// Whether less than half of each budget was used in the last minute.
+    public var isRelaxed: Bool
+    /// Whether the account has told its limits yet.
+    public var isKnown: Bool
+
+    public init(reads: Int, writes: Int, isRelaxed: Bool, isKnown: Bool) {
+        self.reads = reads
+        self.writes = writes
+        self.isRelaxed = isRelaxed
+        self.isKnown = isKnown
     }
 }
 

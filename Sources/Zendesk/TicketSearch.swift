@@ -19,7 +19,7 @@ public struct TicketSearch: Equatable, Sendable {
             !text.isEmpty, text.count <= 255,
             !text.unicodeScalars.contains(where: { $0 == "\"" || $0 == "\\" || $0.properties.generalCategory == .control })
         else { return nil }
-        query = "type:ticket status<closed custom_field_\(field):\"\(text)\""
+        query = "status<closed custom_field_\(field):\"\(text)\""
     }
 
     /// Tickets that are not solved, have some value in the custom field, and were updated after a time; or were created at a time or later.
@@ -30,28 +30,29 @@ public struct TicketSearch: Equatable, Sendable {
         query = "status<solved custom_field_\(field):* \(moment.rawValue)\(RFC3339(seconds: seconds))"
     }
 
+    /// Unsolved tickets that have some value in one custom field, and none in another.
+    package init(unsolvedWithValueIn field: Int, andNoneIn other: Int) {
+        query = "status<solved custom_field_\(field):* -custom_field_\(other):*"
+    }
+
     package enum Moment: String {
         case updatedAfter = "updated>"
         case createdFrom = "created>="
     }
 
     /// The search's export, which has no limit of results and comes in the order of creation.
-    func exportTarget(after cursor: String?) -> String {
-        let start = "/api/v2/search/export.json?query=\(percentEncoded(query))&filter%5Btype%5D=ticket&page%5Bsize%5D=\(Self.pageSize)"
+    func exportTarget(after cursor: String?, size: Int) -> String {
+        let start = "/api/v2/search/export.json?query=\(percentEncoded(query))&filter%5Btype%5D=ticket&page%5Bsize%5D=\(size)"
         return cursor.map { "\(start)&page%5Bafter%5D=\(percentEncoded($0))" } ?? start
     }
 
-    /// What one search can give at most; Zendesk answers 422 to what lies beyond.
-    static let maximumResults = 1000
-    static let pageSize = 100
-
-    func target(page: Int) -> String {
-        "/api/v2/search.json?query=\(percentEncoded(query))&sort_by=created_at&sort_order=asc&per_page=\(Self.pageSize)&page=\(page)"
+    func target(page: Int, size: Int) -> String {
+        "/api/v2/search.json?query=\(percentEncoded("type:ticket \(query)"))&sort_by=created_at&sort_order=asc&per_page=\(size)&page=\(page)"
     }
 }
 
 /// Encodes everything but RFC 3986's unreserved characters.
-private func percentEncoded(_ text: String) -> String {
+func percentEncoded(_ text: String) -> String {
     var encoded = ""
     for byte in text.utf8 {
         switch byte {

@@ -60,10 +60,28 @@ public struct TicketUpdate: Equatable, Sendable {
     }
 }
 
+/// One entry of a ticket's history: what one update changed.
+public struct TicketAudit: Equatable, Sendable {
+    /// The metadata that the update came with.
+    public var metadata: [String: String]
+    /// The values that it replaced, by the field's id; nil where the field was empty. System fields are left out.
+    public var replaced: [Int: String?]
+
+    public init(metadata: [String: String], replaced: [Int: String?]) {
+        self.metadata = metadata
+        self.replaced = replaced
+    }
+}
+
 /// What Zendesk says it has done.
 public struct TicketUpdateAnswer: Sendable {
     /// The ticket after the update.
     public var ticket: Ticket
-    /// The values that the update replaced, by field id, where the audit names them.
-    public var replaced: [Int: String?]
+    /// What the update changed, where the answer tells. An update that changed nothing is answered with the audit of an older one.
+    public var audit: TicketAudit?
+
+    public init(ticket: Ticket, audit: TicketAudit? = nil) {
+        self.ticket = ticket
+        self.audit = audit
+    }
 }

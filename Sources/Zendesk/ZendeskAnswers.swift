@@ -16,12 +16,29 @@ struct ExportAnswer: Decodable {
 
 struct TicketsAnswer: Decodable { let tickets: [Ticket] }
 
+struct AuditsAnswer: Decodable {
+    let audits: [TicketAnswer.Audit]
+    let meta: ExportAnswer.Meta?
+}
+
 struct TicketAnswer: Decodable {
     let ticket: Ticket
     let audit: Audit?
 
     struct Audit: Decodable {
         let events: [Event]?
+        let metadata: Metadata?
+
+        /// Ours is of texts; what others leave there is of any shape.
+        struct Metadata: Decodable {
+            let custom: [String: String]
+
+            private enum Key: CodingKey { case custom }
+
+            init(from decoder: any Decoder) throws {
+                custom = (try? decoder.container(keyedBy: Key.self).decode([String: String].self, forKey: .custom)) ?? [:]
+            }
+        }
 
         struct Event: Decodable {
             let field: Int?
@@ -39,12 +56,12 @@ struct TicketAnswer: Decodable {
         }
 
         /// Custom fields are named by their id.
-        var replaced: [Int: String?] {
+        var entry: TicketAudit {
             var replaced: [Int: String?] = [:]
             for event in events ?? [] {
                 if let field = event.field { replaced.updateValue(event.previous, forKey: field) }
             }
-            return replaced
+            return TicketAudit(metadata: metadata?.custom ?? [:], replaced: replaced)
         }
     }
 }
@@ -52,6 +69,7 @@ struct TicketAnswer: Decodable {
 struct FieldAnswer: Decodable {
     struct Field: Decodable {
         struct Option: Decodable { let value: String }
+        let active: Bool?
         let custom_field_options: [Option]?
     }
     let ticket_field: Field

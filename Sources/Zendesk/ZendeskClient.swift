@@ -12,7 +12,8 @@ public final class ZendeskClient: Sendable {
     private let transport: any ZendeskTransport
     private let tokens: AccessTokens
     private let governor: CallGovernor
-    private let tags: DropDownTags
+    private let fields: KnownFields
+    private let limits: PageLimits
     private let time: TimeSource
 
     /// What one call may take at most, however much time there is.
@@ -26,50 +27,82 @@ public final class ZendeskClient: Sendable {
     ///   - readsPerMinute: how many calls that change nothing may be made in any sixty seconds; half of what the account's headers allow
     ///     if that is less.
     ///   - writesPerMinute: the same for ticket updates.
-    public init(
+    public convenience init(
         transport: any ZendeskTransport,
         credentials: ZendeskCredentials,
         readsPerMinute: Int = 200,
         writesPerMinute: Int = 50,
         time: TimeSource = .system
     ) {
+        self.init(
+            transport: transport,
+            credentials: credentials,
+            readsPerMinute: readsPerMinute,
+            writesPerMinute: writesPerMinute,
+            limits: PageLimits(),
+            time: time
+        )
+    }
+
+    /// - Parameter limits: smaller ones let a simulation of a few tickets meet all of them.
+    package init(
+        transport: any ZendeskTransport,
+        credentials: ZendeskCredentials,
+        readsPerMinute: Int,
+        writesPerMinute: Int,
+        limits: PageLimits,
+        time: TimeSource
+    ) {
         self.transport = transport
+        self.limits = limits
         self.time = time
         tokens = AccessTokens(credentials, transport, time)
         governor = CallGovernor(readsPerMinute: readsPerMinute, writesPerMinute: writesPerMinute, time: time)
-        tags = DropDownTags(time)
+        fields = KnownFields(time)
     }
 
-    /// Looks at the budget for ticket updates without using it.
-    ///
-    /// - Throws: ``ZendeskError`` of kind `limited` if an update would not have its turn before the deadline.
-    public func expectUpdate(before deadline: Deadline) throws(ZendeskError) {
-        try governor.expect(.write, before: deadline)
-    }
+    /// How many calls could begin now.
+    public var room: CallRoom { governor.room() }
 
-    /// Whether a drop-down field has an option with the tag; true for a field that is no drop-down. The options are read once, and
+    /// Why so many calls could not begin now, with the time to wait; nil if they could. A number above the budget counts as all of it.
+    public func shortage(reads: Int, writes: Int) -> ZendeskError? { governor.shortage(reads: reads, writes: writes) }
+
+    /// Whether a drop-down field has an option with the tag; true for a field that is no drop-down. The field is read once a minute, and
     /// again if the tag is missing.
-    public func field(_ field: Int, accepts tag: String, deadline: Deadline) async throws(ZendeskError) -> Bool {
-        try await tags.accepts(tag, field: field, before: deadline) { () async throws(ZendeskError) in
-            let answer: FieldAnswer = try await self.get("/api/v2/ticket_fields/\(field).json", deadline).value
+    ///
+    /// - Parameter tag: nil asks for the field alone.
+    /// - Throws: ``ZendeskError``; of kind `misconfigured` if the field is missing or deactivated.
+    public func field(
+        _ field: Int,
+        accepts tag: String?,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> Bool {
+        try await fields.accepts(tag, field: field, before: deadline) { () async throws(ZendeskError) in
+            let answer: FieldAnswer = try await self.get("/api/v2/ticket_fields/\(field).json", priority, deadline).value
+            guard answer.ticket_field.active ?? true else {
+                throw ZendeskError(.misconfigured, "the ticket field \(field) is deactivated: activate it, or check its id")
+            }
             return answer.ticket_field.custom_field_options.map { Set($0.map(\.value)) }
         }
     }
 
     /// Forgets a field's options, for when Zendesk dropped a tag that it had.
-    public func forgetOptions(of field: Int) { tags.forget(field) }
+    public func forgetOptions(of field: Int) { fields.forget(field) }
 
     /// The ids of the tickets that match, in rising order of their creation, each once.
     ///
-    /// - Throws: ``ZendeskError``; of kind `tooManyResults` if more than 1,000 tickets match.
-    public func ticketIDs(_ search: TicketSearch, deadline: Deadline) async throws(ZendeskError) -> [Int] {
+    /// More than a thousand come from the search's export, which has no such limit and takes a call a hundred.
+    public func ticketIDs(
+        _ search: TicketSearch,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> [Int] {
         var ids: [Int] = []
         var seen: Set<Int> = []
-        for page in 1...(TicketSearch.maximumResults / TicketSearch.pageSize) {
-            let answer: SearchAnswer = try await get(search.target(page: page), deadline).value
-            guard answer.count <= TicketSearch.maximumResults else {
-                throw ZendeskError(.tooManyResults, "\(answer.count) tickets match one booking; Zendesk's search gives 1,000 at most")
-            }
+        for page in 1...(limits.hits / limits.items) {
+            let answer: SearchAnswer = try await get(search.target(page: page, size: limits.items), priority, deadline).value
+            guard answer.count <= limits.hits else { return try await exportedIDs(search, priority, deadline) }
             // Pages can overlap while tickets come and go.
             ids += answer.results.map(\.id).filter { seen.insert($0).inserted }
             if answer.next_page == nil || answer.results.isEmpty { break }
@@ -77,47 +110,99 @@ public final class ZendeskClient: Sendable {
         return ids
     }
 
+    private func exportedIDs(
+        _ search: TicketSearch,
+        _ priority: CallPriority,
+        _ deadline: Deadline
+    ) async throws(ZendeskError) -> [Int] {
+        var ids: [Int] = []
+        var cursor: String?
+        repeat {
+            let page = try await exportedTickets(search, after: cursor, priority: priority, deadline: deadline)
+            ids += page.tickets.map(\.id)
+            cursor = page.next
+        } while cursor != nil
+        return ids
+    }
+
     /// A page of all the tickets that match, in the order of their creation.
     ///
     /// - Parameter cursor: where the page before ended; nil for the first one. It lasts for an hour.
     /// - Returns: ids with the time of creation, in seconds since 1970, and the next page's cursor, nil after the last.
+    /// - Throws: ``ZendeskError``; of kind `unavailable` if a page leads to itself.
     package func exportedTickets(
         _ search: TicketSearch,
         after cursor: String?,
+        priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
-        let answer: ExportAnswer = try await get(search.exportTarget(after: cursor), deadline).value
+        let answer: ExportAnswer = try await get(search.exportTarget(after: cursor, size: limits.items), priority, deadline).value
         let tickets = answer.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }
-        return (tickets, answer.meta.has_more ? answer.meta.after_cursor : nil)
+        guard answer.meta.has_more else { return (tickets, nil) }
+        guard let next = answer.meta.after_cursor, next != cursor else {
+            throw ZendeskError(.unavailable, "the search's export says that there is more, and not where")
+        }
+        return (tickets, next)
     }
 
-    /// The tickets as they are now. Deleted ones are missing from the result.
-    public func tickets(_ ids: [Int], deadline: Deadline) async throws(ZendeskError) -> [TicketReading] {
+    /// The tickets as they are now, without those that Zendesk left out: whether one is gone, only ``ticket(_:priority:deadline:)`` tells.
+    public func tickets(
+        _ ids: [Int],
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> [TicketReading] {
         var readings: [TicketReading] = []
-        for start in stride(from: 0, to: ids.count, by: 100) {
-            let chunk = ids[start..<min(start + 100, ids.count)]
+        for start in stride(from: 0, to: ids.count, by: limits.ids) {
+            let chunk = ids[start..<min(start + limits.ids, ids.count)]
             let target = "/api/v2/tickets/show_many.json?ids=\(chunk.map(String.init).joined(separator: ","))"
-            let answer: (value: TicketsAnswer, readAt: Int64?) = try await get(target, deadline)
+            let answer: (value: TicketsAnswer, readAt: Int64?) = try await get(target, priority, deadline)
             readings += answer.value.tickets.map { TicketReading(ticket: $0, readAt: answer.readAt) }
         }
         return readings
     }
 
     /// The ticket as it is now.
-    public func ticket(_ id: Int, deadline: Deadline) async throws(ZendeskError) -> TicketReading {
-        let answer: (value: TicketAnswer, readAt: Int64?) = try await get("/api/v2/tickets/\(id).json", deadline)
+    ///
+    /// - Throws: ``ZendeskError``; of kind `notFound` if it has been deleted or merged.
+    public func ticket(
+        _ id: Int,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> TicketReading {
+        let answer: (value: TicketAnswer, readAt: Int64?) = try await get("/api/v2/tickets/\(id).json", priority, deadline)
         return TicketReading(ticket: answer.value.ticket, readAt: answer.readAt)
+    }
+
+    /// The ticket's history, oldest first.
+    ///
+    /// - Throws: ``ZendeskError``; of kind `unavailable` if there are more than five thousand updates: what is missing would be the newest.
+    ///
+    /// Source: Zendesk API reference, "Ticket audits", which the token's scope has to cover with a global `read`.
+    public func audits(
+        of id: Int,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> [TicketAudit] {
+        var audits: [TicketAudit] = []
+        var cursor: String?
+        for _ in 0..<50 {
+            let target =
+                "/api/v2/tickets/\(id)/audits.json?page%5Bsize%5D=100" + (cursor.map { "&page%5Bafter%5D=\(percentEncoded($0))" } ?? "")
+            let answer: AuditsAnswer = try await get(target, priority, deadline).value
+            audits += answer.audits.map(\.entry)
+            guard answer.meta?.has_more == true, let next = answer.meta?.after_cursor, next != cursor else { return audits }
+            cursor = next
+        }
+        throw ZendeskError(.unavailable, "the ticket's history is too long to look something up in it")
     }
 
     /// Updates a ticket if it is still as it was read.
     ///
     /// Zendesk drops a drop-down's unknown tag without a word: look at the answer's ticket.
-    ///
-    /// - Parameter yields: whether half of the budget for updates is left to those that do not yield.
     public func update(
         _ id: Int,
         _ update: TicketUpdate,
-        yields: Bool = false,
+        priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> TicketUpdateAnswer {
         let body: Data
@@ -127,8 +212,8 @@ public final class ZendeskClient: Sendable {
             throw ZendeskError(.rejected, "the update cannot be written as JSON: \(error)")
         }
         let request = ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: body)
-        let answer: TicketAnswer = try await send(request, .write, yields: yields, deadline).value
-        return TicketUpdateAnswer(ticket: answer.ticket, replaced: answer.audit?.replaced ?? [:])
+        let answer: TicketAnswer = try await send(request, .write, priority, deadline).value
+        return TicketUpdateAnswer(ticket: answer.ticket, audit: answer.audit?.entry)
     }
 
     /// Makes any other call, as administration does; it is repeated for nothing but an expired token.
@@ -139,27 +224,28 @@ public final class ZendeskClient: Sendable {
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, headers: [String: String]) {
         let response = try await respond(to: request, deadline)
-        return (try value(of: response, to: request), response.headers)
+        return (try value(of: response, to: request, .init(request)), response.headers)
     }
 
     /// The same, whatever the answer's status is.
     package func respond(to request: ZendeskRequest, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
-        try await exchange(request, request.method == .get ? .read : .write, deadline)
+        try await exchange(request, .init(request), .normal, deadline)
     }
 
     /// Reads, and repeats what failed for a while.
     private func get<Answer: Decodable>(
         _ target: String,
+        _ priority: CallPriority,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
         let request = ZendeskRequest(.get, target)
         var repeats = 0
         while true {
             do throws(ZendeskError) {
-                return try await send(request, .read, deadline)
+                return try await send(request, .read, priority, deadline)
             } catch {
                 switch error.kind {
-                // The budget is blocked for as long as Zendesk asked: the next call waits in it.
+                // The budget, or the mint, is blocked for as long as Zendesk asked: the next call waits in it.
                 case .limited where error.status != nil && (error.retryAfter ?? .zero) < deadline.remaining: continue
                 case .unavailable where repeats < Self.mostRepeats:
                     repeats += 1
@@ -175,17 +261,21 @@ public final class ZendeskClient: Sendable {
     private func send<Answer: Decodable>(
         _ request: ZendeskRequest,
         _ kind: CallGovernor.Kind,
-        yields: Bool = false,
+        _ priority: CallPriority,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
-        let response = try await exchange(request, kind, yields: yields, deadline)
-        return (try value(of: response, to: request), response.headers["date"].flatMap { HTTPDate.seconds($0) })
+        let response = try await exchange(request, kind, priority, deadline)
+        return (try value(of: response, to: request, kind), response.headers["date"].flatMap { HTTPDate.seconds($0) })
     }
 
-    private func value<Answer: Decodable>(of response: ZendeskResponse, to request: ZendeskRequest) throws(ZendeskError) -> Answer {
+    private func value<Answer: Decodable>(
+        of response: ZendeskResponse,
+        to request: ZendeskRequest,
+        _ kind: CallGovernor.Kind
+    ) throws(ZendeskError) -> Answer {
         guard (200..<300).contains(response.status) else {
             let error = ZendeskError(response, to: request)
-            governor.obey(error)
+            governor.obey(error, kind)
             throw error
         }
         guard let value = try? JSONDecoder().decode(Answer.self, from: response.body) else {
@@ -198,13 +288,13 @@ public final class ZendeskClient: Sendable {
     private func exchange(
         _ request: ZendeskRequest,
         _ kind: CallGovernor.Kind,
-        yields: Bool = false,
+        _ priority: CallPriority,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> ZendeskResponse {
         var isSecondTry = false
         while true {
             let token = try await tokens.token(before: deadline)
-            let response = try await governor.call(kind, before: deadline, yields: yields) { () async throws(ZendeskError) in
+            let response = try await governor.call(kind, priority, before: deadline) { () async throws(ZendeskError) in
                 try await self.answer(to: request, token, deadline)
             }
             governor.learn(response.headers)
@@ -212,13 +302,14 @@ public final class ZendeskClient: Sendable {
                 isSecondTry = true
                 continue
             }
+            if response.status == 401, isSecondTry { tokens.refuse(token, ZendeskError(response, to: request)) }
             return response
         }
     }
 
     private func answer(to request: ZendeskRequest, _ token: String, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
         let timeout = min(deadline.remaining, Self.longestCall)
-        guard timeout > .zero else { throw ZendeskError(.unavailable, "no time is left for a call to Zendesk") }
+        guard timeout > .zero else { throw ZendeskError(.timeIsUp, "no time is left for a call to Zendesk") }
         var request = request
         request.headers += [("accept", "application/json"), ("user-agent", Self.userAgent), ("authorization", "Bearer \(token)")]
         if request.body != nil { request.headers.append(("content-type", "application/json")) }
@@ -228,4 +319,22 @@ public final class ZendeskClient: Sendable {
             throw ZendeskError(error, to: request)
         }
     }
+}
+
+extension CallGovernor.Kind {
+    fileprivate init(_ request: ZendeskRequest) { self = request.method == .get ? .read : .write }
+}
+
+/// How much Zendesk takes and gives at once.
+///
+/// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".
+package struct PageLimits: Equatable, Sendable {
+    /// Items on a page.
+    package var items = 100
+    /// Results of a search in all; Zendesk answers 422 to what lies beyond.
+    package var hits = 1000
+    /// Tickets that one request names.
+    package var ids = 100
+
+    package init() {}
 }

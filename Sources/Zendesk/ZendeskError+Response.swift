@@ -7,20 +7,26 @@ extension ZendeskError {
     /// the body only where one status has several meanings.
     package init(_ response: ZendeskResponse, to request: ZendeskRequest) {
         let problem = Problem(response)
-        let retryAfter = response.headers["retry-after"].flatMap { Int($0) }.map { Duration.seconds(max(1, $0)) }
+        let retryAfter = response.headers["retry-after"].flatMap { Int($0) }
+            .map { min(Duration.seconds(max(1, $0)), CallBudget.longestBlock) }
         let status = response.status
         let what = problem.summary
         switch status {
         case 401:
-            self.init(.unauthorized, status: status, "Zendesk does not accept the access token (401\(what)): check the credentials")
+            self.init(.misconfigured, status: status, "Zendesk does not accept the access token (401\(what)): check the credentials")
         case 403:
-            self.init(.unauthorized, status: status, "Zendesk forbids this to the token's owner (403\(what)): check its role and scopes")
+            self.init(.misconfigured, status: status, "Zendesk forbids this to the token's owner (403\(what)): check its role and scopes")
+        case 404 where problem.code == "RecordNotFound" && request.isForOneTicket:
+            self.init(.notFound, status: status, "Zendesk does not know the ticket (404\(what))")
+        case 404 where problem.code != nil:
+            // Of a field, a view or the path itself: acknowledging it would lose every change.
+            let path = request.target.prefix { $0 != "?" }
+            self.init(.misconfigured, status: status, "Zendesk does not know \(path) (404\(what)): check the URL and the fields' ids")
         case 404:
-            self.init(.notFound, status: status, "Zendesk does not know it (404\(what))")
+            let advice = "check the URL if it stays so"
+            self.init(.unavailable, status: status, retryAfter: retryAfter, "something before Zendesk answered 404: \(advice)")
         case 409:
             self.init(.conflict, status: status, retryAfter: retryAfter, "the ticket was changed meanwhile (409\(what))")
-        case 422 where problem.saysClosed:
-            self.init(.closed, status: status, "the ticket is closed (422\(what))")
         case 429:
             // A limit without a time to wait is one of a minute.
             self.init(
@@ -40,7 +46,7 @@ extension ZendeskError {
                 "Zendesk failed (\(status)\(what))"
             )
         case 300..<400:
-            self.init(.unauthorized, status: status, "Zendesk answered with a redirect (\(status)): check the base URL")
+            self.init(.misconfigured, status: status, "Zendesk answered with a redirect (\(status)): check the base URL")
         default:
             self.init(.rejected, status: status, "Zendesk rejects the request (\(status)\(what))")
         }
@@ -61,6 +67,17 @@ extension ZendeskError {
             status: response.status,
             "Zendesk answered \(response.status) with a body that is not what its API describes"
         )
+    }
+}
+
+extension ZendeskRequest {
+    /// Whether the path is that of one ticket, so that a missing record is that ticket.
+    fileprivate var isForOneTicket: Bool {
+        let prefix = "/api/v2/tickets/", suffix = ".json"
+        let path = target.prefix { $0 != "?" }
+        guard path.hasPrefix(prefix), path.hasSuffix(suffix) else { return false }
+        let id = path.dropFirst(prefix.count).dropLast(suffix.count)
+        return !id.isEmpty && id.allSatisfy(\.isNumber)
     }
 }
 
@@ -102,7 +119,6 @@ private struct Problem {
         return ", \(code)" + (fields.isEmpty ? "" : ": \(fields.prefix(5).joined(separator: ", "))")
     }
 
-    var saysClosed: Bool { text.contains("closed prevents") }
     var saysPerTicket: Bool { text.contains("Rate limit for ticket updates") }
 
     private struct Body: Decodable {

@@ -13,20 +13,18 @@ public struct ZendeskError: Error, Equatable {
         case conflict
         /// There is no such ticket (any more).
         case notFound
-        /// The ticket is closed and can never be changed again.
-        case closed
         /// A limit is used up: nothing that it covers will be done before ``ZendeskError/retryAfter``.
         case limited(Limit)
         /// Zendesk is down or in maintenance, or cannot be reached; nothing was changed.
         case unavailable
+        /// The deadline leaves no time for the call.
+        case timeIsUp
         /// The request may have had its effect: read before anything else.
         case outcomeUnknown
-        /// The token is not accepted, or its owner may not do this; a person has to mend it.
-        case unauthorized
+        /// The token, its owner's rights, the URL or a field is not as it has to be; a person has to mend it.
+        case misconfigured
         /// The request can never succeed as it is.
         case rejected
-        /// More tickets match than a search can give.
-        case tooManyResults
         /// The task was cancelled.
         case cancelled
     }
@@ -53,8 +51,8 @@ public struct ZendeskError: Error, Equatable {
     /// Whether the same request can succeed at another time.
     public var canSucceedLater: Bool {
         switch kind {
-        case .conflict, .limited, .unavailable, .outcomeUnknown, .unauthorized, .cancelled: true
-        case .notFound, .closed, .rejected, .tooManyResults: false
+        case .conflict, .limited, .unavailable, .timeIsUp, .outcomeUnknown, .misconfigured, .cancelled: true
+        case .notFound, .rejected: false
         }
     }
 }

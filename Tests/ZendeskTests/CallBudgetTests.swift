@@ -14,7 +14,7 @@ struct CallBudgetTests {
             while case .wait(let wait) = budget.admit(place, now: now) { now += wait }
             let begin = now
             now += .seconds(number % 4)
-            budget.end(now: now)
+            budget.end(place, now: now)
             calls.append((begin, now))
         }
         for (index, call) in calls.enumerated().dropFirst(3) {
@@ -27,7 +27,7 @@ struct CallBudgetTests {
         var budget = CallBudget(perMinute: 1)
         let first = budget.join()
         #expect(budget.admit(first, now: .zero) == .admitted)
-        budget.end(now: .seconds(1))
+        budget.end(first, now: .seconds(1))
         let second = budget.join()
         let third = budget.join()
         #expect(budget.admit(third, now: .seconds(61)) == .wait(.seconds(60)))
@@ -36,26 +36,78 @@ struct CallBudgetTests {
         #expect(budget.wait(now: .seconds(61)) == .seconds(60))
     }
 
-    @Test("who yields waits until half of the places are free, and behind everybody else")
-    func yields() {
+    @Test("low priority waits until half of the places are free, and behind everybody else")
+    func low() {
         var budget = CallBudget(perMinute: 4)
         for second in 0..<2 {
-            #expect(budget.admit(budget.join(yields: true), now: .seconds(second)) == .admitted)
-            budget.end(now: .seconds(second))
+            let place = budget.join(.low)
+            #expect(budget.admit(place, now: .seconds(second)) == .admitted)
+            budget.end(place, now: .seconds(second))
         }
-        let yielding = budget.join(yields: true)
-        #expect(budget.admit(yielding, now: .seconds(2)) == .wait(.seconds(58)))
-        for _ in 0..<2 { #expect(budget.admit(budget.join(), now: .seconds(2)) == .admitted) }
+        let low = budget.join(.low)
+        #expect(budget.admit(low, now: .seconds(2)) == .wait(.seconds(58)))
+        let running = (0..<2).map { _ in budget.join() }
+        for place in running { #expect(budget.admit(place, now: .seconds(2)) == .admitted) }
         let live = budget.join()
         #expect(budget.admit(live, now: .seconds(2)) == .wait(.seconds(58)))
-        budget.end(now: .seconds(3))
-        budget.end(now: .seconds(3))
+        for place in running { budget.end(place, now: .seconds(3)) }
         // The first place is free again: not for the one that came first.
-        #expect(budget.admit(yielding, now: .seconds(60)) == .wait(.seconds(3)))
+        #expect(budget.admit(low, now: .seconds(60)) == .wait(.seconds(3)))
         #expect(budget.admit(live, now: .seconds(60)) == .admitted)
-        budget.end(now: .seconds(60))
-        #expect(budget.admit(yielding, now: .seconds(62)) == .wait(.seconds(1)))
-        #expect(budget.admit(yielding, now: .seconds(63)) == .admitted)
+        budget.end(live, now: .seconds(60))
+        // And here none of low priority was left in the window: one is its share.
+        #expect(budget.admit(low, now: .seconds(62)) == .admitted)
+    }
+
+    @Test("high priority goes before what came earlier")
+    func high() {
+        var budget = CallBudget(perMinute: 1)
+        let normal = budget.join()
+        let high = budget.join(.high)
+        #expect(budget.admit(normal, now: .zero) == .wait(.seconds(60)))
+        #expect(budget.admit(high, now: .zero) == .admitted)
+    }
+
+    @Test("a tenth of the places is low priority's own: load that never ends does not starve it")
+    func share() {
+        var budget = CallBudget(perMinute: 20)
+        var now = Duration.zero
+        var admitted = 0
+        var low: [CallBudget.Place] = []
+        for second in 0..<140 {
+            now = .seconds(second)
+            // As much live load as there are places, every second.
+            for _ in 0..<20 {
+                let live = budget.join()
+                if case .admitted = budget.admit(live, now: now) { budget.end(live, now: now) } else { budget.giveUp(live) }
+            }
+            if second == 0 { low = (0..<10).map { _ in budget.join(.low) } }
+            for place in low.dropFirst(admitted) {
+                guard case .admitted = budget.admit(place, now: now) else { break }
+                budget.end(place, now: now)
+                admitted += 1
+            }
+        }
+        #expect((2...8).contains(admitted))
+    }
+
+    @Test("room is what could begin now, and a wait for several is a wait for the last of them")
+    func room() {
+        var budget = CallBudget(perMinute: 10)
+        #expect(budget.room(now: .zero) == 10)
+        #expect(budget.isRelaxed(now: .zero) == true)
+        for second in 0..<6 {
+            let place = budget.join()
+            _ = budget.admit(place, now: .seconds(second))
+            budget.end(place, now: .seconds(second))
+        }
+        #expect(budget.room(now: .seconds(6)) == 4)
+        #expect(budget.isRelaxed(now: .seconds(6)) == false)
+        #expect(budget.wait(for: 4, now: .seconds(6)) == .zero)
+        #expect(budget.wait(for: 6, now: .seconds(6)) == .seconds(55))
+        // More than there are counts as all of them.
+        #expect(budget.wait(for: 100, now: .seconds(6)) == .seconds(59))
+        #expect(budget.isRelaxed(now: .seconds(62)) == true)
     }
 
     @Test("half of the account is all that is taken, and less never than one call")
@@ -76,6 +128,15 @@ struct CallBudgetTests {
         #expect(budget.wait(now: .zero) == .zero)
         budget.learn(RateLimitWindow(total: 100, remaining: 10, resets: .seconds(30)), now: .zero)
         #expect(budget.wait(now: .seconds(10)) == .seconds(20))
+    }
+
+    @Test("no answer blocks for more than ten minutes")
+    func longBlock() {
+        var budget = CallBudget(perMinute: 50)
+        budget.block(for: .seconds(100_000_000), now: .zero)
+        #expect(budget.wait(now: .zero) == .seconds(600))
+        budget.learn(RateLimitWindow(total: 100, remaining: 0, resets: .seconds(100_000_000)), now: .seconds(1))
+        #expect(budget.wait(now: .seconds(1)) == .seconds(600))
     }
 
     @Test("a Retry-After keeps every call back until it is over")

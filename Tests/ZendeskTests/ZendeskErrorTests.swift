@@ -22,9 +22,12 @@ struct ZendeskErrorTests {
     static let cases: [Case] = [
         .init("bad request as text", .put, 400, "bad", .rejected),
         .init("error as an object", .get, 400, #"{"error":{"title":"Invalid attribute","message":"m"}}"#, .rejected),
-        .init("wrong token", .get, 401, #"{"error":"Couldn't authenticate you"}"#, .unauthorized),
-        .init("no rights", .put, 403, #"{"error":{"title":"Forbidden","message":"m"}}"#, .unauthorized),
+        .init("wrong token", .get, 401, #"{"error":"Couldn't authenticate you"}"#, .misconfigured),
+        .init("no rights", .put, 403, #"{"error":{"title":"Forbidden","message":"m"}}"#, .misconfigured),
         .init("deleted", .get, 404, #"{"error":"RecordNotFound","description":"Not found"}"#, .notFound),
+        .init("deleted", .put, 404, #"{"error":"RecordNotFound","description":"Not found"}"#, .notFound),
+        .init("wrong path", .put, 404, #"{"error":"InvalidEndpoint","description":"Not found"}"#, .misconfigured),
+        .init("an edge's answer", .get, 404, "<html>", .unavailable),
         .init("safe update", .put, 409, #"{"error":"UpdateConflict","description":"d"}"#, .conflict),
         .init("collision", .put, 409, #"{"error":"DatabaseConflict","description":"Database collision"}"#, .conflict),
         .init(
@@ -32,14 +35,14 @@ struct ZendeskErrorTests {
             .put,
             422,
             #"{"error":"RecordInvalid","details":{"status":[{"description":"Status: closed prevents ticket update"}]}}"#,
-            .closed
+            .rejected
         ),
         .init(
             "closed, keyed by base",
             .put,
             422,
             #"{"error":"RecordInvalid","details":{"base":[{"description":"Status closed prevents update"}]}}"#,
-            .closed
+            .rejected
         ),
         .init(
             "required field",
@@ -61,7 +64,7 @@ struct ZendeskErrorTests {
         .init("failing update", .put, 500, "<html>", .outcomeUnknown),
         .init("gateway", .put, 502, "", .outcomeUnknown),
         .init("maintenance", .put, 503, "", .unavailable),
-        .init("redirect", .get, 302, "", .unauthorized),
+        .init("redirect", .get, 302, "", .misconfigured),
         .init("read with a body that is no JSON", .get, 200, "<html>", .unavailable),
         .init("update with a body that is no JSON", .put, 200, "<html>", .outcomeUnknown),
         .init("read with another shape", .get, 200, #"{"tickets":[]}"#, .unavailable),

@@ -45,7 +45,7 @@ struct ZendeskTokensTests {
         _ = try await client.ticket(1, deadline: deadline)
         #expect(mints(transport) == 2)
         transport.before { request, _ in request.method == .get ? ZendeskResponse(status: 401) : nil }
-        await #expect { try await client.ticket(1, deadline: deadline) } throws: { ($0 as? ZendeskError)?.kind == .unauthorized }
+        await #expect { try await client.ticket(1, deadline: deadline) } throws: { ($0 as? ZendeskError)?.kind == .misconfigured }
         #expect(mints(transport) == 3)
     }
 
@@ -56,10 +56,40 @@ struct ZendeskTokensTests {
             _ = try await client.ticket(1, deadline: deadline)
             Issue.record("no error")
         } catch {
-            #expect(error.kind == .unauthorized)
+            #expect(error.kind == .misconfigured)
             #expect(error.description.contains("check the OAuth client's id and secret"))
             #expect(!error.description.contains("wrong-secret"))
         }
+    }
+
+    @Test("a limited mint is not repeated before its Retry-After, by whoever comes", arguments: [429, 503])
+    func limitedMint(status: Int) async throws {
+        let (transport, client) = world()
+        transport.before { request, _ in
+            request.target == "/oauth/tokens" ? ZendeskResponse(status: status, headers: ["retry-after": "60"]) : nil
+        }
+        for _ in 0..<20 {
+            do throws(ZendeskError) {
+                _ = try await client.ticket(1, deadline: Deadline(after: .seconds(30), time.source))
+                Issue.record("no error")
+            } catch {
+                #expect((error.retryAfter ?? .zero) > .seconds(30))
+            }
+        }
+        #expect(mints(transport) == 1)
+        transport.before { _, _ in nil }
+        time.advance(.seconds(61))
+        _ = try await client.ticket(1, deadline: deadline)
+        #expect(mints(transport) == 2)
+    }
+
+    @Test("a 429 on a read is not repeated at full speed, whatever limit it names")
+    func limitedRead() async throws {
+        let (transport, client) = world()
+        let headers = ["retry-after": "5", "zendesk-ratelimit-per-ticket-updates": "total=30; remaining=0; resets=5"]
+        transport.before { request, _ in request.method == .get ? ZendeskResponse(status: 429, headers: headers) : nil }
+        await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
+        #expect(transport.requests.count < 8)
     }
 
     @Test("a field's options are read once a minute, and again for a tag that is missing, but not at once")
@@ -103,8 +133,8 @@ struct ZendeskTokensTests {
         // With more time it waits, and is done.
         _ = try await client.ticket(1, deadline: Deadline(after: .seconds(90), time.source))
         #expect(time.secondsSince1970 == before + 60)
-        try client.expectUpdate(before: deadline)
+        #expect(client.shortage(reads: 0, writes: 1) == nil)
         _ = try await client.update(1, TicketUpdate(customFields: [3: "x"], updatedStamp: "2026-11-23T20:13:31Z"), deadline: deadline)
-        #expect(throws: ZendeskError.self) { try client.expectUpdate(before: deadline) }
+        #expect(client.shortage(reads: 0, writes: 1)?.retryAfter == .seconds(60))
     }
 }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// The tags that drop-down fields take, so that one they do not know is never sent: Zendesk would drop it and say nothing.
-final class DropDownTags: Sendable {
+/// The fields that are there, and the tags that drop-downs take. Zendesk drops what a field does not take, and says nothing.
+final class KnownFields: Sendable {
     private let known = Mutex<[Int: Entry]>([:])
     private let gate = Gate()
     private let time: TimeSource
@@ -10,6 +10,11 @@ final class DropDownTags: Sendable {
         /// Nil for a field that is no drop-down.
         var tags: Set<String>?
         var readAt: Duration
+
+        func takes(_ tag: String?) -> Bool {
+            guard let tag, let tags else { return true }
+            return tags.contains(tag)
+        }
     }
 
     /// A tag that is missing is looked for again, but no more often than this.
@@ -19,36 +24,38 @@ final class DropDownTags: Sendable {
 
     init(_ time: TimeSource) { self.time = time }
 
-    /// Whether the field takes the tag.
+    /// Whether the field is there and takes the tag.
     ///
-    /// - Parameter read: brings the field's tags, nil if it is no drop-down.
+    /// - Parameters:
+    ///   - tag: nil asks for the field alone.
+    ///   - read: brings the field's tags, nil if it is no drop-down.
     func accepts(
-        _ tag: String,
+        _ tag: String?,
         field: Int,
         before deadline: Deadline,
         read: () async throws(ZendeskError) -> Set<String>?
     ) async throws(ZendeskError) -> Bool {
         if let answer = answer(tag, field) { return answer }
         guard await gate.enter(before: deadline) else {
-            throw ZendeskError(.unavailable, "the status field's options were not read in time")
+            throw ZendeskError(.timeIsUp, "the ticket field \(field) was not read in time")
         }
         defer { gate.leave() }
         if let answer = answer(tag, field) { return answer }
         let entry = Entry(tags: try await read(), readAt: time.now())
         known.withLock { $0[field] = entry }
-        return entry.tags?.contains(tag) ?? true
+        return entry.takes(tag)
     }
 
     /// Forgets a field whose options turned out to be others.
     func forget(_ field: Int) { known.withLock { $0[field] = nil } }
 
     /// Nil if the field has to be read first.
-    private func answer(_ tag: String, _ field: Int) -> Bool? {
+    private func answer(_ tag: String?, _ field: Int) -> Bool? {
         let now = time.now()
         return known.withLock { known in
             guard let entry = known[field] else { return nil }
             let age = now - entry.readAt
-            if entry.tags?.contains(tag) ?? true { return age < Self.freshness ? true : nil }
+            if entry.takes(tag) { return age < Self.freshness ? true : nil }
             return age < Self.patience ? false : nil
         }
     }
