@@ -1,6 +1,6 @@
 import SpannerChangeStreams
 
-/// How one change lies to one ticket: the rules, or what a test puts in their place.
+/// Decides what one change does to one ticket: ``decide(_:_:keepsVersions:)``. Tests inject their own.
 package typealias Rule = @Sendable (_ ticket: TicketState, _ change: TagChange, _ keepsVersions: Bool) -> Decision
 
 /// What several changes of one booking come to on one ticket.
@@ -16,8 +16,11 @@ struct BatchPlan: Equatable {
     private var dependent: Set<Int> = []
 
     struct Write: Equatable {
+        /// Named in the version field.
         var version: KeptVersion
-        /// False if the tag is right already.
+        /// What the status field shows after the write.
+        var tag: String?
+        /// False if the status field is left as it is.
         var writesTag: Bool
         /// The change that is written.
         var change: Int
@@ -33,24 +36,28 @@ struct BatchPlan: Equatable {
                 outcomes.append(outcome)
                 continue
             }
-            let version = KeptVersion(bookingID: change.bookingID, version: change.version, tag: change.to)
             defer { if write != nil { dependent.insert(index) } }
-            switch rule(state, change, keepsVersions) {
+            let decision = keepsVersions && isStale(change, on: ticket, as: state) ? .skip(.stale) : rule(state, change, keepsVersions)
+            switch decision {
             case .skip(let outcome):
                 outcomes.append(outcome)
-            case .write(let outcome):
+            case .write(let outcome), .writeVersion(let outcome):
                 if let earlier = write?.change { outcomes[earlier] = .superseded }
                 outcomes.append(outcome)
-                state.tag = change.to
+                if case .write = decision { state.tag = change.to }
+                let version = KeptVersion(bookingID: change.bookingID, version: change.version, tag: change.to)
                 state.kept = version
-                write = Write(version: version, writesTag: state.tag != ticket.tag, change: index)
-            case .writeVersion:
-                if let earlier = write?.change { outcomes[earlier] = .superseded }
-                outcomes.append(.unchanged)
-                state.kept = version
-                write = Write(version: version, writesTag: state.tag != ticket.tag, change: index)
+                write = Write(version: version, tag: state.tag, writesTag: state.tag != ticket.tag, change: index)
             }
         }
+    }
+
+    /// Whether the ticket as it is has the change's version or a newer one. Between them may lie a version that can be ordered with
+    /// neither, and then the rules alone would not see it.
+    private func isStale(_ change: TagChange, on ticket: TicketState, as state: TicketState) -> Bool {
+        guard let kept = ticket.kept, kept != state.kept else { return false }
+        let order = kept.version.order(to: change.version)
+        return order == .same || order == .newer
     }
 
     /// Whether the change's outcome comes true by the write alone: if that fails, a second copy of the change is not stale after all.

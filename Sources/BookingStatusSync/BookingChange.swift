@@ -47,10 +47,13 @@ extension BookingChange {
             transactionID: record.serverTransactionID ?? ""
         )
         var changes: [BookingChange] = []
+        var bookings: Set<String> = []
         for mod in record.mods {
             guard let bookingID = mod.keys[settings.bookingIDColumn]?.text else {
                 throw UnusableRecord("a row's key has no text or integer \(settings.bookingIDColumn)")
             }
+            // The key may have more columns. A ticket names only this one, so it has to do by itself.
+            guard bookings.insert(bookingID).inserted else { throw UnusableRecord(ambiguous: bookingID, settings.bookingIDColumn) }
             guard let (from, to) = try statuses(of: mod, record.modType, settings.statusColumn) else { continue }
             changes.append(BookingChange(bookingID: bookingID, from: from, to: to, version: version))
         }
@@ -96,6 +99,13 @@ extension BookingChange {
 /// A change record that can never be processed; the reason quotes no value.
 package struct UnusableRecord: Error, Equatable {
     package let reason: String
+    /// The booking of which the record has several rows.
+    package var ambiguousBookingID: String?
 
     init(_ reason: String) { self.reason = reason }
+
+    init(ambiguous bookingID: String, _ column: String) {
+        reason = "\(Outcome.ambiguousBooking.rawValue): two rows have the same \(column), which has to be unique by itself"
+        ambiguousBookingID = bookingID
+    }
 }

@@ -13,11 +13,14 @@ public protocol BookingSource: Sendable {
 public struct BookingReading: Equatable, Sendable {
     /// By booking ID; nil for a booking that is there and has no status.
     public var statuses: [String: String?]
+    /// IDs that several rows have: nobody can tell which of them a ticket means.
+    public var ambiguous: Set<String>
     /// When they were so, in the database's own time.
     public var readTimestamp: CommitTimestamp
 
-    public init(statuses: [String: String?], readTimestamp: CommitTimestamp) {
+    public init(statuses: [String: String?], ambiguous: Set<String> = [], readTimestamp: CommitTimestamp) {
         self.statuses = statuses
+        self.ambiguous = ambiguous
         self.readTimestamp = readTimestamp
     }
 }

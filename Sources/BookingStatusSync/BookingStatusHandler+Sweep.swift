@@ -19,25 +19,25 @@ extension BookingStatusHandler {
         case .timeIsUp: throw .tryAgain(after: .seconds(5), "another sweep is running")
         }
         defer { sweeps.end() }
+        let (scope, cursor) = sweeps.start(time.now(), secondsSince1970: Int64(now), window: Self.window)
         let report: SweepReport
         do {
-            report = try await sweep.run(
-                .updatedAfter(Int64(now) - Self.window),
-                id: context.eventID,
-                deadline: deadline,
-                logger: context.logger
-            )
+            let caller = Sweep.Caller(id: context.eventID, priority: .low, deadline: deadline, logger: context.logger)
+            report = try await sweep.run(scope, after: cursor, caller)
         } catch {
+            sweeps.stopped(scope, at: cursor, time.now())
             if error.needsPerson { context.logger.error("sweep", metadata: ["reason": "\(error)"]) }
             throw .tryAgain(after: error.retryAfter ?? .seconds(10), "the sweep cannot go on: \(error)")
         }
+        if report.isStopped { sweeps.stopped(scope, at: report.stoppedAt, time.now()) } else { sweeps.finished() }
         context.logger.info("sweep", metadata: report.metadata)
-        guard report.unfinished == 0 else {
-            throw .tryAgain(after: report.retryAfter ?? .seconds(10), "\(report.unfinished) tickets are left: \(report.reason ?? "")")
+        guard report.isComplete else {
+            throw .tryAgain(after: report.retryAfter ?? .seconds(10), "tickets are left: \(report.reason ?? "")")
         }
     }
 
-    /// Looks at every unsolved ticket that names a booking: the back-fill before the first event, and the repair after an outage.
+    /// Looks at every unsolved ticket that names a booking, or ought to: the back-fill before the first event, and the repair after an outage.
+    /// The handler has to be running.
     ///
     /// - Parameters:
     ///   - from: only tickets that were created at this time or later, in seconds since 1970.
@@ -48,16 +48,12 @@ extension BookingStatusHandler {
         deadline: Deadline,
         logger: Logger,
         progress: (SweepReport) -> Void
-    ) async throws -> SweepReport {
+    ) async throws(SweepFailure) -> SweepReport {
         guard let sweep else { throw SweepFailure(BookingSourceError("SPANNER_DATABASE is not set", needsPerson: true)) }
         // A job has an instance, and with it a budget, of its own.
-        return try await sweep.run(
-            .createdFrom(start),
-            id: "sweep --all",
-            yields: false,
-            deadline: deadline,
-            logger: logger,
-            progress: progress
-        )
+        let caller = Sweep.Caller(id: "sweep --all", priority: .normal, deadline: deadline, logger: logger)
+        let report = try await sweep.run(.createdFrom(start), caller, progress: progress)
+        guard !report.isStopped else { return report }
+        return try await sweep.run(.withoutBookingID, caller, into: report, progress: { _ in })
     }
 }

@@ -7,13 +7,14 @@ public import Zendesk
 
 /// Keeps the booking status on Zendesk tickets true: the one entry point of the function.
 ///
-/// A message carries a data change record, or asks for a sweep (attribute `task=sweep`). Each status change in it is brought to every ticket of its booking; what becomes of it there
-/// is an ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final, is to be tried again when one of them
-/// may still change, and can never be processed when one of them is hopeless.
+/// A message carries a data change record, or asks for a sweep (attribute `task=sweep`). Each status change in it goes to every ticket of
+/// its booking. What becomes of it there is an ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final,
+/// is to be tried again when one of them may still change, and can never be processed when one of them is hopeless.
+///
+/// Changes are worked on in ``run()``, which the host calls beside ``handle(_:_:)``.
 public struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
-    private let synchronizer: TicketSynchronizer
-    private let lanes = BookingLanes()
+    let queue: BookingQueue
     private let settled = SettledChanges()
     let sweep: Sweep?
     let sweeps = SweepTurns()
@@ -21,10 +22,8 @@ public struct BookingStatusHandler: FunctionHandler {
 
     /// How much of the time that the runtime gives is kept for the answer.
     static let timeToAnswer = Duration.milliseconds(500)
-    /// How many bookings of a record are worked on at once.
-    private static let width = 8
-    /// A commit can lie ahead by what two clocks differ; more is a damaged record, and would shut out every true change.
-    static let largestClockDifference = 3600.0
+    /// In seconds. A commit can lie ahead by what two clocks differ; more is a damaged record, and would shut out every true change.
+    static let maximumClockDifference = 3600.0
 
     /// - Parameter bookings: where the sweep reads bookings; without it there is none.
     public init(
@@ -47,83 +46,122 @@ public struct BookingStatusHandler: FunctionHandler {
         self.settings = settings
         self.time = time
         let desk = TicketDesk(zendesk: zendesk, settings: settings)
-        let synchronizer = TicketSynchronizer(desk: desk, settings: settings, time: time, rule: rule)
-        self.synchronizer = synchronizer
-        sweep = bookings.map { Sweep(desk: desk, synchronizer: synchronizer, bookings: $0, settings: settings, time: time) }
+        let queue = BookingQueue(desk: desk, settings: settings, time: time, rule: rule)
+        self.queue = queue
+        sweep = bookings.map { Sweep(desk: desk, queue: queue, bookings: $0, settings: settings, time: time) }
+    }
+
+    /// Works on the changes that events and sweeps submit, until the task is cancelled.
+    public func run() async throws { await queue.run() }
+
+    /// Runs the handler while the body does, for whoever calls it without a host.
+    package func whileRunning<Result>(_ body: () async throws -> Result) async throws -> Result {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await run() }
+            while !queue.isRunning, !Task.isCancelled { await Task.yield() }
+            defer { group.cancelAll() }
+            return try await body()
+        }
     }
 
     public func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
         if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
-        let changes = try changes(in: message)
+        let changes = try changes(in: message, context.logger)
         if changes.isEmpty {
             context.logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)"])
         }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
         let open = changes.filter { !settled.contains($0) }
-        let results = await concurrently(open, width: Self.width) { change in
-            let results = await settle(change, message, context, deadline)
-            log(results, of: change, context.logger)
-            return results
+        let pending = open.map { pendingChange($0, message, context) }
+        let known = pending.indices.filter { pending[$0].hasKnownStatus }
+        let outcome = try await queue.submit(known.map { (pending[$0].change, []) }, before: deadline)
+
+        var results: [TicketResult] = []
+        var done: [BookingChange] = []
+        for (place, index) in known.enumerated() {
+            guard let own = outcome.results[place] else { continue }
+            results += own
+            if own.allSatisfy({ $0.outcome.verdict == .done }) { done.append(open[index]) }
         }
-        guard let failure = FunctionFailure(results.flatMap { $0 }) else {
-            settled.forget(changes)
-            return
+        let unknown = TicketResult(ticket: nil, outcome: .unknownStatus, reason: "no tag is configured for the status")
+        for index in pending.indices where !pending[index].hasKnownStatus {
+            pending[index].change.log(unknown)
+            results.append(unknown)
         }
-        settled.remember(zip(open, results).filter { $0.1.allSatisfy { $0.outcome.verdict == .done } }.map(\.0))
+        let left = outcome.results.count { $0 == nil }
+        if let refusal = outcome.refusal { log(refusal, outcome.unbegun.map { pending[known[$0]].change }, context.logger) }
+        let unbegun = left > 0 ? (left, outcome.refusal ?? TicketResult(ticket: nil, outcome: .deferred)) : nil
+        guard let failure = FunctionFailure(results, unbegun: unbegun) else { return settled.forget(changes) }
+        settled.remember(done)
         throw failure
     }
 
-    private func settle(
-        _ change: BookingChange,
-        _ message: PubSubMessage,
-        _ context: FunctionContext,
-        _ deadline: Deadline
-    ) async -> [TicketResult] {
-        guard let tagChange = tagChange(change, isFresh: isFresh(change, message, context)) else {
-            return [TicketResult(ticket: nil, outcome: .unknownStatus, reason: "no tag is configured for the status")]
+    /// One line for all changes of a record that were not begun.
+    private func log(_ refusal: TicketResult, _ unbegun: [PendingChange], _ logger: Logger) {
+        guard unbegun.count > 1 else {
+            for change in unbegun { change.log(refusal) }
+            return
         }
-        let pending = PendingChange(
-            tagChange: tagChange,
+        logger.notice(
+            "booking status",
             metadata: [
-                "source": "booking-status-sync", "booking": change.bookingID, "event": context.eventID,
-                "version": KeptVersion(bookingID: change.bookingID, version: change.version, tag: tagChange.to).text,
+                "outcome": "\(refusal.outcome.rawValue)", "changes": "\(unbegun.count)", "reason": "\(refusal.reason ?? "not begun")",
             ]
         )
-        let results = await lanes.settle(pending, before: deadline) { take in
-            await synchronizer.synchronize(change.bookingID, deadline: deadline, take)
-        }
-        return results ?? [TicketResult(ticket: nil, outcome: .deferred, reason: "another change of the booking is being written")]
     }
 
-    private func changes(in message: PubSubMessage) throws(FunctionFailure) -> [BookingChange] {
+    private func changes(in message: PubSubMessage, _ logger: Logger) throws(FunctionFailure) -> [BookingChange] {
         guard !message.data.isEmpty else { throw .unprocessable("the message has no data: expected a change record") }
         let changes: [BookingChange]
         do {
             changes = try BookingChange.changes(in: DataChangeRecord(json: message.data), settings)
         } catch let error as UnusableRecord {
+            if let bookingID = error.ambiguousBookingID {
+                let metadata: Logger.Metadata = [
+                    "booking": "\(PendingChange.forLog(bookingID))", "outcome": "\(Outcome.ambiguousBooking.rawValue)",
+                    "reason": "\(error.reason)",
+                ]
+                logger.error("booking status", metadata: metadata)
+            }
             throw .unprocessable(error.reason)
         } catch {
             throw .unprocessable("\(error)")
         }
-        guard changes.allSatisfy({ $0.version.commitTimestamp.secondsSince1970 <= latestCommit }) else {
+        let latest = time.secondsSince1970() + Self.maximumClockDifference
+        guard changes.allSatisfy({ $0.version.commitTimestamp.secondsSince1970 <= latest }) else {
             throw .unprocessable("the record's commitTimestamp lies over an hour ahead")
         }
         return changes
     }
 
-    private var latestCommit: Double { time.secondsSince1970() + Self.largestClockDifference }
-
-    /// The change in tags; nil if the new status has none.
-    private func tagChange(_ change: BookingChange, isFresh: Bool) -> TagChange? {
-        var to: String?
-        if let status = change.to {
-            guard let tag = settings.tags[status] else { return nil }
-            to = tag
-        }
-        var from: String?
-        // An old status without a tag is one that no ticket can show.
-        if case .status(let status) = change.from { from = settings.tags[status] }
-        return TagChange(bookingID: change.bookingID, from: from, to: to, version: change.version, isFresh: isFresh)
+    /// - Returns: the change as the queue takes it, and whether its new status has a tag.
+    private func pendingChange(
+        _ change: BookingChange,
+        _ message: PubSubMessage,
+        _ context: FunctionContext
+    ) -> (change: PendingChange, hasKnownStatus: Bool) {
+        let to = change.to.flatMap { settings.tags[$0] }
+        let from: FormerTag =
+            switch change.from {
+            case .none: .none
+            case .unknown: .unknown
+            case .status(let status): settings.tags[status].map { .tag($0) } ?? .untagged
+            }
+        let tagChange = TagChange(
+            bookingID: change.bookingID,
+            from: from,
+            to: to,
+            version: change.version,
+            isFresh: isFresh(change, message, context)
+        )
+        let pending = PendingChange(
+            tagChange: tagChange,
+            from: change.from.text,
+            to: change.to ?? "none",
+            eventID: context.eventID,
+            logger: context.logger
+        )
+        return (pending, change.to == nil || to != nil)
     }
 
     /// Whether the change before this one may still be on its way.
@@ -131,33 +169,5 @@ public struct BookingStatusHandler: FunctionHandler {
         if let attempt = message.deliveryAttempt ?? context.deliveryAttempt, attempt <= 4 { return true }
         let published = (message.publishTime ?? context.eventTime)?.timeIntervalSince1970 ?? change.version.commitTimestamp.secondsSince1970
         return time.secondsSince1970() - published < settings.reorderWindow / .seconds(1)
-    }
-
-    private func log(_ results: some Sequence<TicketResult>, of change: BookingChange, _ logger: Logger) {
-        for result in results {
-            var metadata: Logger.Metadata = [
-                "booking": "\(change.bookingID)",
-                "from": "\(change.from.text)",
-                "to": "\(change.to ?? "none")",
-                "outcome": "\(result.outcome.rawValue)",
-            ]
-            if let ticket = result.ticket { metadata["ticket"] = "\(ticket)" }
-            if let reason = result.reason { metadata["reason"] = "\(reason)" }
-            if let writtenAt = result.writtenAt {
-                let milliseconds = (writtenAt - change.version.commitTimestamp.secondsSince1970) * 1000
-                metadata["commit_to_write_ms"] = "\(Int(milliseconds.rounded()))"
-            }
-            logger.log(level: result.needsPerson ? .error : result.outcome.logLevel, "booking status", metadata: metadata)
-        }
-    }
-}
-
-extension Outcome {
-    var logLevel: Logger.Level {
-        switch verdict {
-        case .done: .info
-        case .tryAgain: .notice
-        case .never: .error
-        }
     }
 }

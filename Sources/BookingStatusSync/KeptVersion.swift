@@ -47,7 +47,8 @@ package struct KeptVersion: Equatable, Sendable {
             + "transaction \(Self.encoded(version.transactionID)), booking \(bookingID)"
     }
 
-    private static let noTag = "none"
+    /// Stands for an emptied field; so no status can have this tag.
+    static let noTag = "none"
 
     private static func encoded(_ text: String) -> String {
         var encoded = ""

@@ -41,6 +41,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case tagNotAccepted = "tag_not_accepted"
     /// Zendesk will never take the change.
     case rejected
+    /// Two rows have the booking's ID: nobody can tell which one the ticket means.
+    case ambiguousBooking = "ambiguous_booking"
     /// A ticket names a booking that Spanner does not have.
     case unknownBooking = "unknown_booking"
 
@@ -53,7 +55,7 @@ package enum Outcome: String, CaseIterable, Sendable {
             .notAStatusChange, .dryRun, .superseded, .unknownBooking:
             .done
         case .waiting, .conflict, .deferred: .tryAgain
-        case .unknownStatus, .tagNotAccepted, .rejected: .never
+        case .unknownStatus, .tagNotAccepted, .rejected, .ambiguousBooking: .never
         }
     }
 

@@ -17,11 +17,22 @@ package struct TicketState: Equatable, Sendable {
     }
 }
 
+/// A booking's old status, as a ticket can show it.
+package enum FormerTag: Equatable, Sendable {
+    case tag(String)
+    /// It had no status, or did not exist.
+    case none
+    /// The record does not say.
+    case unknown
+    /// A status for which no tag is configured: no ticket can show it.
+    case untagged
+}
+
 /// What the rules have to know of a change, its statuses translated to tags.
 package struct TagChange: Equatable, Sendable {
     package var bookingID: String
-    /// The tag that the old status has; nil if there was none, if it is not known, or if it has no tag.
-    package var from: String?
+    /// What the booking was before, as a ticket can show it.
+    package var from: FormerTag
     /// Nil for "no status".
     package var to: String?
     package var version: BookingVersion
@@ -37,9 +48,11 @@ package struct TagChange: Equatable, Sendable {
         case sweep
         /// The booking was looked for and is not there; it may have been deleted, or never have existed.
         case sweepWithoutBooking
+        /// The ticket names no booking any more, and our version names this one.
+        case sweepWithoutBookingID
     }
 
-    package init(bookingID: String, from: String?, to: String?, version: BookingVersion, isFresh: Bool) {
+    package init(bookingID: String, from: FormerTag, to: String?, version: BookingVersion, isFresh: Bool) {
         self.bookingID = bookingID
         self.from = from
         self.to = to
@@ -55,7 +68,7 @@ package enum Decision: Equatable, Sendable {
     /// Write tag and version; the outcome is what it will be called.
     case write(Outcome)
     /// The tag is right; write the newer version.
-    case writeVersion
+    case writeVersion(Outcome)
 }
 
 /// The rules of this system, row by row: the first that holds decides.
@@ -70,6 +83,9 @@ package enum Decision: Equatable, Sendable {
 package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: Bool) -> Decision {
     // 1, 2
     if ticket.isClosed { return .skip(.closed) }
+    if change.source == .sweepWithoutBookingID {
+        return ticket.bookingID == nil && ticket.isLeftover ? .write(.cleared) : .skip(.otherBooking)
+    }
     if ticket.bookingID != change.bookingID { return .skip(.otherBooking) }
 
     let kept = keepsVersions ? ticket.kept : nil
@@ -79,9 +95,9 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
     // 4: right already; a version that cannot be ordered is not a newer one.
     if ticket.tag == change.to {
         switch change.source {
-        case .stream: return keepsVersions && order != .unordered ? .writeVersion : .skip(.unchanged)
-        case .sweep: return keepsVersions && kept == nil ? .writeVersion : .skip(.unchanged)
-        case .sweepWithoutBooking: return .skip(.unknownBooking)
+        case .stream: return keepsVersions && order != .unordered ? .writeVersion(.unchanged) : .skip(.unchanged)
+        case .sweep: return keepsVersions && kept == nil ? .writeVersion(.unchanged) : .skip(.unchanged)
+        case .sweepWithoutBooking, .sweepWithoutBookingID: return .skip(.unknownBooking)
         }
     }
     let isOurs = (order == .older && ticket.tag == kept?.tag) || (change.source != .stream && ticket.isLeftover)
@@ -90,11 +106,12 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
     let write = Decision.write(change.to == nil ? .cleared : ticket.tag == nil ? .added : .updated)
     // 5
     if ticket.tag == nil {
-        if change.source == .sweep, let kept, kept.tag == change.to { return .skip(.unexpectedStatus) }
-        return write
+        guard change.from == .unknown || order == .unordered, let kept, kept.tag == change.to else { return write }
+        // A person emptied it. The version moves all the same: without it an older change that comes later would be written.
+        return change.source == .stream && order == .older ? .writeVersion(.unexpectedStatus) : .skip(.unexpectedStatus)
     }
     // 6
-    if ticket.tag == change.from { return write }
+    if let tag = ticket.tag, change.from == .tag(tag) { return write }
     // 7: nobody has touched what we wrote, we only missed a change in between.
     if isOurs { return write }
     // 8

@@ -3,45 +3,36 @@ import Synchronization
 /// What this instance has settled of records that are not done yet, so that a record with a thousand rows goes on where it stopped when it
 /// is delivered again.
 final class SettledChanges: Sendable {
-    private let state = Mutex(State())
+    private let records = Mutex<[Record]>([])
 
-    private struct State {
-        var known: Set<Key> = []
-        var order: [Key] = []
-    }
-
-    private struct Key: Hashable {
-        let bookingID: String
+    /// The rows of one record: they share their version.
+    private struct Record {
         let version: BookingVersion
+        var bookings: Set<String>
     }
 
-    /// Beyond this the oldest are forgotten, which costs a few reads and nothing else.
-    private static let most = 20_000
+    /// Spanner takes 80,000 mutations in a commit, so that no record has more rows. Beyond it whole records are forgotten, the one that
+    /// came least lately first and never the one at hand, which costs a few reads.
+    private static let maximumRows = 80_000
 
     func contains(_ change: BookingChange) -> Bool {
-        state.withLock { $0.known.contains(Key(bookingID: change.bookingID, version: change.version)) }
+        records.withLock { records in records.last { $0.version == change.version }?.bookings.contains(change.bookingID) ?? false }
     }
 
     func remember(_ changes: [BookingChange]) {
-        state.withLock { state in
-            for change in changes {
-                let key = Key(bookingID: change.bookingID, version: change.version)
-                if state.known.insert(key).inserted { state.order.append(key) }
+        guard let version = changes.first?.version else { return }
+        records.withLock { records in
+            var record = Record(version: version, bookings: Set(changes.map(\.bookingID)))
+            if let index = records.firstIndex(where: { $0.version == version }) {
+                record.bookings.formUnion(records.remove(at: index).bookings)
             }
-            let surplus = state.order.count - Self.most
-            guard surplus > 0 else { return }
-            for key in state.order.prefix(surplus) { state.known.remove(key) }
-            state.order.removeFirst(surplus)
+            records.append(record)
+            while records.count > 1, records.reduce(0, { $0 + $1.bookings.count }) > Self.maximumRows { records.removeFirst() }
         }
     }
 
     /// The record is done.
     func forget(_ changes: [BookingChange]) {
-        state.withLock { state in
-            let keys = Set(changes.map { Key(bookingID: $0.bookingID, version: $0.version) })
-            guard !state.known.isDisjoint(with: keys) else { return }
-            state.known.subtract(keys)
-            state.order.removeAll { keys.contains($0) }
-        }
+        records.withLock { records in records.removeAll { $0.version == changes.first?.version } }
     }
 }

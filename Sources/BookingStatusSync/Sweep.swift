@@ -1,8 +1,7 @@
 import FoundationEssentials
 import FunctionRuntime
-package import Logging
+import Logging
 import SpannerChangeStreams
-import Synchronization
 import Zendesk
 
 /// Looks at tickets instead of changes: reads the bookings that they name, and brings each status to its ticket by the same rules.
@@ -12,135 +11,257 @@ import Zendesk
 /// read.
 struct Sweep: Sendable {
     let desk: TicketDesk
-    let synchronizer: TicketSynchronizer
+    let queue: BookingQueue
     let bookings: any BookingSource
     let settings: BookingStatusSettings
     let time: TimeSource
-    /// What was said before: a booking that Spanner does not have stays so from sweep to sweep.
     let reported = ReportedTickets()
 
-    /// How many tickets are worked on at once.
-    private static let width = 4
     private static let idsInAQuery = 100
+    /// How often an export is begun anew at the same place.
+    private static let maximumRestarts = 3
+    /// How often a job tries the tickets of a page in vain.
+    private static let maximumStillstands = 30
 
-    /// Which tickets to look at: unsolved ones that name a booking, and of those
-    enum Scope: Sendable {
-        /// the ones that were updated after this time,
+    /// Which tickets to look at: unsolved ones. Times are in seconds since 1970.
+    enum Scope: Equatable, Sendable {
+        /// Those that name a booking and were updated after this time.
         case updatedAfter(Int64)
-        /// or those that were created at this time or later. Both in seconds since 1970.
+        /// Those that name a booking and were created at this time or later.
         case createdFrom(Int64)
+        /// Those that name no booking, though they have our version.
+        case withoutBookingID
+    }
+
+    /// Who asks for a sweep, and how much of the budgets it may take.
+    struct Caller: Sendable {
+        /// Goes into the audit of what is written.
+        var id: String
+        /// Low beside live changes. Such a sweep stops where the budgets end; another one waits until they have room again.
+        var priority: CallPriority
+        var deadline: Deadline
+        var logger: Logger
+
+        /// What the calls of one page may take, so that a job learns that nothing moves.
+        func callDeadline(_ time: TimeSource) -> Deadline { Deadline(after: min(deadline.remaining, .seconds(600)), time) }
+
+        /// Whether the sweep ends here, and the next one goes on.
+        func stops(at error: ZendeskError) -> Bool {
+            switch error.kind {
+            case .limited, .timeIsUp, .unavailable: priority == .low
+            default: false
+            }
+        }
     }
 
     /// - Parameters:
-    ///   - id: goes into the audit of what is written.
-    ///   - yields: whether half of the updates are left to live changes.
+    ///   - cursor: where an earlier sweep of this scope stopped; nil begins at the first page.
     ///   - progress: is told after each page of tickets what came of all so far.
     /// - Returns: what came of it.
     /// - Throws: ``SweepFailure`` where it cannot go on; what was done stays.
     func run(
         _ scope: Scope,
-        id: String,
-        yields: Bool = true,
-        deadline: Deadline,
-        logger: Logger,
+        after cursor: String? = nil,
+        _ caller: Caller,
+        into start: SweepReport = SweepReport(),
         progress: (SweepReport) -> Void = { _ in }
     ) async throws(SweepFailure) -> SweepReport {
-        let search =
-            switch scope {
-            case .updatedAfter(let time): TicketSearch(unsolvedWithValueIn: settings.bookingIDField, .updatedAfter, time)
-            case .createdFrom(let time): TicketSearch(unsolvedWithValueIn: settings.bookingIDField, .createdFrom, time)
-            }
-        var report = SweepReport()
-        var cursor: String?
-        repeat {
+        let first = scope
+        var (scope, cursor, report, restarts) = (scope, cursor, start, 0)
+        while true {
             let page: (tickets: [(id: Int, createdAt: Int64?)], next: String?)
-            let readings: [Int: TicketReading]
+            let deadline = caller.callDeadline(time)
             do throws(ZendeskError) {
-                page = try await desk.zendesk.exportedTickets(search, after: cursor, deadline: deadline)
-                readings = try await desk.read(page.tickets.map(\.id), deadline: deadline)
+                guard let search = search(scope) else { return report }
+                try await desk.expectFields(priority: caller.priority, deadline: deadline)
+                page = try await desk.zendesk.exportedTickets(
+                    search,
+                    after: cursor,
+                    priority: caller.priority,
+                    deadline: deadline
+                )
             } catch {
+                if caller.stops(at: error) { return report.stopped(at: cursor, error) }
+                // A cursor lasts for an hour. Without it the export goes on at the last ticket's creation.
+                guard error.kind == .rejected, cursor != nil, restarts < Self.maximumRestarts else { throw SweepFailure(error) }
+                (cursor, restarts) = (nil, restarts + 1)
+                if case .createdFrom = scope { scope = report.seenUpTo.map { .createdFrom($0) } ?? first }
+                continue
+            }
+            let found: [TicketFound]
+            do throws(ZendeskError) {
+                found = try await desk.read(page.tickets.map(\.id), priority: caller.priority, deadline: deadline)
+            } catch {
+                if caller.stops(at: error) { return report.stopped(at: cursor, error) }
                 throw SweepFailure(error)
             }
-            let tickets = page.tickets.compactMap { readings[$0.id] }.filter { !$0.ticket.isClosed }
-            try await settle(tickets, id, yields, deadline, logger, &report)
-            report.seenUpTo = page.tickets.last?.createdAt ?? report.seenUpTo
+            try await settle(found.compactMap(\.reading).filter { !$0.ticket.isClosed }, scope, caller, &report)
+            if report.isStopped { return report.stopped(at: cursor) }
+            if scope != .withoutBookingID { report.saw(page.tickets.map(\.createdAt)) }
             progress(report)
-            cursor = page.next
-        } while cursor != nil
-        return report
+            restarts = 0
+            guard let next = page.next else { return report }
+            cursor = next
+        }
+    }
+
+    private func search(_ scope: Scope) -> TicketSearch? {
+        switch scope {
+        case .updatedAfter(let time): TicketSearch(unsolvedWithValueIn: settings.bookingIDField, .updatedAfter, time)
+        case .createdFrom(let time): TicketSearch(unsolvedWithValueIn: settings.bookingIDField, .createdFrom, time)
+        case .withoutBookingID:
+            settings.bookingVersionField.map { TicketSearch(unsolvedWithValueIn: $0, andNoneIn: settings.bookingIDField) }
+        }
+    }
+
+    // MARK: One page
+
+    /// The tickets of one booking.
+    private struct Item {
+        var change: PendingChange
+        var readings: [TicketReading]
     }
 
     private func settle(
         _ readings: [TicketReading],
-        _ id: String,
-        _ yields: Bool,
-        _ deadline: Deadline,
-        _ logger: Logger,
+        _ scope: Scope,
+        _ caller: Caller,
         _ report: inout SweepReport
     ) async throws(SweepFailure) {
-        let named = readings.compactMap { reading in
-            reading.ticket.text(of: settings.bookingIDField).flatMap { $0.isEmpty ? nil : (bookingID: $0, reading: reading) }
+        if scope == .withoutBookingID { return try await submit(forgotten(readings, caller), caller, &report) }
+        var named: [(bookingID: String, readings: [TicketReading])] = []
+        for reading in readings {
+            guard let bookingID = reading.ticket.text(of: settings.bookingIDField) else { continue }
+            if let index = named.firstIndex(where: { $0.bookingID == bookingID }) {
+                named[index].readings.append(reading)
+            } else {
+                named.append((bookingID, [reading]))
+            }
         }
-        let ids = Set(named.map(\.bookingID)).sorted()
-        for start in stride(from: 0, to: ids.count, by: Self.idsInAQuery) {
-            let chunk = Array(ids[start..<min(start + Self.idsInAQuery, ids.count)])
+        for start in stride(from: 0, to: named.count, by: Self.idsInAQuery) {
+            let chunk = named[start..<min(start + Self.idsInAQuery, named.count)]
             let bookings: BookingReading
             do {
-                bookings = try await self.bookings.read(chunk, deadline: deadline)
+                bookings = try await self.bookings.read(chunk.map(\.bookingID).sorted(), deadline: caller.deadline)
             } catch {
                 throw SweepFailure(error)
             }
-            let tickets = named.filter { chunk.contains($0.bookingID) }
-            let results = await concurrently(tickets, width: Self.width) { bookingID, reading in
-                await settle(reading, of: bookingID, bookings, id, yields, deadline)
+            var items: [Item] = []
+            for (bookingID, readings) in chunk {
+                let change = change(of: bookingID, bookings, caller)
+                if let hopeless = hopeless(bookingID, bookings, change) {
+                    for reading in readings {
+                        let result = TicketResult(ticket: reading.ticket.id, outcome: hopeless.outcome, reason: hopeless.reason)
+                        change.log(result)
+                        report.add(result, isRepair: false)
+                    }
+                } else {
+                    items.append(Item(change: change, readings: readings))
+                }
             }
-            for ((bookingID, reading), result) in zip(tickets, results) {
-                let state = desk.state(of: reading.ticket, latest: .infinity)
-                report.add(result, carriedVersion: state.kept?.bookingID == bookingID)
-                log(result, bookingID, bookings, logger)
-            }
+            try await submit(items, caller, &report)
+            if report.isStopped { return }
         }
     }
 
-    private func settle(
-        _ reading: TicketReading,
-        of bookingID: String,
+    private func change(of bookingID: String, _ bookings: BookingReading, _ caller: Caller) -> PendingChange {
+        let status = bookings.statuses[bookingID]
+        var change = TagChange(bookingID: bookingID, from: .unknown, to: nil, version: bookings.version, isFresh: false)
+        change.to = (status ?? nil).flatMap { settings.tags[$0] }
+        change.source = status == nil ? .sweepWithoutBooking : .sweep
+        return pending(change, to: (status ?? nil) ?? "none", caller)
+    }
+
+    private func pending(_ change: TagChange, to: String, _ caller: Caller) -> PendingChange {
+        PendingChange(
+            tagChange: change,
+            from: FormerStatus.unknown.text,
+            to: to,
+            eventID: caller.id,
+            logger: caller.logger,
+            priority: caller.priority,
+            reported: reported
+        )
+    }
+
+    private func hopeless(
+        _ bookingID: String,
         _ bookings: BookingReading,
-        _ id: String,
-        _ yields: Bool,
-        _ deadline: Deadline
-    ) async -> TicketResult {
-        let ticket = reading.ticket.id
-        var change = TagChange(bookingID: bookingID, from: nil, to: nil, version: bookings.version, isFresh: false)
-        switch bookings.statuses[bookingID] {
-        case nil: change.source = .sweepWithoutBooking
-        case .some(nil): change.source = .sweep
-        case .some(let status?):
-            guard let tag = settings.tags[status] else {
-                return TicketResult(ticket: ticket, outcome: .unknownStatus, reason: "no tag is configured for the status")
-            }
-            (change.to, change.source) = (tag, .sweep)
+        _ change: PendingChange
+    ) -> (outcome: Outcome, reason: String)? {
+        if bookings.ambiguous.contains(bookingID) {
+            return (.ambiguousBooking, "two rows have the same ID, which has to be unique by itself")
         }
-        let metadata = [
-            "source": "booking-status-sync", "booking": bookingID, "event": id, "task": "sweep",
-            "version": KeptVersion(bookingID: bookingID, version: change.version, tag: change.to).text,
-        ]
-        let pending = PendingChange(tagChange: change, metadata: metadata, yields: yields)
-        return await synchronizer.settle(pending, reading, deadline: deadline)
+        if case .some(.some) = bookings.statuses[bookingID], change.tagChange.to == nil {
+            return (.unknownStatus, "no tag is configured for the status")
+        }
+        return nil
     }
 
-    /// One line for each ticket that is not as it should have been; and of what stays so, only the first time.
-    private func log(_ result: TicketResult, _ bookingID: String, _ bookings: BookingReading, _ logger: Logger) {
-        guard let ticket = result.ticket, result.outcome != .stale, result.outcome != .unchanged else { return }
-        if result.outcome.verdict == .never || result.outcome == .unknownBooking || result.outcome == .unexpectedStatus {
-            guard reported.isNew(ticket, bookingID, result.outcome) else { return }
+    /// Tickets from which somebody removed the booking's ID: what we wrote for it is taken away.
+    private func forgotten(_ readings: [TicketReading], _ caller: Caller) -> [Item] {
+        readings.compactMap { reading in
+            guard reading.ticket.text(of: settings.bookingIDField) == nil,
+                let kept = settings.bookingVersionField.flatMap({ reading.ticket.text(of: $0) }).flatMap({ KeptVersion(text: $0) }),
+                kept.tag != nil
+            else { return nil }
+            var change = TagChange(bookingID: kept.bookingID, from: .unknown, to: nil, version: kept.version, isFresh: false)
+            change.source = .sweepWithoutBookingID
+            return Item(change: pending(change, to: "none", caller), readings: [reading])
         }
-        var metadata: Logger.Metadata = [
-            "task": "sweep", "booking": "\(bookingID)", "ticket": "\(ticket)", "outcome": "\(result.outcome.rawValue)",
-            "to": "\((bookings.statuses[bookingID] ?? nil) ?? "none")",
-        ]
-        if let reason = result.reason { metadata["reason"] = "\(reason)" }
-        logger.log(level: result.needsPerson ? .error : result.outcome.logLevel, "booking status", metadata: metadata)
+    }
+
+    /// Brings the changes to their tickets, again where budget or time ran out and the caller waits for it.
+    private func submit(_ items: [Item], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
+        var items = items
+        for index in items.indices {
+            let (putOff, open) = reported.divide(items[index].readings, time.now(), lastWrite: queue.lastWrite)
+            for reading in putOff { report.add(TicketResult(ticket: reading.ticket.id, outcome: .rejected), isRepair: false) }
+            items[index].readings = open
+        }
+        items.removeAll(where: \.readings.isEmpty)
+        var stillstands = 0
+        while !items.isEmpty {
+            let outcome: SubmissionOutcome
+            do {
+                outcome = try await queue.submit(items.map { ($0.change, $0.readings) }, before: caller.callDeadline(time))
+            } catch {
+                throw SweepFailure(BookingSourceError("\(error)", needsPerson: true))
+            }
+            var left: [Item] = []
+            var refusal = outcome.refusal
+            for (item, results) in zip(items, outcome.results) {
+                var open = item.readings
+                for result in results ?? [] {
+                    guard let index = open.firstIndex(where: { $0.ticket.id == result.ticket }) else { continue }
+                    if result.isRefusal {
+                        refusal = refusal ?? result
+                        continue
+                    }
+                    report.add(result, isRepair: isRepair(item.change, open[index]))
+                    reported.note(result, time.now())
+                    open.remove(at: index)
+                }
+                if !open.isEmpty { left.append(Item(change: item.change, readings: open)) }
+            }
+            stillstands = left.count < items.count ? 0 : stillstands + 1
+            items = left
+            guard !items.isEmpty else { return }
+            let wait = refusal?.retryAfter ?? .seconds(1)
+            guard caller.priority > .low, wait < caller.deadline.remaining, stillstands < Self.maximumStillstands else {
+                return report.stop(refusal, tickets: items.reduce(0) { $0 + $1.readings.count })
+            }
+            do throws(ZendeskError) {
+                try await time.pause(wait)
+            } catch {
+                throw SweepFailure(error)
+            }
+        }
+    }
+
+    /// Whether a write repairs what a lost change has left. A booking that is gone is none: the stream may leave deletions out.
+    private func isRepair(_ change: PendingChange, _ reading: TicketReading) -> Bool {
+        change.tagChange.source == .sweep && settings.state(of: reading.ticket, latest: .infinity).kept != nil
     }
 }
 
@@ -150,102 +271,5 @@ extension BookingReading {
     fileprivate var version: BookingVersion {
         let time = CommitTimestamp(seconds: readTimestamp.seconds, nanoseconds: readTimestamp.nanoseconds, precision: .milliseconds)
         return BookingVersion(commitTimestamp: time, recordSequence: "0", transactionID: "sweep")
-    }
-}
-
-/// What a sweep came to.
-package struct SweepReport: Equatable, Sendable {
-    /// Tickets by what became of them.
-    package var outcomes: [Outcome: Int] = [:]
-    /// Of those that were written: how many carried a version of ours, so that a change must have been lost, or be on its way.
-    package var repaired = 0
-    /// Tickets that could not be dealt with, and the first reason.
-    package var unfinished = 0
-    package var reason: String?
-    var retryAfter: Duration?
-    /// The time of creation up to which all tickets have been seen, in seconds since 1970.
-    package var seenUpTo: Int64?
-
-    package var tickets: Int { outcomes.values.reduce(0, +) }
-    package var written: Int { [Outcome.added, .updated, .cleared].reduce(0) { $0 + (outcomes[$1] ?? 0) } }
-
-    fileprivate mutating func add(_ result: TicketResult, carriedVersion: Bool) {
-        outcomes[result.outcome, default: 0] += 1
-        if carriedVersion, [.added, .updated, .cleared].contains(result.outcome) { repaired += 1 }
-        if result.outcome.verdict == .tryAgain {
-            unfinished += 1
-            reason = reason ?? result.reason ?? result.outcome.rawValue
-            retryAfter = max(retryAfter ?? .zero, result.retryAfter ?? .zero)
-        }
-    }
-
-    package var metadata: Logger.Metadata {
-        var metadata: Logger.Metadata = ["tickets": "\(tickets)", "written": "\(written)", "repaired": "\(repaired)"]
-        if unfinished > 0 { metadata["unfinished"] = "\(unfinished)" }
-        for outcome in [Outcome.unknownBooking, .unknownStatus, .unexpectedStatus, .tagNotAccepted, .rejected, .dryRun] {
-            if let count = outcomes[outcome] { metadata[outcome.rawValue] = "\(count)" }
-        }
-        return metadata
-    }
-}
-
-/// Why a sweep cannot go on.
-package struct SweepFailure: Error, CustomStringConvertible {
-    package var description: String
-    package var needsPerson: Bool
-    package var retryAfter: Duration?
-
-    init(_ error: ZendeskError) {
-        (description, retryAfter) = (error.description, error.retryAfter)
-        needsPerson = error.kind == .unauthorized || !error.canSucceedLater
-    }
-
-    init(_ error: BookingSourceError) { (description, needsPerson) = (error.description, error.needsPerson) }
-}
-
-/// Remembers what has been said of which ticket.
-final class ReportedTickets: Sendable {
-    private struct Report: Hashable {
-        let ticket: Int
-        let bookingID: String
-        let outcome: Outcome
-    }
-
-    private let reports = Mutex<Set<Report>>([])
-    private static let most = 20_000
-
-    func isNew(_ ticket: Int, _ bookingID: String, _ outcome: Outcome) -> Bool {
-        reports.withLock { reports in
-            if reports.count >= Self.most { reports = [] }
-            return reports.insert(Report(ticket: ticket, bookingID: bookingID, outcome: outcome)).inserted
-        }
-    }
-}
-
-/// Lets one sweep run at a time, and none that has been overtaken by a later one.
-final class SweepTurns: Sendable {
-    private let gate = Gate()
-    private let latest = Mutex(-Double.infinity)
-
-    enum Turn { case taken, superseded, timeIsUp }
-
-    /// - Parameter publishedAt: seconds since 1970.
-    func take(_ publishedAt: Double, before deadline: Deadline) async -> Turn {
-        if isOvertaken(publishedAt) { return .superseded }
-        guard await gate.enter(before: deadline) else { return .timeIsUp }
-        if isOvertaken(publishedAt) {
-            gate.leave()
-            return .superseded
-        }
-        return .taken
-    }
-
-    func end() { gate.leave() }
-
-    private func isOvertaken(_ publishedAt: Double) -> Bool {
-        latest.withLock { latest in
-            latest = max(latest, publishedAt)
-            return publishedAt < latest
-        }
     }
 }

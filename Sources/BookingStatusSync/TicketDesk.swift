@@ -1,109 +1,115 @@
 import SpannerChangeStreams
 import Zendesk
 
-/// The tickets of bookings: finds them, reads them, and writes status and version to them. It decides nothing.
+/// The tickets of bookings: finds, reads and updates them. It decides nothing.
 struct TicketDesk: Sendable {
     let zendesk: ZendeskClient
     let settings: BookingStatusSettings
 
-    /// The ids of the tickets that may be the booking's; which of them are, only a reading tells.
+    /// The tickets that may be the booking's; which of them are, each reading tells.
     ///
+    /// - Parameter whenSearched: is called between search and reading.
     /// - Throws: a `ZendeskError`; of kind `rejected`, before anything is sent, for an ID that would change what a search means.
-    func ticketIDs(of bookingID: String, deadline: Deadline) async throws(ZendeskError) -> [Int] {
+    func find(
+        _ bookingID: String,
+        deadline: Deadline,
+        whenSearched: () -> Void
+    ) async throws(ZendeskError) -> [TicketFound] {
         guard let search = TicketSearch(customField: settings.bookingIDField, text: bookingID) else {
             throw ZendeskError(.rejected, "the booking's ID would change the meaning of a search")
         }
-        return try await zendesk.ticketIDs(search, deadline: deadline)
+        try await expectFields(priority: .normal, deadline: deadline)
+        let ids = try await zendesk.ticketIDs(search, deadline: deadline)
+        whenSearched()
+        return try await read(ids, priority: .normal, deadline: deadline)
     }
 
-    func read(_ ids: [Int], deadline: Deadline) async throws(ZendeskError) -> [Int: TicketReading] {
-        let readings = try await zendesk.tickets(ids, deadline: deadline)
-        return Dictionary(readings.map { ($0.ticket.id, $0) }, uniquingKeysWith: { _, last in last })
+    /// Reads tickets. One that Zendesk leaves out is read on its own path, which alone tells whether it is gone.
+    func read(_ ids: [Int], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [TicketFound] {
+        let readings = try await zendesk.tickets(ids, priority: priority, deadline: deadline)
+        let known = Dictionary(readings.map { ($0.ticket.id, $0) }, uniquingKeysWith: { _, last in last })
+        var found: [TicketFound] = []
+        for id in ids {
+            if let reading = known[id] {
+                found.append(TicketFound(id: id, reading: reading))
+            } else {
+                found.append(TicketFound(id: id, reading: try await read(id, priority: priority, deadline: deadline)))
+            }
+        }
+        return found
     }
 
-    /// What the rules have to know of the ticket.
+    /// - Returns: nil if the ticket is gone.
+    func read(_ id: Int, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> TicketReading? {
+        do throws(ZendeskError) {
+            return try await zendesk.ticket(id, priority: priority, deadline: deadline)
+        } catch  where error.kind == .notFound {
+            return nil
+        } catch {
+            throw error
+        }
+    }
+
+    /// Makes sure, once a minute, that the fields are there before tickets are looked for. A field that is hidden reads as empty: no ticket
+    /// would seem to name the booking, or none to show a status.
     ///
-    /// - Parameter latest: a version that lies after this was not written by us, and counts as none.
-    func state(of ticket: Ticket, latest: Double) -> TicketState {
-        let bookingID = ticket.text(of: settings.bookingIDField)
-        let kept = settings.bookingVersionField.flatMap { ticket.text(of: $0) }.flatMap { KeptVersion(text: $0) }
-        let isTrusted = kept.map { $0.bookingID == bookingID && $0.version.commitTimestamp.secondsSince1970 <= latest }
-        let tag = ticket.text(of: settings.bookingStatusField)
-        var state = TicketState(isClosed: ticket.isClosed, bookingID: bookingID, tag: tag, kept: isTrusted == true ? kept : nil)
-        state.isLeftover = kept.map { $0.bookingID != bookingID && $0.tag == tag && tag != nil } ?? false
-        return state
+    /// - Throws: a `ZendeskError` of kind `misconfigured` if one is missing or deactivated.
+    func expectFields(priority: CallPriority, deadline: Deadline) async throws(ZendeskError) {
+        for field in [settings.bookingIDField, settings.bookingStatusField, settings.bookingVersionField].compactMap(\.self) {
+            _ = try await zendesk.field(field, accepts: nil, priority: priority, deadline: deadline)
+        }
     }
 
     /// Whether the status field has an option with this tag; Zendesk would drop another one and say nothing.
-    func accepts(_ tag: String, deadline: Deadline) async throws(ZendeskError) -> Bool {
-        try await zendesk.field(settings.bookingStatusField, accepts: tag, deadline: deadline)
+    func accepts(_ tag: String, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> Bool {
+        try await zendesk.field(settings.bookingStatusField, accepts: tag, priority: priority, deadline: deadline)
     }
 
-    /// Writes tag and version in one update, which fails if the ticket is no longer as it was read.
-    func write(
-        _ write: BatchPlan.Write,
-        to reading: TicketReading,
-        metadata: [String: String],
-        yields: Bool,
+    /// Updates a ticket if it is still as it was read. Where the answer does not show the tag that was sent, the options are looked up
+    /// again before the next one is.
+    func update(
+        _ id: Int,
+        _ update: TicketUpdate,
+        priority: CallPriority,
         deadline: Deadline
-    ) async throws(ZendeskError) -> WriteResult {
-        let ticket = reading.ticket
-        var fields: [Int: String?] = [:]
-        if write.writesTag { fields.updateValue(write.version.tag, forKey: settings.bookingStatusField) }
-        if let field = settings.bookingVersionField { fields[field] = write.version.text }
-        let update = TicketUpdate(customFields: fields, updatedStamp: ticket.updatedStamp, metadata: metadata)
-        let answer = try await zendesk.update(ticket.id, update, yields: yields, deadline: deadline)
-        guard answer.ticket.text(of: settings.bookingStatusField) == write.version.tag else {
-            try await undo(write, of: ticket, on: answer.ticket, deadline: deadline)
-            return .tagDropped
+    ) async throws(ZendeskError) -> TicketUpdateAnswer {
+        let answer = try await zendesk.update(id, update, priority: priority, deadline: deadline)
+        if let tag = update.customFields[settings.bookingStatusField], tag != answer.ticket.text(of: settings.bookingStatusField) {
+            zendesk.forgetOptions(of: settings.bookingStatusField)
         }
-        if write.writesTag, let replaced = answer.replaced[settings.bookingStatusField],
-            replaced != ticket.text(of: settings.bookingStatusField)
-        {
-            // Somebody was faster by less than a second, and the stamp could not tell.
-            let status = [settings.bookingStatusField: replaced]
-            try await putBack(status, formerVersion: ticket, insteadOf: write.version, on: answer.ticket, deadline: deadline)
-            throw ZendeskError(.conflict, "the ticket was changed within the second in which it was updated")
-        }
-        if let field = settings.bookingVersionField, answer.ticket.text(of: field) != write.version.text { return .versionDropped }
-        return .written
+        return answer
     }
 
-    enum WriteResult { case written, tagDropped, versionDropped }
-
-    /// Takes back what is left of a write whose tag Zendesk dropped.
-    ///
-    /// - Parameters:
-    ///   - former: the ticket as it was before the write.
-    ///   - current: the ticket as it is after it.
-    func undo(_ write: BatchPlan.Write, of former: Ticket, on current: Ticket, deadline: Deadline) async throws(ZendeskError) {
+    /// Takes back a write of which Zendesk dropped the tag: the options that were known are wrong.
+    func takeBack(
+        _ id: Int,
+        _ update: TicketUpdate,
+        priority: CallPriority,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> TicketUpdateAnswer {
         zendesk.forgetOptions(of: settings.bookingStatusField)
-        try await putBack([:], formerVersion: former, insteadOf: write.version, on: current, deadline: deadline)
+        return try await self.update(id, update, priority: priority, deadline: deadline)
     }
+}
 
-    /// Takes back a version that we wrote, and with it other fields.
+/// A ticket that may be a booking's.
+struct TicketFound: Equatable, Sendable {
+    var id: Int
+    /// Nil if the ticket is gone.
+    var reading: TicketReading?
+}
+
+extension BookingStatusSettings {
+    /// What the rules have to know of the ticket.
     ///
-    /// A version that stays without its tag would make the redelivery look stale, and lose the change.
-    private func putBack(
-        _ fields: [Int: String?],
-        formerVersion former: Ticket,
-        insteadOf version: KeptVersion,
-        on current: Ticket,
-        deadline: Deadline
-    ) async throws(ZendeskError) {
-        guard let field = settings.bookingVersionField else { return }
-        var fields = fields
-        fields.updateValue(former.text(of: field), forKey: field)
-        var current = current
-        while current.text(of: field) == version.text {
-            let update = TicketUpdate(customFields: fields, updatedStamp: current.updatedStamp)
-            do {
-                _ = try await zendesk.update(current.id, update, deadline: deadline)
-                return
-            } catch  where error.kind == .conflict || error.kind == .outcomeUnknown {
-                // Whether it is back, the next reading tells.
-                current = try await zendesk.ticket(current.id, deadline: deadline).ticket
-            }
-        }
+    /// - Parameter latest: a version that lies after this, in seconds since 1970, was not written by us and counts as none.
+    func state(of ticket: Ticket, latest: Double) -> TicketState {
+        let bookingID = ticket.text(of: bookingIDField)
+        let tag = ticket.text(of: bookingStatusField)
+        let kept = bookingVersionField.flatMap { ticket.text(of: $0) }.flatMap { KeptVersion(text: $0) }
+        var state = TicketState(isClosed: ticket.isClosed, bookingID: bookingID, tag: tag)
+        guard let kept, kept.version.commitTimestamp.secondsSince1970 <= latest else { return state }
+        if kept.bookingID == bookingID { state.kept = kept } else { state.isLeftover = kept.tag == tag && tag != nil }
+        return state
     }
 }

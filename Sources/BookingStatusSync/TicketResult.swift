@@ -1,7 +1,8 @@
 import FunctionRuntime
+import Zendesk
 
 /// What became of a change on one ticket.
-struct TicketResult: Sendable {
+struct TicketResult: Equatable, Sendable {
     /// Nil if it did not come to a ticket.
     var ticket: Int?
     var outcome: Outcome
@@ -11,25 +12,53 @@ struct TicketResult: Sendable {
     var retryAfter: Duration?
     /// Whether it will stay like this until a person mends something, as a wrong token.
     var needsPerson = false
+    /// Whether budget or time ran out, so that the rest of the record would fare no better.
+    var isRefusal = false
+    /// Whether Zendesk refuses to update this one ticket.
+    var concernsTicket = false
     /// When the ticket showed the new status, in seconds since 1970.
     var writtenAt: Double?
 }
 
+extension TicketResult {
+    init(_ error: ZendeskError, ticket: Int?) {
+        let outcome: Outcome =
+            switch error.kind {
+            case .conflict: .conflict
+            case .notFound where ticket != nil: .gone
+            default: error.canSucceedLater ? .deferred : .rejected
+            }
+        self.init(ticket: ticket, outcome: outcome, reason: error.description, retryAfter: error.retryAfter)
+        needsPerson = error.kind == .misconfigured
+        concernsTicket = ticket != nil && [400, 403, 422].contains(error.status)
+        switch error.kind {
+        case .limited(let limit): isRefusal = limit != .ticket
+        case .timeIsUp, .cancelled: isRefusal = true
+        default: break
+        }
+    }
+}
+
 extension FunctionFailure {
     /// How the event ends: a hopeless outcome waits until nothing is left to be tried again.
-    init?(_ results: [TicketResult]) {
-        func summary(_ failed: [TicketResult]) -> String {
+    ///
+    /// - Parameter unbegun: how many changes were not begun, and why.
+    init?(_ results: [TicketResult], unbegun: (count: Int, refusal: TicketResult)?) {
+        func summary(_ failed: [TicketResult], _ count: Int) -> String {
             let first = failed[0]
             let reason = first.reason.map { "\(first.outcome.rawValue): \($0)" } ?? first.outcome.rawValue
-            return failed.count == 1 ? reason : "\(reason) (and \(failed.count - 1) more)"
+            return count == 1 ? reason : "\(reason) (and \(count - 1) more)"
         }
-        let open = results.filter { $0.outcome.verdict == .tryAgain }
+        let open = results.filter { $0.outcome.verdict == .tryAgain } + (unbegun.map { [$0.refusal] } ?? [])
         if !open.isEmpty {
-            self = .tryAgain(after: open.compactMap(\.retryAfter).max() ?? .seconds(10), summary(open))
+            self = .tryAgain(
+                after: open.compactMap(\.retryAfter).max() ?? .seconds(10),
+                summary(open, open.count + max(0, (unbegun?.count ?? 0) - 1))
+            )
             return
         }
         let hopeless = results.filter { $0.outcome.verdict == .never }
         guard !hopeless.isEmpty else { return nil }
-        self = .unprocessable(summary(hopeless))
+        self = .unprocessable(summary(hopeless, hopeless.count))
     }
 }

@@ -66,18 +66,20 @@ package final class SpannerDatabase: BookingSource {
         guard let time = answer.metadata.transaction?.readTimestamp.flatMap({ CommitTimestamp(rfc3339: $0) }) else {
             throw BookingSourceError("Spanner's answer has no read timestamp")
         }
-        var statuses: [String: String?] = [:]
+        var reading = BookingReading(statuses: [:], readTimestamp: time)
         for row in answer.rows ?? [] {
             guard row.count == 2, case .text(let id) = row[0] else {
                 throw BookingSourceError("Spanner's answer has a row of another shape")
             }
+            let status: String?
             switch row[1] {
-            case .text(let status): statuses.updateValue(status, forKey: id)
-            case .null: statuses.updateValue(nil, forKey: id)
+            case .text(let text): status = text
+            case .null: status = nil
             case .other: throw BookingSourceError("the column \(names.statusColumn) is no text", needsPerson: true)
             }
+            if reading.statuses.updateValue(status, forKey: id) != nil { reading.ambiguous.insert(id) }
         }
-        return BookingReading(statuses: statuses, readTimestamp: time)
+        return reading
     }
 
     /// Parameters have to be of the column's type, which a query for no rows tells.

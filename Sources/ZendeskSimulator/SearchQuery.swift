@@ -13,6 +13,7 @@ struct SearchQuery {
         case updatedAfter(Double)
         case createdFrom(Double)
         case field(Int, Pattern)
+        case noValue(Int)
     }
 
     /// How a value is matched: without regard to case, word by word, the last word as a prefix. Quotes make the words a phrase, but
@@ -36,6 +37,8 @@ struct SearchQuery {
                 terms.append(.updatedAfter(Double(time.seconds)))
             } else if let time = term.dropping("created>=").flatMap({ RFC3339($0) }) {
                 terms.append(.createdFrom(Double(time.seconds)))
+            } else if let id = term.dropping("-custom_field_")?.dropping(suffix: ":*").flatMap({ Int($0) }) {
+                terms.append(.noValue(id))
             } else if let rest = term.dropping("custom_field_"), let colon = rest.firstIndex(of: ":"), let id = Int(rest[..<colon]) {
                 let value = rest[rest.index(after: colon)...]
                 terms.append(.field(id, value == "*" ? .hasValue : .words(Self.words(value))))
@@ -60,6 +63,7 @@ struct SearchQuery {
             case .statusBelow(let rank): (Self.statuses.firstIndex(of: ticket.status) ?? 0) < rank
             case .updatedAfter(let time): ticket.updatedAt > time
             case .createdFrom(let time): ticket.createdAt >= time
+            case .noValue(let id): ticket.customFields[id] == nil
             case .field(let id, .hasValue): ticket.customFields[id] != nil
             case .field(let id, .words(let words)): Self.contains(words, in: ticket.text(of: id) ?? "")
             }
@@ -99,5 +103,9 @@ struct SearchQuery {
 extension String {
     fileprivate func dropping(_ prefix: String) -> String? {
         hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
+    }
+
+    fileprivate func dropping(suffix: String) -> String? {
+        hasSuffix(suffix) ? String(dropLast(suffix.count)) : nil
     }
 }

@@ -219,8 +219,9 @@ extension SimulatedZendesk {
         put(ticket, now: now)
     }
 
-    package mutating func delete(_ id: Int) {
+    /// - Parameter keepsIndex: whether search goes on finding it for a while.
+    package mutating func delete(_ id: Int, keepsIndex: Bool = false) {
         tickets[id] = nil
-        index.remove(id)
+        if !keepsIndex { index.remove(id) }
     }
 }

@@ -6,7 +6,7 @@ import Testing
 @Suite("Several changes of one booking at once")
 struct BatchPlanTests {
     private func change(_ from: String?, _ to: String?, _ seconds: Int64, isFresh: Bool = false) -> TagChange {
-        TagChange(bookingID: "b", from: from, to: to, version: version(seconds), isFresh: isFresh)
+        TagChange(bookingID: "b", from: from.map { .tag($0) } ?? .none, to: to, version: version(seconds), isFresh: isFresh)
     }
 
     private func plan(_ ticket: TicketState, _ changes: [TagChange], excluded: [Int: Outcome] = [:], keepsVersions: Bool = true)
@@ -20,7 +20,10 @@ struct BatchPlanTests {
         let changes = [change("a", "b", 1), change("b", "c", 2), change("c", "d", 3)]
         let plan = plan(TicketState(bookingID: "b", tag: "a"), changes)
         #expect(plan.outcomes == [.superseded, .superseded, .updated])
-        #expect(plan.write == .init(version: KeptVersion(bookingID: "b", version: version(3), tag: "d"), writesTag: true, change: 2))
+        #expect(
+            plan.write
+                == .init(version: KeptVersion(bookingID: "b", version: version(3), tag: "d"), tag: "d", writesTag: true, change: 2)
+        )
         #expect((0...2).map(plan.depends) == [true, true, true])
     }
 
@@ -77,7 +80,7 @@ struct BatchPlanTests {
             }
         }
         let plan = plan(ticket, changes, keepsVersions: keepsVersions)
-        #expect((plan.write.map { $0.version.tag } ?? ticket.tag) == state.tag)
+        #expect((plan.write.map { $0.tag } ?? ticket.tag) == state.tag)
         #expect((plan.write?.version ?? ticket.kept) == state.kept)
     }
 }

@@ -51,6 +51,9 @@ struct HandlerWorld {
         )
     }
 
+    /// Another instance takes over: nothing is remembered.
+    mutating func restart() { handler = makeHandler() }
+
     mutating func withoutDatabase() { handler = makeHandler(sweeps: false) }
 
     func sweep(publishedBefore age: Double = 0, remaining: Duration = .seconds(30)) async throws {
@@ -58,10 +61,13 @@ struct HandlerWorld {
         let end = now() + remaining
         let time = Date(timeIntervalSince1970: time.secondsSince1970 - age)
         let message = PubSubMessage(id: "s1", data: Data(), attributes: ["task": "sweep"], publishTime: time)
-        try await handler.handle(
-            message,
-            FunctionContext(eventID: "s1", executionID: "e1", logger: Logger(label: "test") { _ in log }, timeRemaining: { end - now() })
+        let context = FunctionContext(
+            eventID: "s1",
+            executionID: "e1",
+            logger: Logger(label: "test") { _ in log },
+            timeRemaining: { end - now() }
         )
+        try await handler.whileRunning { try await handler.handle(message, context) }
     }
 
     static func tag(_ status: String) -> String { "tag_\(status)" }
@@ -135,10 +141,13 @@ struct HandlerWorld {
             publishTime: Date(timeIntervalSince1970: time.secondsSince1970 - age),
             deliveryAttempt: attempt
         )
-        try await handler.handle(
-            message,
-            FunctionContext(eventID: "m1", executionID: "e1", logger: Logger(label: "test") { _ in log }, timeRemaining: { end - now() })
+        let context = FunctionContext(
+            eventID: "m1",
+            executionID: "e1",
+            logger: Logger(label: "test") { _ in log },
+            timeRemaining: { end - now() }
         )
+        try await handler.whileRunning { try await handler.handle(message, context) }
     }
 
     /// The outcomes that were logged, with their tickets.

@@ -1,5 +1,9 @@
+import BookingStatusSync
 import Foundation
 import FunctionRuntime
+import InMemoryLogging
+import Logging
+import SpannerChangeStreams
 import TestSupport
 import Testing
 import Zendesk
@@ -8,6 +12,44 @@ import ZendeskSimulator
 /// What a real account answers, and a wished-for one would not. Each test is named after what went wrong before.
 @Suite("On a real account")
 struct RealAccountTests {
+    private static let recordNotFound = ZendeskResponse(
+        status: 404,
+        headers: ["content-type": "application/json"],
+        body: Data(#"{"error":"RecordNotFound","description":"Not found"}"#.utf8)
+    )
+
+    /// A record of `rows` that changes each of these bookings from Tentative to Booked.
+    private static func record(_ bookings: [String], at seconds: Int64 = 1) -> String {
+        let rows = bookings.map {
+            #"{"keysJson":"{\"ID\":\"\#($0)\"}","oldValuesJson":"{\"Status\":\"Tentative\"}","newValuesJson":"{\"Status\":\"Booked\"}"}"#
+        }
+        return """
+            {"commitTimestamp":{"seconds":\(1_795_464_800 + seconds),"nanos":0},"serverTransactionId":"t\(seconds)","recordSequence":"00000000",
+            "tableName":"Bookings","modType":"UPDATE","mods":[\(rows.joined(separator: ","))]}
+            """
+    }
+
+    /// An update of a stream that captures new values alone.
+    private static func newRow(_ status: String, at seconds: Int64) -> String {
+        """
+        {"commitTimestamp":{"seconds":\(1_795_464_800 + seconds),"nanos":0},"serverTransactionId":"t\(seconds)","recordSequence":"00000000",
+        "tableName":"Bookings","modType":"UPDATE","valueCaptureType":"NEW_ROW",
+        "mods":[{"keysJson":"{\\"ID\\":\\"b\\"}","oldValuesJson":"{}","newValuesJson":"{\\"Status\\":\\"\(status)\\",\\"Notes\\":\\"x\\"}"}]}
+        """
+    }
+
+    private func tryAgain(_ body: () async throws -> Void) async -> Duration? {
+        do {
+            try await body()
+            Issue.record("the event was acknowledged")
+        } catch FunctionFailure.tryAgain(let after, _) {
+            return after
+        } catch {
+            Issue.record("\(error)")
+        }
+        return nil
+    }
+
     @Test("an empty field is empty, however it is written: an audit's \"\" is not a person's edit", arguments: AnswerForm.Empty.allCases)
     func emptyIsEmpty(former: AnswerForm.Empty) async throws {
         for field in AnswerForm.Empty.allCases {
@@ -22,5 +64,319 @@ struct RealAccountTests {
             #expect(world.outcomes == ["1 added"])
             #expect(world.transport.writes.count == 1)
         }
+    }
+
+    // MARK: 404
+
+    @Test("a status field that is gone needs a person: nothing is acknowledged, by an event or by a sweep")
+    func fieldIsGone() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.age(1, by: 60)
+        world.bookings.set("b", "Booked")
+        world.transport.before { request, _ in request.target.contains("ticket_fields") ? Self.recordNotFound : nil }
+        _ = await tryAgain { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
+        #expect(world.outcomes == ["deferred"])
+        #expect(world.log.entries.map(\.level) == [.error])
+        _ = await tryAgain { try await world.sweep() }
+        #expect(world.log.entries.last { $0.level == .error } != nil)
+    }
+
+    @Test("a field that was deactivated needs a person, too: without the booking's no ticket would be found", arguments: 0...2)
+    func fieldIsInactive(index: Int) async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.transport.withAccount { account, _ in account.fields[index].isActive = false }
+        _ = await tryAgain { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
+        #expect(world.log.entries.last?.level == .error)
+    }
+
+    @Test(
+        "only RecordNotFound on the ticket's own path means that it is gone",
+        arguments: [#"{"error":"InvalidEndpoint","description":"Not found"}"#, "<html>Not Found</html>"]
+    )
+    func otherNotFound(body: String) async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.transport.before { request, _ in
+            request.method == .put ? ZendeskResponse(status: 404, body: Data(body.utf8)) : nil
+        }
+        _ = await tryAgain { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
+        #expect(world.outcomes == ["1 deferred"])
+    }
+
+    @Test("a ticket that show_many leaves out is read on its own path before it counts as gone")
+    func leftOut() async throws {
+        let world = HandlerWorld()
+        for id in 1...3 { world.open(id, booking: "b") }
+        world.transport.withAccount { account, _ in account.delete(3, keepsIndex: true) }
+        world.transport.before { request, _ in
+            guard request.target.contains("show_many"), request.target.contains("1,2,3") else { return nil }
+            let json =
+                #"{"tickets":[{"id":2,"status":"open","updated_at":"2026-11-23T19:00:00Z","custom_fields":[{"id":11,"value":"b"}]}],"count":1}"#
+            return ZendeskResponse(status: 200, headers: ["date": "Mon, 23 Nov 2026 20:15:00 GMT"], body: Data(json.utf8))
+        }
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        #expect((1...2).map(world.status) == ["Booked", "Booked"])
+        #expect(world.outcomes.sorted() == ["1 added", "2 added", "3 gone"])
+    }
+
+    // MARK: Taking back
+
+    /// Lets the option go away right before the second update, which then leaves a version without its tag.
+    private func dropTag(_ world: HandlerWorld, takeBack: @escaping @Sendable () -> ZendeskResponse?) {
+        world.transport.before { [world] request, _ in
+            guard request.method == .put else { return nil }
+            let number = world.transport.writes.count
+            if number == 2 {
+                world.transport.withAccount { account, _ in account.fields[1].options?.removeAll { $0.name == "Booked" } }
+            }
+            return number > 2 ? takeBack() : nil
+        }
+    }
+
+    private func worldWithVersion() async throws -> HandlerWorld {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        try await world.deliver("b", from: "Booked", to: "Tentative", at: 1)
+        world.time.advance(.seconds(61))
+        return world
+    }
+
+    private func optionComesBack(_ world: HandlerWorld) {
+        world.transport.before { _, _ in nil }
+        world.transport.withAccount { account, _ in
+            account.fields[1].options?.append(.init(name: "Booked", tag: HandlerWorld.tag("Booked")))
+        }
+    }
+
+    @Test("taking a version back is tried a bounded number of times, with pauses and with metadata", arguments: [409, 502])
+    func takingBackIsBounded(status: Int) async throws {
+        let world = try await worldWithVersion()
+        dropTag(world) { ZendeskResponse(status: status) }
+        let before = world.time.secondsSince1970
+        _ = await tryAgain { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
+        #expect((4...8).contains(world.transport.writes.count))
+        #expect(world.time.secondsSince1970 - before > 0.2)
+        let body = try #require(world.transport.writes.last?.body).map { String(decoding: [$0], as: UTF8.self) }.joined()
+        #expect(body.contains("booking-status-sync"))
+    }
+
+    @Test("what could not be taken back is put right before stale is believed", arguments: [true, false])
+    func owed(sameInstance: Bool) async throws {
+        var world = try await worldWithVersion()
+        dropTag(world) { ZendeskResponse(status: 503) }
+        _ = await tryAgain { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
+        #expect(world.status(1) == "Tentative")
+        #expect(world.kept(1)?.hasPrefix("tag_Booked") == true)
+        optionComesBack(world)
+        world.time.advance(.seconds(61))
+        if !sameInstance { world.restart() }
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 2)
+        #expect(world.status(1) == "Booked")
+        #expect(world.outcomes.last == "1 updated")
+    }
+
+    @Test("a newer change finds a version without its tag, and puts it right instead of taking it for a hand edit")
+    func owedBeforeNewer() async throws {
+        var world = try await worldWithVersion()
+        dropTag(world) { ZendeskResponse(status: 503) }
+        _ = await tryAgain { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
+        optionComesBack(world)
+        world.time.advance(.seconds(61))
+        world.restart()
+        try await world.deliver("b", from: "Booked", to: "InStay", at: 3)
+        #expect(world.status(1) == "InStay")
+    }
+
+    @Test("a person who put the old status back is no dropped tag, whoever asks")
+    func putBackByPerson() async throws {
+        var world = try await worldWithVersion()
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 2)
+        world.time.advance(.seconds(5))
+        world.setByHand(1, "Tentative")
+        world.time.advance(.seconds(5))
+        world.restart()
+        let writes = world.transport.writes.count
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 2)
+        #expect(world.status(1) == "Tentative")
+        #expect(world.outcomes.last == "1 stale")
+        #expect(world.transport.writes.count == writes)
+    }
+
+    @Test("a status is put back only with a stamp that is two seconds old")
+    func putBackStatus() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        world.transport.before { [world] request, _ in
+            guard request.method == .put, world.transport.writes.count == 1 else { return nil }
+            world.transport.withAccount { account, now in
+                var ticket = account.tickets[1]!
+                ticket.customFields[HandlerWorld.statusField] = .string(HandlerWorld.tag("CheckedOut"))
+                account.put(ticket, now: now)
+            }
+            return nil
+        }
+        let before = world.time.secondsSince1970
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1, publishedBefore: 500)
+        #expect(world.status(1) == "CheckedOut")
+        #expect(world.time.secondsSince1970 - before >= 2)
+    }
+
+    // MARK: Unknown old status
+
+    @Test("without old values, an update of another column does not refill a field that a person emptied")
+    func emptiedStaysEmpty() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        try await world.deliver(Self.newRow("Booked", at: 1))
+        #expect(world.status(1) == "Booked")
+        world.time.advance(.seconds(5))
+        world.transport.withAccount { account, now in account.edit(1, now: now) { $0[HandlerWorld.statusField] = .null } }
+        world.time.advance(.seconds(5))
+        try await world.deliver(Self.newRow("Booked", at: 2))
+        #expect(world.status(1) == nil)
+        #expect(world.outcomes.last == "1 unexpected_status")
+        #expect(world.kept(1)?.contains("transaction t2") == true)
+        world.time.advance(.seconds(5))
+        try await world.deliver(Self.newRow("InStay", at: 3))
+        #expect(world.status(1) == "InStay")
+    }
+
+    @Test("without old values, the same status again still moves the version: an older change cannot pass it")
+    func versionMoves() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        try await world.deliver(Self.newRow("InStay", at: 1))
+        world.time.advance(.seconds(5))
+        try await world.deliver(Self.newRow("InStay", at: 5))
+        world.time.advance(.seconds(5))
+        try await world.deliver(Self.newRow("Booked", at: 3))
+        #expect(world.status(1) == "InStay")
+        #expect(world.outcomes == ["1 added", "1 unchanged", "1 stale"])
+    }
+
+    // MARK: Large records
+
+    @Test("once a row is refused for want of budget no more are begun, and one line tells how many")
+    func largeRecord() async throws {
+        let world = HandlerWorld()
+        let bookings = (1...400).map { "b-\($0)x" }
+        for (index, booking) in bookings.enumerated() { world.open(index + 1, booking: booking, status: "Tentative") }
+        _ = await tryAgain { try await world.deliver(Self.record(bookings)) }
+        let written = world.outcomes.count { $0.hasSuffix("updated") }
+        #expect(written > 0 && written <= 50)
+        #expect(world.log.entries.count < 200)
+        let counted = world.log.entries.compactMap { $0.metadata["changes"] }
+        #expect(counted.count == 1)
+        var deliveries = 1
+        while deliveries < 40 {
+            world.time.advance(.seconds(61))
+            deliveries += 1
+            if (try? await world.deliver(Self.record(bookings))) != nil { break }
+        }
+        #expect((1...400).allSatisfy { world.status($0) == "Booked" })
+        #expect(world.transport.writes.count == 400)
+    }
+
+    // MARK: Stamps
+
+    @Test("a stamp ahead of the clock costs a pause, or is left until the clock has passed it", arguments: [2.0, 100, 86_400])
+    func stampAhead(seconds: Double) async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.transport.withAccount { account, now in account.edit(1, now: now + seconds) { $0.subject = "x" } }
+        if seconds == 2 {
+            try await world.deliver("b", from: nil, to: "Booked", at: 1)
+            #expect(world.status(1) == "Booked")
+        } else {
+            let after = await tryAgain { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
+            #expect(after == .seconds(min(seconds + 1, 600)))
+        }
+        #expect(world.transport.requests.count < 8)
+    }
+
+    @Test(
+        "without a usable Date a stamp is old once it was seen for two seconds",
+        arguments: [nil, "yesterday", "Fri, 31 Dec 1999 00:00:00 GMT"]
+    )
+    func noDate(date: String?) async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.transport.date = .some(date)
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        #expect(world.status(1) == "Booked")
+        #expect(world.transport.requests.count < 12)
+    }
+
+    @Test("a Date that runs ahead does not make a young stamp old")
+    func dateAhead() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.transport.withAccount { account, now in account.edit(1, now: now) { $0.subject = "x" } }
+        world.transport.date = .some("Thu, 31 Dec 2099 00:00:00 GMT")
+        let before = world.time.secondsSince1970
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        #expect(world.status(1) == "Booked")
+        #expect(world.time.secondsSince1970 - before >= 2)
+    }
+
+    @Test("a ticket that changes again and again is left, not read without end")
+    func restlessTicket() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.transport.after { [world] request, _ throws(TransportError) in
+            guard request.method == .get else { return }
+            world.transport.withAccount { account, now in account.edit(1, now: now + 1) { $0.subject += "." } }
+        }
+        _ = await tryAgain { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
+        #expect(world.transport.requests.count < 18)
+    }
+
+    // MARK: IDs
+
+    @Test("two rows of one booking in a record are refused, whichever came last")
+    func ambiguousBooking() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b", status: "Tentative")
+        await #expect {
+            try await world.deliver(Self.record(["b", "c", "b"]))
+        } throws: { error in
+            guard case .unprocessable(let reason)? = error as? FunctionFailure else { return false }
+            return reason.contains("ambiguous_booking")
+        }
+        #expect(world.outcomes == ["ambiguous_booking"])
+        #expect(world.transport.requests.isEmpty)
+    }
+
+    @Test("more than a thousand fuzzy hits are read by the export, and the booking's ticket is written")
+    func manyHits() async throws {
+        let world = HandlerWorld()
+        for id in 1...1200 { world.open(id, booking: id == 700 ? "BK-1" : "BK-1\(id)") }
+        try await world.deliver("BK-1", from: nil, to: "Booked", at: 1)
+        #expect(world.status(700) == "Booked")
+        #expect(world.outcomes.contains("700 added"))
+    }
+
+    @Test("a booking ID in the log is cut to 64 characters: a guest may have typed it")
+    func longID() async throws {
+        let world = HandlerWorld()
+        let id = String(repeating: "x", count: 200)
+        try await world.deliver(id, from: nil, to: "Booked", at: 1)
+        #expect("\(world.log.entries[0].metadata["booking"]!)".count == 65)
+    }
+
+    @Test("a closed ticket is known by its status where Zendesk's words are others")
+    func closedInOtherWords() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        let body = #"{"error":"RecordInvalid","description":"ungültig","details":{"status":[{"description":"Status: geschlossen"}]}}"#
+        world.transport.before { [world] request, _ in
+            guard request.method == .put else { return nil }
+            world.transport.withAccount { account, now in account.edit(1, now: now) { $0.status = "closed" } }
+            return ZendeskResponse(status: 422, body: Data(body.utf8))
+        }
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        #expect(world.outcomes == ["1 closed"])
     }
 }

@@ -8,6 +8,7 @@ final class StoredBookings: BookingSource {
     struct State {
         var statuses: [String: String?] = [:]
         var readTimestamp = CommitTimestamp(seconds: 1_795_464_899, nanoseconds: 123_456_000, precision: .microseconds)
+        var ambiguous: Set<String> = []
         var error: BookingSourceError?
         var reads: [[String]] = []
         /// Happens while the first reading is under way.
@@ -23,7 +24,10 @@ final class StoredBookings: BookingSource {
             state.reads.append(ids)
             let found = state.statuses.filter { ids.contains($0.key) }
             defer { state.duringFirstRead = nil }
-            return (BookingReading(statuses: found, readTimestamp: state.readTimestamp), state.error, state.duringFirstRead)
+            return (
+                BookingReading(statuses: found, ambiguous: state.ambiguous, readTimestamp: state.readTimestamp), state.error,
+                state.duringFirstRead
+            )
         }
         await meanwhile?()
         if let error { throw error }

@@ -1,5 +1,5 @@
-import BookingStatusSync
 import CloudEvents
+import Foundation
 import FunctionRuntime
 import Logging
 import Synchronization
@@ -7,6 +7,8 @@ import TestSupport
 import Testing
 import Zendesk
 import ZendeskSimulator
+
+@testable import BookingStatusSync
 
 @Suite("The sweep")
 struct SweepTests {
@@ -24,8 +26,10 @@ struct SweepTests {
         #expect(world.kept(1) == "tag_InStay since 2026-11-23T20:14:59.123Z, record 0, transaction sweep, booking BK-1")
         #expect(world.bookings.state.withLock(\.reads) == [["BK-0", "BK-1"]])
         let targets = world.transport.requests.map { String($0.target.prefix { $0 != "?" }) }
-        #expect(targets.count == 3 + 5)
-        #expect(targets.prefix(2) == ["/api/v2/search/export.json", "/api/v2/tickets/show_many.json"])
+        // The other three look for the fields.
+        #expect(targets.count == 3 + 2 + 5)
+        #expect(targets[3] == "/api/v2/search/export.json")
+        #expect(targets[4] == "/api/v2/tickets/show_many.json")
         let metadata = world.transport.withAccount { account, _ in account.tickets[1]?.audits.last?.metadata }
         #expect(metadata?["task"]?.string == "sweep")
 
@@ -33,7 +37,7 @@ struct SweepTests {
         let writes = world.transport.writes.count
         try await world.sweep()
         #expect(world.transport.writes.count == writes)
-        #expect(world.transport.requests.count == targets.count + 2)
+        #expect(world.transport.requests.count == targets.count + 3 + 2)
     }
 
     @Test("looks at tickets that were updated in the last fifteen minutes, whatever their field shows, and at no solved ones")
@@ -190,15 +194,17 @@ struct SweepTests {
             world.age(id, by: Double(3500 - id))
         }
         for id in 0..<130 { world.bookings.set("b-\(id)", "Booked") }
-        try await world.deliver("b-7", from: nil, to: "Tentative", at: 1)
+        try await world.deliver("b-7", from: nil, to: "Tentative", at: 1, remaining: .seconds(100))
         world.time.advance(.seconds(61))
         let seen = ManualProgress()
-        let report = try await world.handler.sweepAll(
-            from: 0,
-            deadline: Deadline(after: .seconds(86_400), world.time.source),
-            logger: .init(label: "t") { _ in world.log },
-            progress: { seen.add($0) }
-        )
+        let report = try await world.handler.whileRunning {
+            try await world.handler.sweepAll(
+                from: 0,
+                deadline: Deadline(after: .seconds(86_400), world.time.source),
+                logger: .init(label: "t") { _ in world.log },
+                progress: { seen.add($0) }
+            )
+        }
         #expect((1...250).allSatisfy { world.status($0) == "Booked" })
         #expect(report.tickets == 250)
         #expect(report.written == 250)
@@ -206,6 +212,165 @@ struct SweepTests {
         #expect(report.repaired == 2)
         #expect(seen.tickets == [100, 200, 250])
         #expect(report.seenUpTo == Int64(world.transport.withAccount { account, _ in account.tickets[250]?.createdAt ?? 0 }))
+    }
+
+    @Test("two bookings with one ID are told as such, and neither is brought to a ticket")
+    func ambiguous() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.age(1, by: 60)
+        world.bookings.set("b", "Booked")
+        world.bookings.state.withLock { $0.ambiguous = ["b"] }
+        try await world.sweep()
+        try await world.sweep()
+        #expect(world.status(1) == nil)
+        #expect(world.outcomes.filter { $0 == "1 ambiguous_booking" }.count == 1)
+    }
+
+    @Test("a ticket that Zendesk refuses to update costs one try a day, and keeps no other from its turn", arguments: [422, 403])
+    func refusedTicket(status: Int) async throws {
+        let world = HandlerWorld()
+        for id in 1...2 {
+            world.open(id, booking: "b")
+            world.age(id, by: 60)
+        }
+        world.bookings.set("b", "Booked")
+        let body = Data(#"{"error":"RecordInvalid","details":{"base":[{"description":"Room: is required"}]}}"#.utf8)
+        world.transport.before { request, _ in
+            request.method == .put && request.target.contains("/1.json") ? ZendeskResponse(status: status, body: body) : nil
+        }
+        func tries() -> Int { world.transport.writes.count { $0.target.contains("/1.json") } }
+        for _ in 0..<10 {
+            try? await world.sweep()
+            world.time.advance(.seconds(61))
+        }
+        #expect(world.status(2) == "Booked")
+        #expect(tries() <= 2)
+        let before = tries()
+        world.time.advance(.seconds(86_400))
+        world.age(1, by: 60)
+        try? await world.sweep()
+        #expect(tries() == before + 1)
+    }
+
+    @Test("half of the reads are left to live changes, too")
+    func leavesReads() async throws {
+        let world = HandlerWorld()
+        for id in 1...3 { world.open(id, booking: "b-\(id)") }
+        // Live changes have used more than half of 200.
+        for number in 0..<60 { try await world.deliver("none-\(number)", from: nil, to: "Booked", at: 1) }
+        for number in 0..<60 { try await world.deliver("b-1", from: nil, to: number % 2 == 0 ? "Booked" : "InStay", at: 1) }
+        let before = world.transport.requests.count
+        world.age(2, by: 60)
+        world.bookings.set("b-2", "Booked")
+        for _ in 0..<30 { try? await world.sweep() }
+        // A tenth is the sweeps' own, so that they are not starved.
+        #expect(world.transport.requests.count - before <= 20 + 2)
+        #expect(world.status(2) == "Booked")
+    }
+
+    @Test("a sweep that ran out of budget goes on in the page where it stopped")
+    func goesOn() async throws {
+        let world = HandlerWorld()
+        for id in 1...160 {
+            world.open(id, booking: "b-\(id)x")
+            world.age(id, by: 600)
+            world.bookings.set("b-\(id)x", "Booked")
+        }
+        var sweeps = 0
+        while world.transport.withAccount({ account, _ in account.tickets.values.contains { $0.text(of: 12) == nil } }), sweeps < 30 {
+            sweeps += 1
+            try? await world.sweep()
+            for id in 1...160 where world.status(id) == nil { world.age(id, by: 600) }
+            world.time.advance(.seconds(61))
+        }
+        let pages = world.transport.requests.filter { $0.target.contains("export") }
+        #expect(sweeps <= 8)
+        #expect(pages.count { $0.target.contains("after") } >= 2)
+        // Once it came to the second page it does not begin at the first one again.
+        #expect(pages.count <= sweeps + 2)
+    }
+
+    @Test("all of it also clears what was written on a ticket whose booking ID was removed since, and nothing that a person set")
+    func removedBookingID() async throws {
+        let world = HandlerWorld()
+        for id in 1...3 { world.open(id, booking: "b") }
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        world.setByHand(2, "CheckedOut")
+        for id in 1...2 {
+            world.transport.withAccount { account, now in account.edit(id, now: now) { $0[HandlerWorld.bookingField] = .null } }
+        }
+        world.bookings.set("b", "Booked")
+        world.time.advance(.seconds(61))
+        let report = try await world.handler.whileRunning {
+            try await world.handler.sweepAll(
+                from: 0,
+                deadline: Deadline(after: .seconds(86_400), world.time.source),
+                logger: .init(label: "t") { _ in world.log },
+                progress: { _ in }
+            )
+        }
+        #expect((1...3).map(world.status) == [nil, "CheckedOut", "Booked"])
+        #expect(report.repaired == 0)
+        #expect(world.outcomes.contains("1 cleared"))
+    }
+
+    @Test("a booking that is gone from Spanner is cleared, and is no change that was lost: the stream may leave deletions out")
+    func deletedByTimeToLive() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        try await world.deliver("b", from: nil, to: "Booked", at: 1)
+        world.time.advance(.seconds(61))
+        let report = try await world.handler.whileRunning {
+            try await world.handler.sweepAll(
+                from: 0,
+                deadline: Deadline(after: .seconds(86_400), world.time.source),
+                logger: .init(label: "t") { _ in world.log },
+                progress: { _ in }
+            )
+        }
+        #expect(world.status(1) == nil)
+        #expect(report.outcomes == [.cleared: 1])
+        #expect(report.repaired == 0)
+    }
+
+    @Test("an export whose cursor has expired goes on at the last ticket that was seen")
+    func expiredCursor() async throws {
+        let world = HandlerWorld(longestPause: .seconds(60))
+        for id in 1...250 {
+            world.open(id, booking: "b-\(id)")
+            world.age(id, by: Double(3500 - id))
+        }
+        world.transport.before { [world] request, _ in
+            guard request.target.contains("after") else { return nil }
+            let first = world.transport.requests.count { $0.target.contains("after") } == 1
+            return first ? ZendeskResponse(status: 422, body: Data(#"{"error":"invalid","description":"cursor"}"#.utf8)) : nil
+        }
+        let report = try await world.handler.whileRunning {
+            try await world.handler.sweepAll(
+                from: 0,
+                deadline: Deadline(after: .seconds(86_400), world.time.source),
+                logger: .init(label: "t") { _ in world.log },
+                progress: { _ in }
+            )
+        }
+        // The last ticket of the first page is looked at twice.
+        #expect(report.tickets == 251)
+        #expect(report.unfinished == 0)
+    }
+
+    @Test("pages that do not come in the order of creation do not let a later start skip a ticket")
+    func unsortedPages() {
+        var report = SweepReport()
+        report.saw([10, 20, 30])
+        #expect(report.seenUpTo == 30)
+        report.saw([25, 40])
+        #expect(report.seenUpTo == nil)
+        report.saw([50])
+        #expect(report.seenUpTo == nil)
+        var falling = SweepReport()
+        falling.saw([300, 299])
+        #expect(falling.seenUpTo == nil)
     }
 }
 

@@ -40,6 +40,14 @@ struct SpannerDatabaseTests {
         }
     }
 
+    @Test("two rows of one ID are told apart from one: nobody can tell which of them a ticket means")
+    func ambiguous() async throws {
+        try await StandIn().serve { _, database in
+            let reading = try await database.read(["b-1", "twice"], deadline: deadline)
+            #expect(reading.ambiguous == ["twice"])
+        }
+    }
+
     @Test("a token that is not accepted any more is replaced once, and a session that has ended, too")
     func renews() async throws {
         try await StandIn().serve { standIn, database in
@@ -116,7 +124,7 @@ private final class StandIn: Sendable {
             if body.contains("LIMIT 0") { return (200, #"{"metadata":{"rowType":{"fields":[\#(type)]}}}"#) }
             return (
                 200,
-                #"{"metadata":{"transaction":{"readTimestamp":"2026-11-24T08:00:00.123456Z"}},"rows":[["b-1","InStay"],["b-2",null]]}"#
+                #"{"metadata":{"transaction":{"readTimestamp":"2026-11-24T08:00:00.123456Z"}},"rows":[["b-1","InStay"],["b-2",null]\#(body.contains("twice") ? #",["twice","InStay"],["twice","Booked"]"# : "")]}"#
             )
         }
         return Response(status: .init(code: status), body: .init(byteBuffer: ByteBuffer(string: answer)))

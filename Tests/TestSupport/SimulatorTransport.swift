@@ -13,6 +13,14 @@ package final class SimulatorTransport: ZendeskTransport {
     /// Is called after the account has answered, and may lose the answer.
     private let afterwards = Mutex<(@Sendable (ZendeskRequest, Int) throws(TransportError) -> Void)?>(nil)
 
+    private let writtenDate = Mutex<String??>(nil)
+
+    /// The `Date` of every answer: none where it is `.some(nil)`, the account's own where it is nil.
+    package var date: String?? {
+        get { writtenDate.withLock { $0 } }
+        set { writtenDate.withLock { $0 = newValue } }
+    }
+
     package init(_ account: SimulatedZendesk, _ time: ManualTime) {
         self.account = Mutex(account)
         self.time = time
@@ -52,6 +60,8 @@ package final class SimulatorTransport: ZendeskTransport {
             )
         }
         if let afterwards = afterwards.withLock({ $0 }) { try afterwards(request, number) }
-        return ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
+        var headers = answer.headers
+        if let date { headers["date"] = date }
+        return ZendeskResponse(status: answer.status, headers: headers, body: answer.body)
     }
 }

@@ -32,7 +32,7 @@ enum FixedRun {
                 let ticket = TicketState(bookingID: change.bookingID, tag: "booking_3_tentative")
                 let tags = TagChange(
                     bookingID: change.bookingID,
-                    from: "booking_3_tentative",
+                    from: .tag("booking_3_tentative"),
                     to: tag,
                     version: change.version,
                     isFresh: true

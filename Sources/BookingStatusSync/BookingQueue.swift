@@ -1,0 +1,227 @@
+import Synchronization
+import Zendesk
+
+/// Where changes wait for their turn, and the rounds in which they are worked on.
+///
+/// ``run()`` is the queue's own task. It carries out rounds; ``submit(_:before:)`` only waits for what they come to. The ``RoundSchedule``
+/// decides what goes next, and the ``RoundCarrier`` brings it to its tickets.
+final class BookingQueue: Sendable {
+    private let zendesk: ZendeskClient
+    private let carrier: RoundCarrier
+    private let isDryRun: Bool
+    private let time: TimeSource
+    private let bell = Bell()
+    private let state = Mutex(State())
+
+    fileprivate struct State {
+        var schedule = RoundSchedule()
+        var submissions: [Int: Waiting] = [:]
+        var runs = 0
+    }
+
+    /// A submission and whoever waits for it.
+    fileprivate struct Waiting {
+        var outcome: SubmissionOutcome
+        /// Changes without an outcome.
+        var open: Int
+        let deadline: Deadline
+        var continuation: CheckedContinuation<Void, Never>?
+        var hasLeft = false
+    }
+
+    /// What the calls of a round may take. Submitters wait for as long as their own deadline allows.
+    static let roundBound = Duration.seconds(30)
+
+    init(desk: TicketDesk, settings: BookingStatusSettings, time: TimeSource, rule: @escaping Rule) {
+        zendesk = desk.zendesk
+        carrier = RoundCarrier(desk: desk, settings: settings, time: time, rule: rule)
+        isDryRun = settings.dryRun
+        self.time = time
+    }
+
+    // MARK: Submitting
+
+    /// Submits changes and waits until each of them has an outcome, the deadline has passed or the task is cancelled.
+    ///
+    /// Once a change is refused for want of budget or time, those of the same submission that have not been begun are not.
+    ///
+    /// - Throws: ``QueueIsNotRunning`` if nobody carries out rounds.
+    func submit(
+        _ changes: [(change: PendingChange, readings: [TicketReading])],
+        before deadline: Deadline
+    ) async throws(QueueIsNotRunning) -> SubmissionOutcome {
+        guard !changes.isEmpty else { return SubmissionOutcome(count: 0) }
+        try await expectRun()
+        let id: Int? = state.withLock { state in
+            guard state.runs > 0 else { return nil }
+            let id = state.schedule.submit(changes)
+            state.submissions[id] = Waiting(
+                outcome: SubmissionOutcome(count: changes.count),
+                open: changes.count,
+                deadline: deadline
+            )
+            return id
+        }
+        guard let id else { throw QueueIsNotRunning() }
+        bell.ring()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.end(of: id) }
+            group.addTask {
+                try? await self.time.sleep(max(deadline.remaining, .zero))
+                self.leave(id)
+            }
+            await group.next()
+            group.cancelAll()
+        }
+        return state.withLock { state in
+            let waiting = state.submissions.removeValue(forKey: id)!
+            state.schedule.forget(id)
+            return waiting.outcome
+        }
+    }
+
+    /// The host starts ``run()`` when it starts to listen: which comes first is open.
+    private func expectRun() async throws(QueueIsNotRunning) {
+        for _ in 0..<100 {
+            if isRunning { return }
+            try? await time.sleep(.milliseconds(10))
+            if Task.isCancelled { break }
+        }
+        guard isRunning else { throw QueueIsNotRunning() }
+    }
+
+    /// When an update worked; nil if none has.
+    var lastWrite: Duration? { carrier.lastWrite }
+
+    var isRunning: Bool { state.withLock { $0.runs > 0 } }
+
+    private func end(of id: Int) async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                guard let waiting = state.submissions[id], waiting.open > 0, !waiting.hasLeft else { return true }
+                state.submissions[id]?.continuation = continuation
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    /// The submitter waits no longer.
+    private func leave(_ id: Int) {
+        let continuation = state.withLock { state in
+            guard let waiting = state.submissions[id], waiting.open > 0 else { return nil as CheckedContinuation<Void, Never>? }
+            let refusal = TicketResult(ticket: nil, outcome: .deferred, reason: "no time is left", isRefusal: true)
+            state.withdraw(id, refusal)
+            state.submissions[id]?.hasLeft = true
+            return state.submissions[id]?.takeContinuation()
+        }
+        continuation?.resume()
+    }
+
+    // MARK: Rounds
+
+    /// Carries out rounds until the task is cancelled.
+    func run() async {
+        state.withLock { $0.runs += 1 }
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                let (bookings, wait) = next()
+                let deadline = Deadline(after: Self.roundBound, time)
+                for booking in bookings { group.addTask { await self.carry(booking, deadline) } }
+                if bookings.isEmpty { await bell.wait(atMost: wait, time) }
+            }
+            group.cancelAll()
+        }
+        let abandoned = state.withLock { state in
+            state.runs -= 1
+            return state.runs == 0 ? Array(state.submissions.keys) : []
+        }
+        for id in abandoned { leave(id) }
+    }
+
+    /// The bookings of the next round; or how long to wait for one, nil until something is submitted or ends.
+    private func next() -> (bookings: [String], wait: Duration?) {
+        let shortage = zendesk.shortage(reads: RoundSchedule.readsPerBooking, writes: isDryRun ? 0 : 1)
+        let (wantsRound, room) = (state.withLock(\.schedule.wantsRound), zendesk.room)
+        guard let shortage, wantsRound else {
+            let bookings = state.withLock { $0.schedule.draw(room, isDryRun: isDryRun, now: time.now()) }
+            // No bell rings for the first answer of all, nor when a round has lasted too long to keep others back.
+            return (bookings, wantsRound ? (room.isKnown ? RoundSchedule.patience : .milliseconds(20)) : nil)
+        }
+        let wait = shortage.retryAfter ?? .seconds(1)
+        for continuation in state.withLock({ $0.refuse(whoCannotWait: wait, shortage) }) { continuation.resume() }
+        return ([], wait)
+    }
+
+    /// One booking of a round, from its search to the outcome of each change.
+    private func carry(_ booking: String, _ deadline: Deadline) async {
+        let swept = state.withLock { $0.schedule.takeSwept(booking) }
+        let results = await carrier.carry(
+            booking,
+            swept: swept,
+            deadline: deadline,
+            whenSearched: { state.withLock { $0.schedule.close(booking) } },
+            take: { state.withLock { $0.schedule.take(booking) } }
+        )
+        let released = state.withLock { state in
+            state.schedule.leave(booking)
+            return results.compactMap { state.end($0.entry, $0.results) }
+        }
+        for continuation in released { continuation.resume() }
+        bell.ring()
+    }
+}
+
+extension BookingQueue.State {
+    /// One change of a submission has its outcome.
+    fileprivate mutating func end(_ entry: RoundSchedule.Entry, _ results: [TicketResult]) -> CheckedContinuation<Void, Never>? {
+        let id = entry.submission
+        guard submissions[id] != nil else { return nil }
+        submissions[id]?.outcome.results[entry.index] = results
+        submissions[id]?.open -= 1
+        if let refusal = results.first(where: \.isRefusal) { withdraw(id, refusal) }
+        return submissions[id]?.open == 0 ? submissions[id]?.takeContinuation() : nil
+    }
+
+    /// Begins no more of a submission.
+    fileprivate mutating func withdraw(_ id: Int, _ refusal: TicketResult) {
+        guard var waiting = submissions[id] else { return }
+        let withdrawn = schedule.withdraw(id)
+        waiting.outcome.refusal = waiting.outcome.refusal ?? refusal
+        waiting.outcome.unbegun += withdrawn
+        waiting.open -= withdrawn.count
+        submissions[id] = waiting
+    }
+
+    /// Refuses at once what could not be begun before its deadline.
+    fileprivate mutating func refuse(whoCannotWait wait: Duration, _ shortage: ZendeskError) -> [CheckedContinuation<Void, Never>] {
+        submissions.keys.sorted().compactMap { id in
+            guard let waiting = submissions[id], waiting.deadline.remaining <= wait else { return nil }
+            withdraw(id, TicketResult(shortage, ticket: nil))
+            return submissions[id]?.open == 0 ? submissions[id]?.takeContinuation() : nil
+        }
+    }
+}
+
+extension BookingQueue.Waiting {
+    fileprivate mutating func takeContinuation() -> CheckedContinuation<Void, Never>? {
+        defer { continuation = nil }
+        return continuation
+    }
+}
+
+/// What a submission came to.
+struct SubmissionOutcome: Sendable {
+    /// For each change what became of it on each ticket; nil for one that was not begun, or is still in work.
+    var results: [[TicketResult]?]
+    /// The places of the changes that were not begun, and why.
+    var unbegun: [Int] = []
+    var refusal: TicketResult?
+
+    init(count: Int) { results = Array(repeating: nil, count: count) }
+}
+
+/// Nobody carries out rounds: the handler's `run()` has not been called, or has ended.
+struct QueueIsNotRunning: Error, CustomStringConvertible {
+    let description = "the handler is not running: its host has to call run() beside handle(_:_:)"
+}

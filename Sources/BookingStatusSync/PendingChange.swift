@@ -1,0 +1,67 @@
+import Logging
+import SpannerChangeStreams
+import Zendesk
+
+/// A change on its way to its tickets, with what its writes and its log lines say about where it came from. Events and sweeps make it.
+struct PendingChange: Sendable {
+    var tagChange: TagChange
+    /// The statuses, for the log.
+    var from: String
+    var to: String
+    /// The id of the event that brought it.
+    var eventID: String
+    var logger: Logger
+    /// A sweep beside live changes leaves half of the calls to them.
+    var priority = CallPriority.high
+    /// What a sweep has said before; nil for an event's change.
+    var reported: ReportedTickets?
+
+    var isSweep: Bool { reported != nil }
+
+    /// Goes into the ticket's audit.
+    ///
+    /// - Parameter status: the tag that the update sets, `none` for an emptied field; nil if it leaves the status field alone. It tells a
+    ///   tag that Zendesk dropped from one that a person replaced.
+    func metadata(status: String?) -> [String: String] {
+        var metadata = [
+            "source": "booking-status-sync", "booking": tagChange.bookingID, "event": eventID,
+            "version": KeptVersion(bookingID: tagChange.bookingID, version: tagChange.version, tag: tagChange.to).text,
+        ]
+        if let status { metadata["status"] = status }
+        if isSweep { metadata["task"] = "sweep" }
+        return metadata
+    }
+
+    /// Writes the one log line that a change and a ticket get. A sweep is silent about tickets that are as they should be, and says only
+    /// once what stays as it is.
+    func log(_ result: TicketResult) {
+        if let reported {
+            guard result.outcome != .stale, result.outcome != .unchanged, let ticket = result.ticket else { return }
+            guard reported.isNew(ticket, tagChange.bookingID, result) else { return }
+        }
+        var metadata: Logger.Metadata = [
+            "booking": "\(Self.forLog(tagChange.bookingID))", "from": "\(from)", "to": "\(to)", "outcome": "\(result.outcome.rawValue)",
+        ]
+        if isSweep { metadata["task"] = "sweep" }
+        if let ticket = result.ticket { metadata["ticket"] = "\(ticket)" }
+        if let reason = result.reason { metadata["reason"] = "\(reason)" }
+        if let writtenAt = result.writtenAt, !isSweep {
+            let milliseconds = (writtenAt - tagChange.version.commitTimestamp.secondsSince1970) * 1000
+            metadata["commit_to_write_ms"] = "\(Int(milliseconds.rounded()))"
+        }
+        logger.log(level: result.needsPerson ? .error : result.outcome.logLevel, "booking status", metadata: metadata)
+    }
+
+    /// A ticket's booking ID is typed by anybody, a guest among them.
+    static func forLog(_ bookingID: String) -> String { bookingID.count > 64 ? bookingID.prefix(64) + "…" : bookingID }
+}
+
+extension Outcome {
+    var logLevel: Logger.Level {
+        switch verdict {
+        case .done: .info
+        case .tryAgain: .notice
+        case .never: .error
+        }
+    }
+}

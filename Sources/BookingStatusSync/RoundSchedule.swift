@@ -1,0 +1,204 @@
+import Zendesk
+
+/// Which changes wait, which bookings are in work, and what the next round takes: a pure state machine.
+///
+/// A round takes bookings, one from each submission in turn, and with each booking all that waits for it. What comes for a booking until
+/// its search is answered joins the round: later, a ticket may have been opened that the search could not find. What comes later waits
+/// until the booking is free again. Sweeps fill what live changes leave.
+struct RoundSchedule {
+    /// Bookings in one round at most.
+    let bookingsPerRound: Int
+    /// Rounds at once at most.
+    let maximumRounds: Int
+    /// Bookings at once that only sweeps ask for. They may wait for budget, so they keep no round open.
+    let maximumSwept: Int
+
+    private var nextNumber = 0
+    /// What waits, by its number.
+    private var waiting: [Int: Entry] = [:]
+    private var waitingFor: [String: [Int]] = [:]
+    private var submissions: [Submission] = []
+    private var inWork: [String: Work] = [:]
+    /// How many bookings each round still has, and when it began.
+    private var rounds: [Int: (left: Int, begun: Duration)] = [:]
+    private var sweptInWork = 0
+
+    /// One change of a submission.
+    struct Entry: Sendable {
+        /// The submission, and the change's place in it.
+        let submission: Int
+        let index: Int
+        let change: PendingChange
+        /// The booking's tickets, where a sweep has read them.
+        let readings: [TicketReading]
+
+        var bookingID: String { change.tagChange.bookingID }
+    }
+
+    private struct Submission {
+        let id: Int
+        let isSweep: Bool
+        /// Numbers of entries, in the order in which they came.
+        var queue: ArraySlice<Int>
+    }
+
+    private struct Work {
+        /// Nil for a booking that only sweeps asked for.
+        let round: Int?
+        /// The last entry that came before its tickets were searched for.
+        var lastToJoin = Int.max
+        /// Whether its tickets have been read.
+        var isRead = false
+    }
+
+    init(bookingsPerRound: Int = 100, maximumRounds: Int = 3, maximumSwept: Int = 8) {
+        self.bookingsPerRound = bookingsPerRound
+        self.maximumRounds = maximumRounds
+        self.maximumSwept = maximumSwept
+    }
+
+    /// - Returns: the submission's number.
+    mutating func submit(_ changes: [(change: PendingChange, readings: [TicketReading])]) -> Int {
+        let id = number()
+        var queue: ArraySlice<Int> = []
+        for (index, item) in changes.enumerated() {
+            let entry = Entry(submission: id, index: index, change: item.change, readings: item.readings)
+            let number = number()
+            waiting[number] = entry
+            waitingFor[entry.bookingID, default: []].append(number)
+            queue.append(number)
+        }
+        submissions.append(Submission(id: id, isSweep: changes.first?.change.isSweep ?? false, queue: queue))
+        return id
+    }
+
+    private mutating func number() -> Int {
+        nextNumber += 1
+        return nextNumber
+    }
+
+    // MARK: Rounds
+
+    /// What a booking needs of the budgets: a search, a reading, and one more reading or the options.
+    static let readsPerBooking = 3
+
+    /// For how long a round keeps others back: one booking whose calls hang must not stop all.
+    static let patience = Duration.seconds(3)
+
+    /// Whether nothing waits and nothing is in work.
+    var isEmpty: Bool { waiting.isEmpty && submissions.isEmpty && inWork.isEmpty && rounds.isEmpty }
+
+    /// Whether a live change waits for a booking that is free.
+    var wantsRound: Bool {
+        submissions.contains { submission in
+            !submission.isSweep && submission.queue.contains { waiting[$0].map { inWork[$0.bookingID] == nil } ?? false }
+        }
+    }
+
+    /// Draws the bookings of the next round. The caller has seen that the budgets have room for one booking at least.
+    ///
+    /// - Parameters:
+    ///   - room: what the budgets have room for.
+    ///   - now: monotonic.
+    /// - Returns: empty if no round can begin.
+    mutating func draw(_ room: CallRoom, isDryRun: Bool, now: Duration) -> [String] {
+        // The first answers tell the account's limits: until then one booking goes alone.
+        guard room.isKnown || inWork.isEmpty else { return [] }
+        // What is in work has not made all of its calls.
+        var limit = min(bookingsPerRound, room.reads / Self.readsPerBooking - inWork.count)
+        if !isDryRun { limit = min(limit, room.writes - inWork.count) }
+        if inWork.isEmpty { limit = room.isKnown ? max(1, limit) : 1 }
+        guard limit > 0 else { return [] }
+        var bookings: [String] = []
+        if rounds.values.count(where: { now - $0.begun < Self.patience }) < (room.isRelaxed ? maximumRounds : 1) {
+            let round = number()
+            bookings = takeTurns(isSweep: false, upTo: limit, round)
+            if !bookings.isEmpty { rounds[round] = (bookings.count, now) }
+        }
+        let swept = takeTurns(isSweep: true, upTo: min(limit - bookings.count, maximumSwept - sweptInWork), nil)
+        sweptInWork += swept.count
+        return bookings + swept
+    }
+
+    /// One booking from each submission, again and again. Those that were served go to the end.
+    private mutating func takeTurns(isSweep: Bool, upTo limit: Int, _ round: Int?) -> [String] {
+        var bookings: [String] = []
+        var turn = submissions.filter { $0.isSweep == isSweep }
+        var passed: [Submission] = []
+        while bookings.count < limit, !turn.isEmpty {
+            var served: [Submission] = []
+            for var submission in turn {
+                if bookings.count < limit, let booking = firstFree(&submission) {
+                    bookings.append(booking)
+                    inWork[booking] = Work(round: round)
+                    served.append(submission)
+                } else {
+                    passed.append(submission)
+                }
+            }
+            turn = served
+        }
+        // What has left while its booking was in work has nothing to wait for.
+        submissions = submissions.filter { $0.isSweep != isSweep } + passed.filter { !$0.queue.isEmpty } + turn
+        return bookings
+    }
+
+    private func firstFree(_ submission: inout Submission) -> String? {
+        // What another submission's turn has taken along.
+        while let first = submission.queue.first, waiting[first] == nil { submission.queue.removeFirst() }
+        return submission.queue.lazy.compactMap { waiting[$0]?.bookingID }.first { inWork[$0] == nil }
+    }
+
+    /// The changes of a booking that only sweeps ask for: they have read its tickets, so nobody has to look for them.
+    ///
+    /// - Returns: nil if the tickets have to be found.
+    mutating func takeSwept(_ booking: String) -> [Entry]? {
+        guard (waitingFor[booking] ?? []).allSatisfy({ waiting[$0]?.change.isSweep ?? true }) else { return nil }
+        return take(booking)
+    }
+
+    /// The search for a booking's tickets is answered: nothing joins any more.
+    mutating func close(_ booking: String) { inWork[booking]?.lastToJoin = nextNumber }
+
+    /// Takes what waits for a booking in work, now that its tickets have been read.
+    mutating func take(_ booking: String) -> [Entry] {
+        inWork[booking]?.isRead = true
+        let last = inWork[booking]?.lastToJoin ?? .max
+        let numbers = waitingFor.removeValue(forKey: booking) ?? []
+        let later = numbers.filter { $0 > last }
+        if !later.isEmpty { waitingFor[booking] = later }
+        return numbers.filter { $0 <= last }.compactMap { waiting.removeValue(forKey: $0) }
+    }
+
+    /// A booking leaves its round: its own tickets are settled.
+    mutating func leave(_ booking: String) {
+        guard let work = inWork.removeValue(forKey: booking) else { return }
+        guard let round = work.round else { return sweptInWork -= 1 }
+        rounds[round]!.left -= 1
+        if rounds[round]!.left == 0 { rounds[round] = nil }
+    }
+
+    /// Takes away what a submission still waits for. What is in a round goes on.
+    ///
+    /// - Returns: the places of those changes.
+    mutating func withdraw(_ submission: Int) -> [Int] {
+        guard let position = submissions.firstIndex(where: { $0.id == submission }) else { return [] }
+        var withdrawn: [Int] = []
+        var queue = submissions[position].queue
+        queue.removeAll { number in
+            guard let entry = waiting[number] else { return true }
+            if let work = inWork[entry.bookingID], !work.isRead, number <= work.lastToJoin { return false }
+            waiting[number] = nil
+            waitingFor[entry.bookingID]?.removeAll { $0 == number }
+            if waitingFor[entry.bookingID]?.isEmpty == true { waitingFor[entry.bookingID] = nil }
+            withdrawn.append(entry.index)
+            return true
+        }
+        submissions[position].queue = queue
+        if queue.isEmpty { submissions.remove(at: position) }
+        return withdrawn
+    }
+
+    /// Forgets a submission of which nothing waits any more.
+    mutating func forget(_ submission: Int) { submissions.removeAll { $0.id == submission && $0.queue.allSatisfy { waiting[$0] == nil } } }
+}

@@ -1,0 +1,88 @@
+package import Logging
+import Zendesk
+
+/// What a sweep came to.
+package struct SweepReport: Equatable, Sendable {
+    /// Tickets by what became of them.
+    package var outcomes: [Outcome: Int] = [:]
+    /// Of those that were written: how many carried a version of ours, so that a change must have been lost, or be on its way.
+    package var repaired = 0
+    /// Tickets that could not be dealt with, and the first reason.
+    package var unfinished = 0
+    package var reason: String?
+    var retryAfter: Duration?
+    /// The time of creation up to which all tickets have been seen, in seconds since 1970.
+    package var seenUpTo: Int64?
+    /// Whether budget or time ran out before the last page, and the cursor of that page; nil for the first one.
+    private(set) var isStopped = false
+    private(set) var stoppedAt: String?
+    /// Whether the pages have come in the order of creation so far. Where they do not, no time says what has been seen.
+    private var isRising = true
+
+    package init() {}
+
+    /// Whether every ticket was dealt with.
+    var isComplete: Bool { unfinished == 0 && !isStopped }
+    package var tickets: Int { outcomes.values.reduce(0, +) }
+    package var written: Int { [Outcome.added, .updated, .cleared].reduce(0) { $0 + (outcomes[$1] ?? 0) } }
+
+    mutating func add(_ result: TicketResult, isRepair: Bool) {
+        outcomes[result.outcome, default: 0] += 1
+        if isRepair, [.added, .updated, .cleared].contains(result.outcome) { repaired += 1 }
+        if result.outcome.verdict == .tryAgain {
+            unfinished += 1
+            note(result)
+        }
+    }
+
+    /// Budget or time ran out with so many tickets left.
+    mutating func stop(_ refusal: TicketResult?, tickets: Int) {
+        isStopped = true
+        unfinished += tickets
+        if let refusal { note(refusal) }
+    }
+
+    private mutating func note(_ result: TicketResult) {
+        reason = reason ?? result.reason ?? result.outcome.rawValue
+        retryAfter = max(retryAfter ?? .zero, result.retryAfter ?? .zero)
+    }
+
+    /// - Parameter error: what kept the page from being read.
+    func stopped(at cursor: String?, _ error: ZendeskError? = nil) -> SweepReport {
+        var report = self
+        if let error { report.stop(TicketResult(error, ticket: nil), tickets: 0) }
+        report.stoppedAt = cursor
+        return report
+    }
+
+    /// A page of tickets, created at these times, is done.
+    mutating func saw(_ created: [Int64?]) {
+        let times = created.compactMap(\.self)
+        let all = (seenUpTo.map { [$0] } ?? []) + times
+        isRising = isRising && times.count == created.count && zip(all, all.dropFirst()).allSatisfy { $0 <= $1 }
+        seenUpTo = isRising ? all.last : nil
+    }
+
+    package var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = ["tickets": "\(tickets)", "written": "\(written)", "repaired": "\(repaired)"]
+        if unfinished > 0 { metadata["unfinished"] = "\(unfinished)" }
+        for outcome in [Outcome.unknownBooking, .unknownStatus, .ambiguousBooking, .unexpectedStatus, .tagNotAccepted, .rejected, .dryRun] {
+            if let count = outcomes[outcome] { metadata[outcome.rawValue] = "\(count)" }
+        }
+        return metadata
+    }
+}
+
+/// Why a sweep cannot go on.
+package struct SweepFailure: Error, CustomStringConvertible {
+    package var description: String
+    package var needsPerson: Bool
+    package var retryAfter: Duration?
+
+    init(_ error: ZendeskError) {
+        (description, retryAfter) = (error.description, error.retryAfter)
+        needsPerson = error.kind == .misconfigured || !error.canSucceedLater
+    }
+
+    package init(_ error: BookingSourceError) { (description, needsPerson) = (error.description, error.needsPerson) }
+}

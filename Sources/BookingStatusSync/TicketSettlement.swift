@@ -1,0 +1,372 @@
+import Timestamps
+import Zendesk
+
+/// Brings the changes of one booking to one ticket: a state machine that says what to do next, and does nothing itself.
+///
+/// Retries, lost answers, what has to be taken back, and the bounds of all of it are decided here. Whoever drives it does what it says,
+/// and tells how that went.
+struct TicketSettlement: Sendable {
+    enum Event: Sendable {
+        case reading(TicketReading)
+        /// The ticket's own path says that there is no such ticket.
+        case gone
+        case option(exists: Bool)
+        case audits([TicketAudit])
+        case written(TicketUpdateAnswer)
+        case failed(ZendeskError)
+    }
+
+    enum Action: Equatable, Sendable {
+        case read(after: Duration)
+        /// Whether the status field has an option with this tag.
+        case askOption(tag: String)
+        case readAudits
+        case write(TicketUpdate)
+        /// Like a write; and the options that were known before it were wrong.
+        case takeBack(TicketUpdate)
+        /// The result of each change, and what to remember of the ticket.
+        case done([TicketResult], TicketNotes)
+    }
+
+    /// What the machine knows of time and chance when an event comes.
+    struct Moment: Sendable {
+        /// Monotonic.
+        var now: Duration
+        var secondsSince1970: Double
+        /// How long there is for all of it.
+        var remaining: Duration
+        /// From 0 up to 1.
+        var random: Double
+    }
+
+    /// How often a write is tried, and how often it is taken back.
+    static let maximumTries = 5
+    /// How often a ticket is read again for a stamp that is old enough.
+    static let maximumStampWaits = 4
+    /// What has to pause for longer is left to the next delivery.
+    static let maximumPause = Duration.seconds(3)
+    /// A change within the second of the stamp would escape a safe update. Two seconds are sure.
+    static let stampAge: Int64 = 2
+
+    let ticket: Int
+    /// Oldest first.
+    let changes: [PendingChange]
+    private let settings: BookingStatusSettings
+    private let rule: Rule
+
+    private var notes: TicketNotes
+    private var step = Step.reading
+    private var plan: BatchPlan?
+    /// A write that was not answered, and the ticket that it was meant for: the next reading tells.
+    private var unanswered: Attempt?
+    /// Zendesk refused the write. If it was because the ticket is closed, the next reading tells.
+    private var rejection: ZendeskError?
+    /// Changes that must not be written, as their tag is not among the options.
+    private var excluded: [Int: Outcome] = [:]
+    private var tries = 0
+    private var takeBacks = 0
+    private var stampWaits = 0
+    private var seenStamp: (stamp: String, at: Duration)?
+
+    private struct Attempt {
+        var plan: BatchPlan
+        var write: BatchPlan.Write
+        var former: Ticket
+    }
+
+    private enum Step {
+        case reading
+        case asking(BatchPlan.Write, TicketReading)
+        case writing(Attempt)
+        case readingAudits(KeptVersion)
+        case takingBack(TakeBack)
+    }
+
+    init(ticket: Int, changes: [PendingChange], settings: BookingStatusSettings, rule: @escaping Rule, notes: TicketNotes = .init()) {
+        self.ticket = ticket
+        self.changes = changes
+        self.settings = settings
+        self.rule = rule
+        self.notes = notes
+    }
+
+    /// Takes what has happened.
+    ///
+    /// - Returns: what to do next. The first event is a reading; what follows answers the action before.
+    mutating func next(_ event: Event, at moment: Moment) -> Action {
+        switch (step, event) {
+        case (_, .gone):
+            notes = TicketNotes()
+            return done(changes.map { _ in TicketResult(ticket: ticket, outcome: .gone) })
+        case (.reading, .reading(let reading)): return decide(on: reading, moment)
+        case (.asking(let write, let reading), .option(let exists)):
+            guard !exists else { return self.write(write, to: reading) }
+            excluded[write.change] = .tagNotAccepted
+            return decide(on: reading, moment)
+        case (.writing(let attempt), .written(let answer)): return check(answer, attempt, moment)
+        case (.writing(let attempt), .failed(let error)): return handle(error, attempt, moment)
+        case (.readingAudits(let version), .audits(let audits)): return judge(version, by: audits, moment)
+        case (.takingBack, .written):
+            notes.owed = nil
+            return read(after: .zero, moment)
+        case (.takingBack, .failed(let error)): return handleTakeBack(error, moment)
+        case (_, .failed(let error)): return fail(error)
+        default: preconditionFailure("\(event) does not answer \(step)")
+        }
+    }
+
+    // MARK: A reading
+
+    private mutating func decide(on reading: TicketReading, _ moment: Moment) -> Action {
+        if seenStamp?.stamp != reading.ticket.updatedStamp { seenStamp = (reading.ticket.updatedStamp, moment.now) }
+        if let owed = notes.owed {
+            if isThere(owed.written, on: reading.ticket) { return takeBack(owed, from: reading, moment) }
+            // Somebody has replaced it since.
+            notes.owed = nil
+        }
+        let state = settings.state(of: reading.ticket, latest: moment.secondsSince1970 + BookingStatusHandler.maximumClockDifference)
+        if let tried = unanswered, isWhole(tried, on: reading.ticket) { return done(results(tried.plan, moment)) }
+        let plan = BatchPlan(
+            state,
+            changes.map(\.tagChange),
+            excluded: excluded,
+            keepsVersions: settings.bookingVersionField != nil,
+            rule: rule
+        )
+        self.plan = plan
+        if let rejection {
+            self.rejection = nil
+            guard state.isClosed else { return fail(rejection) }
+        }
+        if let version = doubtful(state, plan) {
+            step = .readingAudits(version)
+            return .readAudits
+        }
+        guard let write = plan.write else { return done(results(plan, moment)) }
+        if settings.dryRun { return done(dryRun(plan)) }
+        let age = age(ofStampOf: reading, moment)
+        guard age == .old else { return waitForStamp(age, moment) }
+        guard write.writesTag, let tag = write.tag else { return self.write(write, to: reading) }
+        step = .asking(write, reading)
+        return .askOption(tag: tag)
+    }
+
+    /// Whether the ticket shows the whole of a write that was not answered.
+    private func isWhole(_ tried: Attempt, on ticket: Ticket) -> Bool {
+        guard ticket.text(of: settings.bookingStatusField) == tried.write.tag else { return false }
+        return settings.bookingVersionField == nil ? tried.write.writesTag : isThere(tried.write.version, on: ticket)
+    }
+
+    private func isThere(_ version: KeptVersion, on ticket: Ticket) -> Bool {
+        settings.bookingVersionField.flatMap { ticket.text(of: $0) } == version.text
+    }
+
+    /// Our version, if the ticket does not show its tag and the plan takes that for a person's doing. Zendesk may have dropped the tag.
+    private func doubtful(_ state: TicketState, _ plan: BatchPlan) -> KeptVersion? {
+        guard let kept = state.kept, kept.tag != nil, kept.tag != state.tag, kept.text != notes.verified else { return nil }
+        let isTakenForDone = zip(changes, plan.outcomes).contains { change, outcome in
+            switch outcome {
+            case .stale: kept.version.order(to: change.tagChange.version) == .same
+            case .unexpectedStatus: true
+            default: false
+            }
+        }
+        return isTakenForDone ? kept : nil
+    }
+
+    private enum StampAge: Equatable {
+        case old
+        case young
+        /// Ahead of every clock, by so many seconds. Until then an edit would not move it, and would escape a safe update.
+        case ahead(Double)
+    }
+
+    /// The clocks of two machines may differ, and an answer may have no date. So the stamp has to be old by both clocks; or it has been
+    /// seen to stay the same for as long.
+    private func age(ofStampOf reading: TicketReading, _ moment: Moment) -> StampAge {
+        guard let stamp = RFC3339(reading.ticket.updatedStamp).map({ Double($0.seconds) }) else { return .young }
+        let clocks = [moment.secondsSince1970] + (reading.readAt.map { [Double($0)] } ?? [])
+        if stamp > clocks.max()! { return .ahead(stamp - clocks.max()!) }
+        if clocks.count == 2, clocks.min()! >= stamp + Double(Self.stampAge) { return .old }
+        guard let seenStamp, seenStamp.stamp == reading.ticket.updatedStamp else { return .young }
+        return moment.now - seenStamp.at >= .seconds(Self.stampAge) ? .old : .young
+    }
+
+    private mutating func waitForStamp(_ age: StampAge, _ moment: Moment) -> Action {
+        stampWaits += 1
+        if case .ahead(let seconds) = age, seconds > Self.maximumPause / .seconds(1) {
+            let wait = min(Duration.seconds(Int(seconds) + 1), .seconds(600))
+            return fail(ZendeskError(.unavailable, retryAfter: wait, "the ticket's updated_at lies \(Int(seconds)) s ahead of the clock"))
+        }
+        guard stampWaits <= Self.maximumStampWaits else {
+            return fail(ZendeskError(.conflict, "the ticket changes every other second"))
+        }
+        let seen = seenStamp.map { moment.now - $0.at } ?? .zero
+        return read(after: age == .young ? .seconds(Self.stampAge) - seen : .seconds(Self.stampAge), moment)
+    }
+
+    // MARK: A write
+
+    private mutating func write(_ write: BatchPlan.Write, to reading: TicketReading) -> Action {
+        guard let plan else { preconditionFailure("nothing was planned") }
+        var fields: [Int: String?] = [:]
+        if write.writesTag { fields.updateValue(write.tag, forKey: settings.bookingStatusField) }
+        if let field = settings.bookingVersionField { fields[field] = write.version.text }
+        let status = write.writesTag ? write.tag ?? KeptVersion.noTag : nil
+        step = .writing(Attempt(plan: plan, write: write, former: reading.ticket))
+        return .write(
+            TicketUpdate(
+                customFields: fields,
+                updatedStamp: reading.ticket.updatedStamp,
+                metadata: changes[write.change].metadata(status: status)
+            )
+        )
+    }
+
+    private mutating func check(_ answer: TicketUpdateAnswer, _ attempt: Attempt, _ moment: Moment) -> Action {
+        let write = attempt.write
+        let owed = TakeBack(
+            written: write.version,
+            formerVersion: settings.bookingVersionField.flatMap { attempt.former.text(of: $0) },
+            change: write.change
+        )
+        guard answer.ticket.text(of: settings.bookingStatusField) == write.tag else {
+            // Zendesk dropped the tag; or, where none was sent, a person set another one within the second.
+            if write.writesTag { excluded[write.change] = .tagNotAccepted } else { tries += 1 }
+            guard settings.bookingVersionField != nil else { return read(after: .zero, moment) }
+            return takeBack(owed, from: TicketReading(ticket: answer.ticket, readAt: nil), moment)
+        }
+        if write.writesTag, let replaced = answer.replaced(settings.bookingStatusField, by: write.version),
+            replaced != attempt.former.text(of: settings.bookingStatusField), settings.bookingVersionField != nil
+        {
+            // Somebody was faster by less than a second, and the stamp could not tell.
+            tries += 1
+            notes.owed = owed
+            notes.owed?.status = .some(replaced)
+            return read(after: .seconds(Self.stampAge), moment)
+        }
+        if let field = settings.bookingVersionField, answer.ticket.text(of: field) != write.version.text {
+            return fail(ZendeskError(.misconfigured, "the version field keeps no value: was it deleted or deactivated?"))
+        }
+        return done(results(attempt.plan, moment))
+    }
+
+    private mutating func handle(_ error: ZendeskError, _ attempt: Attempt, _ moment: Moment) -> Action {
+        switch error.kind {
+        case .conflict: unanswered = nil
+        case .outcomeUnknown, .unavailable, .cancelled: unanswered = attempt
+        case .rejected:
+            rejection = error
+            return read(after: .zero, moment)
+        case .notFound: return next(.gone, at: moment)
+        case .limited, .timeIsUp, .misconfigured: break
+        }
+        tries += 1
+        guard tries < Self.maximumTries, let pause = pause(after: error, tries, moment) else { return fail(error) }
+        return read(after: pause, moment, insteadOf: error)
+    }
+
+    // MARK: Taking back
+
+    /// Takes back a version that we wrote, since it would make the redelivery look stale and lose the change; and with it our tag, where
+    /// that replaced a person's.
+    private mutating func takeBack(_ owed: TakeBack, from reading: TicketReading, _ moment: Moment) -> Action {
+        guard let field = settings.bookingVersionField else { return fail(ZendeskError(.conflict, "there is no version field")) }
+        notes.owed = owed
+        var fields: [Int: String?] = [:]
+        fields.updateValue(owed.formerVersion, forKey: field)
+        if let status = owed.status, reading.ticket.text(of: settings.bookingStatusField) == owed.written.tag {
+            let age = age(ofStampOf: reading, moment)
+            guard age == .old else { return waitForStamp(age, moment) }
+            fields.updateValue(status, forKey: settings.bookingStatusField)
+        }
+        var metadata = changes[min(owed.change, changes.count - 1)].metadata(status: nil)
+        metadata["version"] = nil
+        metadata["takes_back"] = owed.written.text
+        step = .takingBack(owed)
+        return .takeBack(TicketUpdate(customFields: fields, updatedStamp: reading.ticket.updatedStamp, metadata: metadata))
+    }
+
+    private mutating func handleTakeBack(_ error: ZendeskError, _ moment: Moment) -> Action {
+        if error.kind == .notFound { return next(.gone, at: moment) }
+        takeBacks += 1
+        guard takeBacks < Self.maximumTries, let pause = pause(after: error, takeBacks, moment) else { return fail(error) }
+        return read(after: pause, moment, insteadOf: error)
+    }
+
+    /// Zendesk's history tells whether the version's tag was ever shown. Where our update set it, a person has replaced it since.
+    private mutating func judge(_ version: KeptVersion, by audits: [TicketAudit], _ moment: Moment) -> Action {
+        let own = audits.last { $0.metadata["version"] == version.text }
+        if let own, own.metadata["status"] != nil, own.replaced[settings.bookingStatusField] == nil,
+            let field = settings.bookingVersionField
+        {
+            notes.owed = TakeBack(written: version, formerVersion: own.replaced[field] ?? nil, change: 0)
+            return read(after: .zero, moment)
+        }
+        notes.verified = version.text
+        if let tried = unanswered, tried.write.version == version { return done(results(tried.plan, moment)) }
+        return read(after: .zero, moment)
+    }
+
+    // MARK: Ends and pauses
+
+    private mutating func read(after pause: Duration, _ moment: Moment, insteadOf error: ZendeskError? = nil) -> Action {
+        let pause = max(pause, .zero)
+        guard pause < moment.remaining else {
+            return fail(error ?? ZendeskError(.timeIsUp, "no time is left to read the ticket again"))
+        }
+        step = .reading
+        return .read(after: pause)
+    }
+
+    /// How long to wait before the ticket is read again; nil if that makes no sense, or takes too long.
+    private func pause(after error: ZendeskError, _ tries: Int, _ moment: Moment) -> Duration? {
+        let jitter = Duration.milliseconds(50 + Int(moment.random * 200)) * tries
+        let pause: Duration?
+        switch error.kind {
+        case .conflict, .outcomeUnknown: pause = jitter
+        case .limited(.ticket): pause = error.retryAfter
+        // The budgets have been blocked for as long as Zendesk asked.
+        case .limited: pause = error.status == nil ? nil : jitter
+        case .unavailable: pause = error.retryAfter ?? jitter * 4
+        case .notFound, .timeIsUp, .misconfigured, .rejected, .cancelled: pause = nil
+        }
+        return pause.flatMap { $0 <= Self.maximumPause ? $0 : nil }
+    }
+
+    private func done(_ results: [TicketResult]) -> Action { .done(results, notes) }
+
+    /// The write failed, and with it every change that depends on it.
+    private func fail(_ error: ZendeskError) -> Action {
+        let failed = TicketResult(error, ticket: ticket)
+        guard let plan else { return done(changes.map { _ in failed }) }
+        return done(
+            plan.outcomes.indices.map { index in
+                plan.depends(onWrite: index) || plan.write == nil ? failed : TicketResult(ticket: ticket, outcome: plan.outcomes[index])
+            }
+        )
+    }
+
+    private func results(_ plan: BatchPlan, _ moment: Moment) -> [TicketResult] {
+        plan.outcomes.enumerated().map { index, outcome in
+            let isWritten = index == plan.write?.change && [.added, .updated, .cleared].contains(outcome)
+            let reason = outcome == .tagNotAccepted ? "the status field has no option with this tag" : nil
+            return TicketResult(ticket: ticket, outcome: outcome, reason: reason, writtenAt: isWritten ? moment.secondsSince1970 : nil)
+        }
+    }
+
+    private func dryRun(_ plan: BatchPlan) -> [TicketResult] {
+        plan.outcomes.enumerated().map { index, outcome in
+            guard plan.depends(onWrite: index) else { return TicketResult(ticket: ticket, outcome: outcome) }
+            return TicketResult(ticket: ticket, outcome: .dryRun, reason: "would be \(outcome.rawValue)")
+        }
+    }
+}
+
+extension TicketUpdateAnswer {
+    /// What the update replaced in a field; nil where the answer does not tell. An update that changed nothing is answered with the audit
+    /// of an older one.
+    fileprivate func replaced(_ field: Int, by version: KeptVersion) -> String?? {
+        audit?.metadata["version"] == version.text ? audit?.replaced[field] : nil
+    }
+}
