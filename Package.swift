@@ -137,7 +137,8 @@ let package = Package(
         .executableTarget(
             name: "BookingStatusCLI",
             dependencies: [
-                "AccountSetup", "BookingStatusService", "CloudEvents", "FunctionServer", "LocalStack", "Timestamps", "Zendesk",
+                "AccountSetup", "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "LocalStack", "Timestamps",
+                "Zendesk",
                 "ZendeskSimulator",
                 .argumentParser, .asyncHTTPClient, .configuration, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
                 .unixSignals,
@@ -217,8 +218,8 @@ let package = Package(
         .testTarget(
             name: "BookingStatusServiceTests",
             dependencies: [
-                "BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "Zendesk", .configuration,
-                .logging,
+                "BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "TestSupport", "Zendesk",
+                .configuration, .inMemoryLogging, .logging,
             ],
             swiftSettings: settings
         ),

@@ -106,7 +106,8 @@ extension AccountFacts {
         else { return [] }
         let options = field.custom_field_options ?? []
         var findings: [Finding] = []
-        for (status, tag) in settings.wanted.statuses where !options.contains(where: { $0.value == tag }) {
+        for pair in settings.wanted.statuses where !options.contains(where: { $0.value == pair.tag }) {
+            let (status, tag) = (pair.status, pair.tag)
             findings.append(
                 .problem(
                     "\"\(field.title)\" has no option with the tag \(tag) (for \(status)): Zendesk would drop it and say nothing",
@@ -123,7 +124,8 @@ extension AccountFacts {
                 )
             )
         }
-        for (status, tag) in settings.wanted.statuses {
+        for pair in settings.wanted.statuses {
+            let (status, tag) = (pair.status, pair.tag)
             for other in fields where other.id != field.id && other.custom_field_options?.contains(where: { $0.value == tag }) == true {
                 findings.append(
                     .problem(

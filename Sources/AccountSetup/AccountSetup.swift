@@ -1,3 +1,4 @@
+import BookingStatusSync
 package import Zendesk
 
 /// Brings an account's fields and view into being, or finds them.

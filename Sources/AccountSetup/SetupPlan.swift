@@ -1,3 +1,5 @@
+import BookingStatusSync
+
 /// What has to be done to an account so that the function can work with it: a pure function of what is there.
 package struct SetupPlan: Equatable, Sendable {
     package private(set) var steps: [Step] = []

@@ -1,5 +1,6 @@
 import AccountSetup
 import ArgumentParser
+import BookingStatusSync
 import BookingStatusService
 import Configuration
 import Foundation
@@ -30,7 +31,8 @@ struct CheckCommand: AsyncParsableCommand {
             FileHandle.standardError.write(Data("\(error)".utf8))
             throw ExitCode(78)
         }
-        guard let wanted = WantedAccount(tags: config.string(forKey: "booking_status_tags") ?? "") else { throw ExitCode(78) }
+        guard let tags = try? StatusTags(config.string(forKey: "booking_status_tags") ?? "") else { throw ExitCode(78) }
+        let wanted = WantedAccount(tags: tags)
         let checked = CheckedSettings(
             bookingStatus: settings.bookingStatus,
             wanted: wanted,

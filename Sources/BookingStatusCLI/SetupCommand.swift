@@ -1,5 +1,6 @@
 import AccountSetup
 import ArgumentParser
+import BookingStatusSync
 import Foundation
 import LocalStack
 import Zendesk
@@ -30,8 +31,11 @@ struct SetupCommand: AsyncParsableCommand {
     var isMeant = false
 
     func run() async throws {
-        guard let wanted = WantedAccount(tags: statuses) else {
-            throw ValidationError("--statuses is not of the form STATUS=TAG,STATUS=TAG")
+        let wanted: WantedAccount
+        do {
+            wanted = WantedAccount(tags: try StatusTags(statuses))
+        } catch {
+            throw ValidationError("--statuses \(error)")
         }
         try await AccountAccess.withClient(url: url) { zendesk in
             let setup = AccountSetup(zendesk, wanted, deadline: Deadline(after: .seconds(120), .system))
@@ -61,7 +65,7 @@ struct SetupCommand: AsyncParsableCommand {
                 ZENDESK_BOOKING_ID_FIELD=\(fields.bookingID)
                 ZENDESK_BOOKING_STATUS_FIELD=\(fields.bookingStatus)
                 ZENDESK_BOOKING_VERSION_FIELD=\(fields.bookingVersion)
-                BOOKING_STATUS_TAGS=\(wanted.tagsText)
+                BOOKING_STATUS_TAGS=\(wanted.tags.text)
                 """
             )
         }

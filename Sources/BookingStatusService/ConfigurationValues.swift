@@ -1,3 +1,4 @@
+import BookingStatusSync
 import Configuration
 import FoundationEssentials
 import PushAuthentication
@@ -147,29 +148,16 @@ struct ConfigurationValues {
     /// `STATUS=TAG,STATUS=TAG`
     mutating func tags(_ name: String) -> [String: String] {
         guard let text = required(name) else { return [:] }
-        var tags: [String: String] = [:]
-        for pair in text.split(separator: ",", omittingEmptySubsequences: false) {
-            let parts = pair.split(separator: "=", omittingEmptySubsequences: false).map { String($0).withoutSpacesAround }
-            guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), !parts[1].contains(where: \.isWhitespace) else {
-                faults.append("\(name) is not of the form STATUS=TAG,STATUS=TAG (a tag has no white space)")
-                return [:]
-            }
-            guard tags.updateValue(parts[1], forKey: parts[0]) == nil else {
-                faults.append("\(name) names the status \(parts[0]) twice")
-                return [:]
-            }
+        do throws(StatusTags.Fault) {
+            return try StatusTags(text).byStatus
+        } catch {
+            faults.append("\(name) \(error)")
+            return [:]
         }
-        return tags
     }
 
     mutating func requireDistinct(_ names: [String]) {
         let values = names.compactMap { value($0) }
         if Set(values).count < values.count { faults.append("\(names.joined(separator: ", ")) must be different fields") }
-    }
-}
-
-extension String {
-    fileprivate var withoutSpacesAround: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
     }
 }

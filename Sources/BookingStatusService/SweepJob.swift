@@ -10,54 +10,90 @@ struct SweepJob {
     /// Only tickets that were created then or later, in seconds since 1970.
     let start: Int64
 
-    /// How often in a row it is stopped before it gives up.
-    private static let mostStops = 10
-
     /// - Returns: the exit status: 0 if every ticket was dealt with, 1 if some are left.
     func run() async throws -> Int32 {
         try await service.withHandler { handler, _ in
-            var from = start
-            var stops = 0
-            /// On the way to where it was stopped.
-            var repaired = 0
-            while true {
-                var sinceStop = 0
-                do {
-                    let report = try await handler.sweepAll(
-                        from: from,
+            try await handler.whileRunning {
+                var run = SweepRun(time: .system, logger: logger, from: start) { start, progress throws(SweepFailure) in
+                    try await handler.sweepAll(
+                        from: start,
                         deadline: Deadline(after: .seconds(10 * 365 * 86_400), .system),
-                        logger: logger
-                    ) { report in
-                        stops = 0
-                        sinceStop = report.repaired
-                        from = report.seenUpTo ?? from
-                        logger.info("sweep", metadata: metadata(report, from))
-                    }
-                    return verdict(report, repaired: repaired + report.repaired)
-                } catch let failure as SweepFailure where !failure.needsPerson && stops < Self.mostStops {
-                    stops += 1
-                    repaired += sinceStop
-                    let wait = max(failure.retryAfter ?? .zero, .seconds(10))
-                    logger.warning(
-                        "sweep",
-                        metadata: ["reason": "\(failure)", "goes_on_in_s": "\(wait.components.seconds)", "from": "\(time(from))"]
+                        logger: logger,
+                        progress: progress
                     )
-                    try await Task.sleep(for: wait)
-                    continue
-                } catch {
-                    logger.critical("sweep", metadata: ["reason": "\(error)", "go_on_with": "sweep --all --from \(time(from))"])
-                    return 1
                 }
+                return await run.run()
+            }
+        }
+    }
+}
+
+/// A sweep of all tickets that goes on where it was stopped, until it is done or nothing has moved for an hour.
+struct SweepRun {
+    typealias Sweep = (_ start: Int64, _ progress: (SweepReport) -> Void) async throws(SweepFailure) -> SweepReport
+
+    private let time: TimeSource
+    private let logger: Logger
+    private let sweep: Sweep
+    private var start: Int64
+    /// What came of the tickets before the last stop.
+    private var repaired = 0
+    private var unfinished = 0
+
+    /// How long it is stopped without a page in between before it gives up.
+    private static let patience = Duration.seconds(3600)
+    private static let longestPause = Duration.seconds(60)
+
+    init(time: TimeSource, logger: Logger, from start: Int64, _ sweep: @escaping Sweep) {
+        self.time = time
+        self.logger = logger
+        self.start = start
+        self.sweep = sweep
+    }
+
+    mutating func run() async -> Int32 {
+        var pause = Duration.seconds(10)
+        var lastPage = time.now()
+        while true {
+            var sinceStop = SweepReport()
+            var seen = start
+            do throws(SweepFailure) {
+                let report = try await sweep(start) { [time, logger, start] report in
+                    sinceStop = report
+                    lastPage = time.now()
+                    pause = .seconds(10)
+                    seen = report.seenUpTo ?? start
+                    logger.info("sweep", metadata: report.metadata.merging(["seen_up_to": "\(Self.text(seen))"]) { $1 })
+                }
+                return verdict(report)
+            } catch {
+                start = seen
+                repaired += sinceStop.repaired
+                unfinished += sinceStop.unfinished
+                guard !error.needsPerson, time.now() - lastPage < Self.patience else { return giveUp(error) }
+                let wait = max(error.retryAfter ?? .zero, pause)
+                pause = min(pause * 2, Self.longestPause)
+                logger.warning(
+                    "sweep",
+                    metadata: ["reason": "\(error)", "goes_on_in_s": "\(wait.components.seconds)", "from": "\(Self.text(start))"]
+                )
+                guard (try? await time.sleep(wait)) != nil else { return giveUp(error) }
             }
         }
     }
 
-    private func verdict(_ report: SweepReport, repaired: Int) -> Int32 {
+    private func giveUp(_ error: SweepFailure) -> Int32 {
+        logger.critical("sweep", metadata: ["reason": "\(error)", "go_on_with": "sweep --all --from \(Self.text(start))"])
+        return 1
+    }
+
+    private func verdict(_ report: SweepReport) -> Int32 {
+        let (repaired, unfinished) = (repaired + report.repaired, unfinished + report.unfinished)
         if repaired > 0 { logger.error("sweep: changes were lost", metadata: ["repaired": "\(repaired)"]) }
-        guard report.unfinished == 0 else {
+        guard unfinished == 0 else {
             logger.error(
                 "sweep: tickets are left, run it again",
-                metadata: ["unfinished": "\(report.unfinished)", "reason": "\(report.reason ?? "")"]
+                metadata: ["unfinished": "\(unfinished)", "reason": "\(report.reason ?? "see the lines above")"]
             )
             return 1
         }
@@ -65,11 +101,7 @@ struct SweepJob {
         return 0
     }
 
-    private func metadata(_ report: SweepReport, _ from: Int64) -> Logger.Metadata {
-        report.metadata.merging(["seen_up_to": "\(time(from))"]) { $1 }
-    }
-
-    private func time(_ seconds: Int64) -> String { RFC3339(seconds: seconds).description }
+    private static func text(_ seconds: Int64) -> String { RFC3339(seconds: seconds).description }
 }
 
 /// What the process was asked to do.

@@ -73,7 +73,7 @@ struct AccountCheckTests {
             Case("a sandbox", .warning, "40 writes a minute is more than half of the account's 20 ticket updates") {
                 $0.limits.ticketUpdates = 20
             },
-            Case("a closed ticket", .problem, "cannot be updated: the ticket is closed") { account in
+            Case("a closed ticket", .problem, "cannot be updated: Zendesk rejects the request (422, RecordInvalid: status)") { account in
                 account.edit(7, now: 0) { $0.status = "closed" }
             },
             Case("a trigger that sets the field", .problem, "sets the status field") {

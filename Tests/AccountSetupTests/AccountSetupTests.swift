@@ -10,7 +10,7 @@ import ZendeskSimulator
 struct SetupWorld {
     let transport: SimulatorTransport
     let time = ManualTime()
-    static let wanted = WantedAccount(tags: "InStay=booking_1_in_stay,Booked=booking_2_booked")!
+    static let wanted = WantedAccount(tags: try! StatusTags("InStay=booking_1_in_stay,Booked=booking_2_booked"))
 
     init(fields: [TicketField] = [], _ change: (inout SimulatedZendesk) -> Void = { _ in }) {
         var account = SimulatedZendesk(fields: fields)
@@ -47,7 +47,7 @@ struct SetupWorld {
         }
     }
 
-    func check(ticket: Int? = 7, versionField: Int? = 1003, tags: String = wanted.tagsText, reads: Int = 200, writes: Int = 40) async
+    func check(ticket: Int? = 7, versionField: Int? = 1003, tags: String = wanted.tags.text, reads: Int = 200, writes: Int = 40) async
         -> [Finding]
     {
         let settings = CheckedSettings(
@@ -57,7 +57,7 @@ struct SetupWorld {
                 bookingVersionField: versionField,
                 tags: [:]
             ),
-            wanted: WantedAccount(tags: tags)!,
+            wanted: WantedAccount(tags: try! StatusTags(tags)),
             readsPerMinute: reads,
             writesPerMinute: writes
         )
@@ -146,7 +146,7 @@ struct AccountSetupTests {
         await #expect {
             try await world.setup.carryOut(plan) { _ in }
         } throws: { error in
-            (error as? ZendeskError)?.kind == .unauthorized
+            (error as? ZendeskError)?.kind == .misconfigured
         }
     }
 }

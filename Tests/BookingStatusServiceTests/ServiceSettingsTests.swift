@@ -124,6 +124,7 @@ struct ServiceSettingsTests {
             ("ZENDESK_ACCESS_TOKEN", "a b"), ("ZENDESK_ACCESS_TOKEN", "a\nb"), ("ZENDESK_BOOKING_ID_FIELD", "0"),
             ("ZENDESK_BOOKING_STATUS_FIELD", "x"), ("ZENDESK_BOOKING_VERSION_FIELD", "-3"), ("BOOKING_STATUS_TAGS", "InStay"),
             ("BOOKING_STATUS_TAGS", "InStay=a b"), ("BOOKING_STATUS_TAGS", "A=a,,B=b"), ("BOOKING_STATUS_TAGS", "A=a,A=b"),
+            ("BOOKING_STATUS_TAGS", "A=a,B=none"),
             ("REORDER_WINDOW_SECONDS", "-1"), ("FUNCTION_TIMEOUT_SECONDS", "0"), ("ZENDESK_WRITES_PER_MINUTE", "0"),
             ("ZENDESK_READS_PER_MINUTE", "many"), ("MAX_BODY_BYTES", "1e6"), ("DRY_RUN", "yes"),
             ("FUNCTION_CONCURRENCY", "0"), ("PUSH_KEYS_URL", "http://example.com"),
