@@ -32,15 +32,17 @@ package struct Campaign: Sendable {
             return kinds.map { ($0.key, $0.value.count) }.sorted { ($1.count, $0.kind) < ($0.count, $1.kind) }
         }
 
+        private static let shown = 12
+
         /// What never happened, so that nothing is known of it.
         package var missing: [Fault] { Fault.allCases.filter { counts[$0] == nil } }
 
         package func report(command: String) -> String {
             var lines = ["\(histories) histories, \(failures.count) with a violation"]
-            for failure in failures.sorted(by: { $0.seed < $1.seed }).prefix(5) {
+            for failure in failures.sorted(by: { $0.seed < $1.seed }).prefix(Self.shown) {
                 lines.append("  \(failure.violation)\n    replay: swift run -c release \(command) --seed \(failure.seed) --trace")
             }
-            if failures.count > 5 { lines += kinds.prefix(12).map { "  \($0.count) x \($0.kind)" } }
+            if failures.count > Self.shown { lines += kinds.prefix(12).map { "  \($0.count) x \($0.kind)" } }
             lines.append("what happened in them:")
             for fault in Fault.allCases { lines.append("  \(counts[fault] ?? 0) x \(fault.rawValue)") }
             lines.append("tickets that ended wrong by a known limit:")

@@ -1,4 +1,6 @@
 import BookingStatusSync
+import Foundation
+import SpannerChangeStreams
 import Zendesk
 import ZendeskSimulator
 
@@ -10,19 +12,26 @@ final class Checker {
     private(set) var updates = 0
     /// What a person has set a ticket's status to, until it is replaced rightly.
     private var setByHand: [Int: String] = [:]
+    private var emptiedByHand: Set<Int> = []
     private var closedSince: [Int: Double] = [:]
     private var calls: [Call: [Double]] = [:]
-    /// The outcomes that were told of each change that is done with: record and booking.
+    /// When each instance may mint again.
+    private var mintsBlockedUntil: [Int: Double] = [:]
+    /// What our last write of a version replaced on a ticket: version and status.
+    private var lastWrite: [Int: (written: String, former: String?, status: String?)] = [:]
+    /// The outcomes that were told of each change that is done with.
     private var told: Set<Told> = []
 
     private struct Call: Hashable {
         let instance: Int
-        let isWrite: Bool
+        let kind: Kind
+        enum Kind: String { case updates, reads, mints }
     }
 
     private struct Told: Hashable {
         let record: Int
         let bookingID: String
+        let ticket: Int?
     }
 
     init(_ world: World) { self.world = world }
@@ -32,17 +41,31 @@ final class Checker {
         world.trace { "!! \(text)" }
     }
 
-    func person(set status: String?, on ticket: Int) { setByHand[ticket] = status }
+    func person(set status: String?, on ticket: Int) {
+        setByHand[ticket] = status
+        if status == nil { emptiedByHand.insert(ticket) } else { emptiedByHand.remove(ticket) }
+    }
     func closed(_ ticket: Int) { closedSince[ticket] = world.now }
+
+    // MARK: Calls
 
     /// No instance makes more calls in any sixty seconds than it was given.
     func saw(_ request: ZendeskRequest, by instance: Instance, at now: Double) {
-        guard request.target != "/oauth/tokens" else { return }
-        let call = Call(instance: instance.number, isWrite: request.method == .put)
-        let limit = call.isWrite ? world.writesPerMinute : world.readsPerMinute
+        let kind: Call.Kind = request.target == "/oauth/tokens" ? .mints : request.method == .put ? .updates : .reads
+        let call = Call(instance: instance.number, kind: kind)
+        let limit =
+            switch kind {
+            case .updates: world.writesPerMinute
+            case .reads: world.readsPerMinute
+            // A failing mint is not repeated within two seconds, and a token is revoked now and then.
+            case .mints: 40
+            }
         let recent = (calls[call] ?? []).filter { $0 > now - 60 } + [now]
         calls[call] = recent
-        if recent.count > limit { violation("\(instance.name) made \(recent.count) \(call.isWrite ? "updates" : "reads") in a minute") }
+        if recent.count > limit { violation("\(instance.name) made \(recent.count) \(kind) in a minute") }
+        if kind == .mints, let until = mintsBlockedUntil[instance.number], now < until {
+            violation("\(instance.name) asked for a token \(Int(until - now)) s before it should")
+        }
         if request.method == .put, let ticket = Int(request.target.dropFirst("/api/v2/tickets/".count).prefix { $0 != "." }),
             let since = closedSince[ticket], now - since > 60
         {
@@ -50,19 +73,76 @@ final class Checker {
         }
     }
 
+    func refusedMint(_ instance: Instance, for seconds: Double) { mintsBlockedUntil[instance.number] = world.now + seconds }
+
+    // MARK: Writes
+
     /// What an update of ours did.
-    func wrote(_ before: SimulatedTicket, _ after: SimulatedTicket, status: Int) {
+    func wrote(_ before: SimulatedTicket, _ after: SimulatedTicket, _ request: ZendeskRequest, by instance: Instance, status: Int) {
         guard status == 200, before != after, let audit = after.audits.last, let booking = audit.metadata["booking"]?.string else { return }
         world.trace {
             "    ticket \(after.id): \(before.text(of: World.statusField) ?? "-") -> \(after.text(of: World.statusField) ?? "-")"
         }
+        if let version = audit.metadata["takes_back"]?.string { return tookBack(version, before, after, request) }
         let isSweep = audit.metadata["task"]?.string == "sweep"
         if isSweep { world.count(.sweepWrote) }
         updates += 1
-        if before.text(of: World.bookingField) != booking { violation("ticket \(before.id) of another booking was written for \(booking)") }
-        let history = world.history
+        if let raced = world.raced[after.id], before.text(of: World.statusField) != raced.status {
+            if raced.by === instance, raced.isKnown {
+                violation("ticket \(after.id) was written before the status that a person had set was put back")
+            }
+            // Another instance knows nothing of it, nor does one that got no answer.
+            world.overtaken.insert(after.id)
+            world.raced[after.id] = nil
+        }
         let former = before.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
         let written = after.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
+        if let written { lastWrite[after.id] = (written.text, before.text(of: World.versionField), before.text(of: World.statusField)) }
+        if before.text(of: World.bookingField) != booking {
+            let isForgotten = isSweep && before.text(of: World.bookingField) == nil && former?.bookingID == booking
+            if !isForgotten { violation("ticket \(before.id) of another booking was written for \(booking)") }
+            if isForgotten, former?.tag != before.text(of: World.statusField) {
+                violation("ticket \(before.id): a status that is not ours was taken from a ticket without a booking")
+            }
+            setByHand[before.id] = nil
+            return
+        }
+        if let moment = world.readWhileHidden[before.id], world.elapsed - moment < 40 {
+            setByHand[before.id] = nil
+            return
+        }
+        checkVersions(before, former, written, booking, isSweep)
+        checkHandEdit(before, after, former, written, booking, isSweep)
+    }
+
+    /// A write that was taken back leaves what was there before it, and a person's status only with an old stamp.
+    private func tookBack(_ version: String, _ before: SimulatedTicket, _ after: SimulatedTicket, _ request: ZendeskRequest) {
+        world.count(.takeBack)
+        let id = after.id
+        guard let last = lastWrite[id], last.written == version, before.text(of: World.versionField) == version else {
+            return violation("ticket \(id): a write was taken back that is not the last one")
+        }
+        if after.text(of: World.versionField) != last.former {
+            violation("ticket \(id): after a write was taken back, the version is not what it was")
+        }
+        guard before.text(of: World.statusField) != after.text(of: World.statusField) else { return }
+        let status = after.text(of: World.statusField)
+        if status != last.status { violation("ticket \(id): a status was put back that our write had not replaced") }
+        if world.raced[id]?.status == status {
+            world.raced[id] = nil
+            setByHand[id] = status
+        }
+        if Int64(world.zendeskNow) - Int64(before.updatedAt) < 2 { violation("ticket \(id): a status was put back with a young stamp") }
+    }
+
+    private func checkVersions(
+        _ before: SimulatedTicket,
+        _ former: KeptVersion?,
+        _ written: KeptVersion?,
+        _ booking: String,
+        _ isSweep: Bool
+    ) {
+        let history = world.history
         let position = written.map { history.position($0.version, booking) } ?? -1
         if let former, former.bookingID == booking, position >= 0 {
             let formerPosition = history.position(former.version, booking)
@@ -76,21 +156,53 @@ final class Checker {
         if isSweep, let written, !history.couldRead(written.tag, of: booking, at: written.version) {
             violation("ticket \(before.id): the sweep's version claims a change that it has not read")
         }
-        if isSweep, before.text(of: World.statusField) == nil, let filled = after.text(of: World.statusField),
-            former?.bookingID == booking, former?.tag == filled
+    }
+
+    /// A status that a person set is replaced only where the rules say so: by a change that expects it, or if it is what we had written.
+    private func checkHandEdit(
+        _ before: SimulatedTicket,
+        _ after: SimulatedTicket,
+        _ former: KeptVersion?,
+        _ written: KeptVersion?,
+        _ booking: String,
+        _ isSweep: Bool
+    ) {
+        let (shown, new) = (before.text(of: World.statusField), after.text(of: World.statusField))
+        guard shown != new else {
+            if written?.tag == new { setByHand[before.id] = nil }
+            return
+        }
+        let isUnknown = isSweep || !world.history.capture.knowsOldValues
+        let passed = (world.history.commits[booking] ?? []).enumerated().filter { index, commit in
+            index > (former.map { world.history.position($0.version, booking) } ?? -1)
+                && index <= (written.map { world.history.position($0.version, booking) } ?? .max)
+        }
+        if shown == nil, let new, isUnknown, emptiedByHand.contains(before.id), former?.bookingID == booking, former?.tag == new,
+            passed.allSatisfy({ History.tag($0.element.to) == new })
         {
             violation("ticket \(before.id): a status that a person emptied was filled again")
         }
-        guard let hand = setByHand[before.id], before.text(of: World.statusField) == hand, after.text(of: World.statusField) != hand else {
-            if before.text(of: World.statusField) != after.text(of: World.statusField) { setByHand[before.id] = nil }
-            return
+        defer {
+            setByHand[before.id] = nil
+            emptiedByHand.remove(before.id)
         }
-        let newest = position >= 0 ? position : (history.commits[booking]?.count ?? 0) - 1
-        let isExpected = history.commits[booking]?.prefix(newest + 1).contains { History.tag($0.from) == hand } ?? false
-        if !isExpected, former?.tag != hand {
+        guard let hand = setByHand[before.id], shown == hand else { return }
+        // A leftover of another booking is the sweep's to replace.
+        if former?.tag == hand, former?.bookingID == booking || isSweep { return }
+        let commits = world.history.commits[booking] ?? []
+        let last = written.map { world.history.position($0.version, booking) } ?? commits.count - 1
+        let first = former.map { $0.bookingID == booking ? world.history.position($0.version, booking) : -1 } ?? -1
+        let expects = commits.indices.contains { index in
+            let isWithin = index <= last && (index > first || (first >= 0 && world.history.areUnordered(commits[index], commits[first])))
+            // Row 6; or row 4 first, which makes it ours, and then row 7.
+            return isWithin
+                && (world.history.capture.knowsOldValues && History.tag(commits[index].from) == hand
+                    || History.tag(commits[index].to) == hand)
+        }
+        // A sweep's change may be written together with one that expects the status.
+        if !expects || (isSweep && world.inFlight[booking, default: 0] == 0) {
             violation("ticket \(before.id): the status \(hand), which a person set, was overwritten")
         }
-        setByHand[before.id] = nil
     }
 
     /// A reading is known to the millisecond: of what was committed in the same one nobody can tell.
@@ -98,13 +210,50 @@ final class Checker {
         former.transactionID == "sweep" && written.map { former.order(to: $0) == .unordered } ?? false
     }
 
-    /// An outcome that ends a change was logged.
-    func told(_ bookingID: String, of record: Int) { told.insert(Told(record: record, bookingID: bookingID)) }
+    // MARK: Outcomes
 
-    /// Nothing is acknowledged without an outcome.
-    func acknowledged(_ record: Int) {
-        for commit in world.history.records[record].commits where !told.contains(Told(record: record, bookingID: commit.bookingID)) {
-            violation("the change of \(commit.bookingID) in record \(record) was acknowledged without an outcome")
+    /// Whether a record tells a change of the booking's status.
+    func isChange(_ commit: History.Commit) -> Bool {
+        let capture = world.history.capture
+        return capture.tellsStatus(commit.kind) && !(capture.knowsOldValues && commit.from == commit.to)
+    }
+
+    /// An outcome that ends a change was logged.
+    func told(_ bookingID: String, _ ticket: Int?, of record: Int) {
+        told.insert(Told(record: record, bookingID: bookingID, ticket: nil))
+        if let ticket { told.insert(Told(record: record, bookingID: bookingID, ticket: ticket)) }
+    }
+
+    func hasTold(_ bookingID: String, of record: Int) -> Bool { told.contains(Told(record: record, bookingID: bookingID, ticket: nil)) }
+
+    /// The tickets that a record's changes can be expected to find from now on.
+    func dueTickets(of record: Int) -> [String: Set<Int>] {
+        var due: [String: Set<Int>] = [:]
+        let bookings = Set(world.history.records[record].commits.filter(isChange).map(\.bookingID))
+        for ticket in world.account.tickets.values where ticket.status != "closed" && world.indexedAt[ticket.id]! < world.elapsed {
+            if let booking = ticket.text(of: World.bookingField), bookings.contains(booking) { due[booking, default: []].insert(ticket.id) }
+        }
+        return due
+    }
+
+    /// Nothing is acknowledged without an outcome for each ticket that is still what it was.
+    func acknowledged(_ record: Int, _ due: [String: Set<Int>], since begin: Double) {
+        for commit in world.history.records[record].commits where isChange(commit) {
+            guard told.contains(Told(record: record, bookingID: commit.bookingID, ticket: nil)) else {
+                violation("the change of \(commit.bookingID) in record \(record) was acknowledged without an outcome")
+                continue
+            }
+            for ticket in due[commit.bookingID] ?? [] {
+                guard let now = world.account.tickets[ticket], now.status != "closed", now.text(of: World.bookingField) == commit.bookingID,
+                    world.indexedAt[ticket]! < begin, !told.contains(Told(record: record, bookingID: commit.bookingID, ticket: ticket))
+                else { continue }
+                // The search may have been made for another change, which this one joined.
+                if world.flappedAt[ticket].map({ $0 >= begin - 60 }) ?? false {
+                    world.missed[ticket, default: []].insert(record)
+                } else {
+                    violation("record \(record) was acknowledged without an outcome for ticket \(ticket)")
+                }
+            }
         }
     }
 }

@@ -6,16 +6,38 @@ package struct History: Sendable {
     /// Simulated time begins here, in seconds since 1970.
     package static let start = 1_795_000_000.0
 
+    /// What one transaction did to one booking's row.
     package struct Commit: Sendable {
         package var bookingID: String
         package var from: String?
         package var to: String?
+        package var kind: Kind
         /// Microseconds after the start.
         package var microseconds: Int64
         package var transaction: String
         package var sequence: Int
 
         package var seconds: Double { Double(microseconds) / 1_000_000 }
+    }
+
+    package enum Kind: String, Sendable {
+        case insert = "INSERT"
+        case update = "UPDATE"
+        case delete = "DELETE"
+        /// The status was written again as it was.
+        case sameValue
+        /// Another watched column was written.
+        case otherColumn
+        /// Deleted when the row's time to live ended: the stream leaves that out.
+        case timeToLive
+
+        var modType: String {
+            switch self {
+            case .insert, .update, .delete: rawValue
+            case .sameValue, .otherColumn: "UPDATE"
+            case .timeToLive: "DELETE"
+            }
+        }
     }
 
     package enum Capture: String, CaseIterable, Sendable {
@@ -25,6 +47,16 @@ package struct History: Sendable {
         case newRowAndOld = "NEW_ROW_AND_OLD_VALUES"
 
         var knowsOldValues: Bool { self == .oldAndNew || self == .newRowAndOld }
+
+        /// Whether a row of the kind tells a status at all, so that it may be a change.
+        func tellsStatus(_ kind: Kind) -> Bool {
+            switch kind {
+            case .insert, .update, .delete: true
+            case .sameValue: !knowsOldValues
+            case .otherColumn: self == .newRow
+            case .timeToLive: false
+            }
+        }
     }
 
     /// One change record.
@@ -32,9 +64,15 @@ package struct History: Sendable {
         package var commits: [Commit]
         package var cutsToMilliseconds: Bool
         package var capture: Capture
+        /// Two rows of one booking, told apart by another key column: it can never be processed.
+        package var isAmbiguous = false
+        package var hasCompositeKey = false
+        package var writesNulls = false
     }
 
     package static let statuses = ["Tentative", "Booked", "InStay", "CheckedOut", "Cancelled"]
+    /// A status that no tag is configured for until a later deployment.
+    package static let newStatus = "Blocked"
     package static func tag(_ status: String?) -> String? { status.map { "tag_\($0.lowercased())" } }
 
     /// All commits of a booking in their true order.
@@ -43,72 +81,42 @@ package struct History: Sendable {
     /// The status of each booking before anything happens.
     package var initial: [String: String] = [:]
     package let capture: Capture
+    /// Bookings of one large record, each changed once.
+    package var bulk: [String] = []
+    package var usesNewStatus: Bool { commits.values.contains { $0.contains { $0.to == Self.newStatus } } }
 
     package init(_ executor: SeededExecutor) {
         capture = executor.pick(Capture.allCases + [.oldAndNew, .oldAndNew, .oldAndNew])
-        let producers = executor.number(0...9)
-        var clock: Int64 = 0
-        var transactions = 0
-        let bookings = ["BK-1", "BK-12"].prefix(executor.chance(0.6) ? 1 : 2)
+        var writer = Writer(executor, capture)
+        let bookings = Array(["BK-1", "BK-12"].prefix(executor.chance(0.6) ? 1 : 2))
         // Some bookings are older than the change stream.
-        var current: [String: String] = [:]
-        for bookingID in bookings where executor.chance(0.4) { current[bookingID] = executor.pick(Self.statuses) }
-        initial = current
+        for bookingID in bookings where executor.chance(0.4) { writer.rows[bookingID] = .some(executor.pick(Self.statuses)) }
+        initial = writer.rows.compactMapValues(\.self)
         for _ in 0..<executor.number(2...6) {
             // Most changes lie minutes apart, some within seconds, a few within a millisecond.
             let gap =
-                executor.chance(0.04)
+                executor.chance(0.06)
                 ? executor.number(20...900)
                 : executor.chance(0.3) ? executor.number(1...3_000_000) : executor.number(3_000_000...300_000_000)
-            clock += Int64(gap)
-            transactions += 1
-            let touched = executor.chance(0.15) ? Array(bookings) : [executor.pick(Array(bookings))]
-            var inRecord: [String: [Commit]] = [:]
-            for bookingID in touched {
-                guard let commit = Self.next(bookingID, current[bookingID], clock, "t\(transactions)", executor) else { continue }
-                current[bookingID] = commit.to
-                commits[bookingID, default: []].append(commit)
-                inRecord[commit.from == nil ? "INSERT" : commit.to == nil ? "DELETE" : "UPDATE", default: []].append(commit)
-            }
-            let cuts = producers < 4 ? false : producers < 8 ? true : executor.chance(0.5)
-            for (sequence, modType) in ["INSERT", "UPDATE", "DELETE"].enumerated() {
-                guard var together = inRecord[modType] else { continue }
-                for index in together.indices { together[index].sequence = sequence }
-                records.append(Record(commits: together, cutsToMilliseconds: cuts, capture: capture))
-            }
+            writer.clock += Int64(gap)
+            let touched = executor.chance(0.15) ? bookings : [executor.pick(bookings)]
+            writer.transaction(on: touched)
         }
-        for bookingID in commits.keys {
-            commits[bookingID] = records.flatMap(\.commits).filter { $0.bookingID == bookingID }
+        if executor.chance(0.03) { writer.ambiguousRecord() }
+        if executor.chance(0.005) {
+            bulk = (1...executor.number(150...350)).map { "BULK-\($0)x" }
+            writer.bulkRecord(bulk)
         }
-    }
-
-    private static func next(
-        _ bookingID: String,
-        _ current: String?,
-        _ clock: Int64,
-        _ transaction: String,
-        _ executor: SeededExecutor
-    ) -> Commit? {
-        let to: String?
-        switch current.flatMap({ statuses.firstIndex(of: $0) }) {
-        case nil: to = executor.chance(0.8) ? statuses[0] : executor.pick(statuses)
-        case let index?:
-            if executor.chance(0.1) {
-                to = nil
-            } else if executor.chance(0.3), index > 0 {
-                to = statuses[index - 1]
-            } else if executor.chance(0.15) {
-                to = executor.pick(statuses)
-            } else {
-                to = statuses[min(index + 1, statuses.count - 1)]
-            }
-        }
-        guard to != current else { return nil }
-        return Commit(bookingID: bookingID, from: current, to: to, microseconds: clock, transaction: transaction, sequence: 0)
+        if executor.chance(0.05) { writer.endTimeToLive(of: executor.pick(bookings)) }
+        records = writer.records
+        commits = writer.commits
     }
 
     /// The status of the booking in the end.
-    package func finalStatus(_ bookingID: String) -> String? { status(bookingID, at: .max) }
+    package func finalStatus(_ bookingID: String, withTimeToLive: Bool = true) -> String? {
+        let last = commits[bookingID]?.last { withTimeToLive || $0.kind != .timeToLive }
+        return last.map(\.to) ?? initial[bookingID]
+    }
 
     /// The status of the booking at a time, in microseconds after the start.
     package func status(_ bookingID: String, at microseconds: Int64) -> String? {
@@ -145,6 +153,138 @@ package struct History: Sendable {
     }
 }
 
+/// Writes transactions one after the other, and the records that a stream makes of them.
+private struct Writer {
+    let executor: SeededExecutor
+    let capture: History.Capture
+    /// The rows that are there, each with its status.
+    var rows: [String: String?] = [:]
+    var clock: Int64 = 0
+    var records: [History.Record] = []
+    var commits: [String: [History.Commit]] = [:]
+    private var transactions = 0
+    private let producers: Int
+    private let hasCompositeKeys: Bool
+    private let writesNulls: Bool
+    private let hasNewStatus: Bool
+
+    init(_ executor: SeededExecutor, _ capture: History.Capture) {
+        self.executor = executor
+        self.capture = capture
+        producers = executor.number(0...9)
+        hasCompositeKeys = executor.chance(0.1)
+        writesNulls = executor.chance(0.5)
+        hasNewStatus = executor.chance(0.1)
+    }
+
+    private var cuts: Bool { producers < 4 ? false : producers < 8 ? true : executor.chance(0.5) }
+
+    mutating func transaction(on bookings: [String]) {
+        transactions += 1
+        var written: [History.Commit] = []
+        for bookingID in bookings { written += changes(of: bookingID) }
+        // A record holds rows that one transaction changed in one way; a row that was replaced is deleted first.
+        let cuts = cuts
+        for modType in ["DELETE", "INSERT", "UPDATE"] {
+            let together = written.filter { $0.kind.modType == modType }
+            if !together.isEmpty { publish(together, cuts) }
+        }
+    }
+
+    private mutating func publish(_ commits: [History.Commit], _ cuts: Bool) {
+        let sequence = records.count { $0.commits.first?.transaction == commits[0].transaction }
+        let numbered = commits.map { commit in
+            var commit = commit
+            commit.sequence = sequence
+            return commit
+        }
+        for commit in numbered { self.commits[commit.bookingID, default: []].append(commit) }
+        records.append(record(numbered, cuts))
+    }
+
+    private func record(_ commits: [History.Commit], _ cuts: Bool) -> History.Record {
+        var record = History.Record(commits: commits, cutsToMilliseconds: cuts, capture: capture)
+        record.hasCompositeKey = hasCompositeKeys
+        record.writesNulls = writesNulls
+        return record
+    }
+
+    private mutating func changes(of bookingID: String) -> [History.Commit] {
+        guard let row = rows[bookingID] else {
+            return [write(bookingID, executor.chance(0.8) ? History.statuses[0] : executor.pick(History.statuses), .insert)]
+        }
+        if executor.chance(capture.knowsOldValues ? 0.06 : 0.2) {
+            return [write(bookingID, row, executor.chance(0.5) ? .sameValue : .otherColumn)]
+        }
+        if executor.chance(0.04) {
+            let deletion = delete(bookingID)
+            return [deletion, write(bookingID, executor.pick(History.statuses), .insert)]
+        }
+        if executor.chance(0.08) { return [delete(bookingID)] }
+        let next = next(after: row)
+        return next == row ? [] : [write(bookingID, next, .update)]
+    }
+
+    private func next(after status: String?) -> String? {
+        if status != nil, executor.chance(0.04) { return nil }
+        if hasNewStatus, executor.chance(0.2) { return History.newStatus }
+        guard let index = status.flatMap({ History.statuses.firstIndex(of: $0) }) else { return executor.pick(History.statuses) }
+        if executor.chance(0.3), index > 0 { return History.statuses[index - 1] }
+        if executor.chance(0.15) { return executor.pick(History.statuses) }
+        return History.statuses[min(index + 1, History.statuses.count - 1)]
+    }
+
+    private mutating func write(_ bookingID: String, _ status: String?, _ kind: History.Kind) -> History.Commit {
+        let former = rows[bookingID] ?? nil
+        rows.updateValue(status, forKey: bookingID)
+        return commit(bookingID, from: former, to: status, kind)
+    }
+
+    private mutating func delete(_ bookingID: String) -> History.Commit {
+        let former = rows.removeValue(forKey: bookingID) ?? nil
+        return commit(bookingID, from: former, to: nil, .delete)
+    }
+
+    private func commit(_ bookingID: String, from: String?, to: String?, _ kind: History.Kind) -> History.Commit {
+        History.Commit(
+            bookingID: bookingID,
+            from: from,
+            to: to,
+            kind: kind,
+            microseconds: clock,
+            transaction: "t\(transactions)",
+            sequence: 0
+        )
+    }
+
+    /// Of a booking of its own, since its change is lost for good.
+    mutating func ambiguousRecord() {
+        transactions += 1
+        clock += 1_000_000
+        let rows = ["Tentative", "Booked"].map { commit("BK-9", from: nil, to: $0, .insert) }
+        var record = record(rows, false)
+        record.isAmbiguous = true
+        record.hasCompositeKey = true
+        records.append(record)
+    }
+
+    mutating func bulkRecord(_ bookings: [String]) {
+        transactions += 1
+        clock += 5_000_000
+        publish(bookings.map { commit($0, from: nil, to: "Booked", .insert) }, false)
+    }
+
+    /// The row is deleted, and no record tells it.
+    mutating func endTimeToLive(of bookingID: String) {
+        guard rows[bookingID] != nil else { return }
+        transactions += 1
+        clock += 1_000_000
+        var commit = delete(bookingID)
+        commit.kind = .timeToLive
+        commits[bookingID, default: []].append(commit)
+    }
+}
+
 extension History.Record {
     /// The record as its producer writes it.
     package func json(commitMicroseconds: Int64? = nil, finer: Bool = false) -> String {
@@ -161,20 +301,45 @@ extension History.Record {
         } else {
             time = "{\"seconds\":\(timestamp.seconds),\"nanos\":\(timestamp.nanoseconds)}"
         }
-        let modType = commit.from == nil ? "INSERT" : commit.to == nil ? "DELETE" : "UPDATE"
-        let mods = commits.map { commit in
-            func side(_ status: String?, _ isThere: Bool) -> String {
-                isThere && status != nil ? "{\\\"Status\\\":\\\"\(status!)\\\"}" : "{}"
-            }
-            return """
-                {"keysJson":"{\\"ID\\":\\"\(commit.bookingID)\\"}","oldValuesJson":"\(side(commit.from, capture.knowsOldValues))",\
-                "newValuesJson":"\(side(commit.to, true))"}
-                """
-        }
         return """
             {"commitTimestamp":\(time),"serverTransactionId":"\(commit.transaction)","recordSequence":"0000000\(commit.sequence)",\
-            "tableName":"Bookings","modType":"\(modType)","mods":[\(mods.joined(separator: ","))],\
+            "tableName":"Bookings","modType":"\(commit.kind.modType)","mods":[\(commits.enumerated().map(mod).joined(separator: ","))],\
             "valueCaptureType":"\(cutsToMilliseconds ? "OLD_AND_NEW_VALUES" : capture.rawValue)"}
             """
+    }
+
+    private func mod(_ index: Int, _ commit: History.Commit) -> String {
+        let night = hasCompositeKey ? ",\\\"Night\\\":\\\"2026-11-\(10 + index)\\\"" : ""
+        return """
+            {"keysJson":"{\\"ID\\":\\"\(commit.bookingID)\\"\(night)}","oldValuesJson":\(side(oldValues(of: commit))),\
+            "newValuesJson":\(side(newValues(of: commit)))}
+            """
+    }
+
+    /// The columns of a side; nil for a value that is SQL's NULL.
+    private typealias Side = [(column: String, value: String?)]
+
+    private func oldValues(of commit: History.Commit) -> Side {
+        guard capture.knowsOldValues else { return [] }
+        switch commit.kind {
+        case .insert, .timeToLive: return []
+        case .otherColumn: return [("Notes", "x")]
+        case .update, .delete, .sameValue: return [("Status", commit.from)]
+        }
+    }
+
+    private func newValues(of commit: History.Commit) -> Side {
+        switch commit.kind {
+        case .delete, .timeToLive: []
+        case .insert, .update, .sameValue: [("Status", commit.to)]
+        case .otherColumn: capture == .newRow || capture == .newRowAndOld ? [("Notes", "y"), ("Status", commit.to)] : [("Notes", "y")]
+        }
+    }
+
+    /// An empty side is `{}`, or null.
+    private func side(_ side: Side) -> String {
+        if side.isEmpty, writesNulls { return "null" }
+        let members = side.map { "\\\"\($0.column)\\\":" + ($0.value.map { "\\\"\($0)\\\"" } ?? "null") }
+        return "\"{\(members.joined(separator: ","))}\""
     }
 }

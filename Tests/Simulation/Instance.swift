@@ -1,10 +1,13 @@
 import BookingStatusSync
 import Zendesk
 
-/// One instance of the function: the real handler with the real client, until it dies.
+/// One instance of the function: the real handler with the real client, until it dies or is drained.
 final class Instance: @unchecked Sendable {
     let number: Int
     private let life: Life
+    /// What its clock is ahead of the true time, in seconds.
+    let clockError: Double
+    private let (stops, stop) = AsyncStream.makeStream(of: Never.self)
     var isAlive: Bool {
         get { life.isAlive }
         set { life.isAlive = newValue }
@@ -12,18 +15,19 @@ final class Instance: @unchecked Sendable {
 
     private final class Life: @unchecked Sendable { var isAlive = true }
     private(set) var handler: BookingStatusHandler!
-    let time: TimeSource
+    private(set) var time: TimeSource!
 
     var name: String { "instance-\(number)" }
 
-    init(_ number: Int, _ world: World) {
+    init(_ number: Int, _ world: World, settings: BookingStatusSettings, clockError: Double) {
         self.number = number
+        self.clockError = clockError
         let executor = world.executor
         let life = Life()
         self.life = life
         time = TimeSource(
             now: { executor.now },
-            secondsSince1970: { world.now },
+            secondsSince1970: { world.now + clockError + (world.mutant == .youngStampsTrusted ? 3 : 0) },
             sleep: { duration in
                 try await executor.sleep(duration)
                 guard life.isAlive else { throw CancellationError() }
@@ -35,15 +39,28 @@ final class Instance: @unchecked Sendable {
             credentials: .client(id: "c", secret: "s"),
             readsPerMinute: world.readsPerMinute,
             writesPerMinute: world.writesPerMinute,
+            limits: world.pageLimits,
             time: time
         )
-        let rule = world.mutant?.rule ?? Mutant.none
+        let rule = world.mutant?.rule(world.history) ?? Mutant.none
         handler = BookingStatusHandler(
-            settings: world.settings,
+            settings: settings,
             zendesk: client,
             bookings: SimulatedBookings(world, self),
             time: time,
             rule: rule
         )
     }
+
+    /// Runs what the handler does beside its events, until the task is cancelled or the instance has been drained.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await self.handler.run() }
+            group.addTask { for await _ in self.stops {} }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    func end() { stop.finish() }
 }

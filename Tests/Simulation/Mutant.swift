@@ -18,6 +18,16 @@ package enum Mutant: String, CaseIterable, Sendable {
     case sweepTrustsSearch = "sweep-trusts-search"
     case sweepOfEmptyFieldsOnly = "sweep-of-empty-fields-only"
     case sweepWritesVersionsEverywhere = "sweep-writes-versions-everywhere"
+    // What an earlier checker let pass
+    case tokensRepeated = "tokens-repeated"
+    case takesBackTooMuch = "takes-back-too-much"
+    case earlierStatusTakenForExpected = "earlier-status-taken-for-expected"
+    case oneLineABooking = "one-line-a-booking"
+    case garbledTicketForgotten = "garbled-ticket-forgotten"
+    case takeBackLost = "take-back-lost"
+    // Rules that are new
+    case unknownTakenForNone = "unknown-taken-for-none"
+    case versionStaysWithoutOldValues = "version-stays-without-old-values"
 
     /// Within how many seeds it must be noticed.
     package static let seeds = 3000
@@ -26,7 +36,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     static let none: Rule = { ticket, change, keepsVersions in decide(ticket, change, keepsVersions: keepsVersions) }
 
     /// The rules, with the mistake in them if it is one of theirs.
-    var rule: Rule {
+    func rule(_ history: History) -> Rule {
         switch self {
         case .rowSevenWithoutConditions:
             { ticket, change, keepsVersions in
@@ -50,7 +60,27 @@ package enum Mutant: String, CaseIterable, Sendable {
         case .sweepWritesVersionsEverywhere:
             { ticket, change, keepsVersions in
                 let decision = decide(ticket, change, keepsVersions: keepsVersions)
-                return change.source == .sweep && decision == .skip(.unchanged) ? .writeVersion : decision
+                return change.source == .sweep && decision == .skip(.unchanged) ? .writeVersion(.unchanged) : decision
+            }
+        case .earlierStatusTakenForExpected:
+            { ticket, change, keepsVersions in
+                let decision = decide(ticket, change, keepsVersions: keepsVersions)
+                guard decision == .skip(.unexpectedStatus), change.source == .stream, let tag = ticket.tag else { return decision }
+                let position = history.position(change.version, change.bookingID)
+                let earlier = history.commits[change.bookingID]?.prefix(position + 1) ?? []
+                return earlier.contains { History.tag($0.from) == tag } ? .write(.updated) : decision
+            }
+        case .unknownTakenForNone:
+            { ticket, change, keepsVersions in
+                var change = change
+                if change.source == .stream, change.from == .unknown { change.from = .none }
+                return decide(ticket, change, keepsVersions: keepsVersions)
+            }
+        case .versionStaysWithoutOldValues:
+            { ticket, change, keepsVersions in
+                let decision = decide(ticket, change, keepsVersions: keepsVersions)
+                guard case .writeVersion(let outcome) = decision, change.from == .unknown, ticket.kept != nil else { return decision }
+                return .skip(outcome)
             }
         default: Self.none
         }

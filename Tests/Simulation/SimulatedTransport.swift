@@ -4,24 +4,28 @@ import ZendeskSimulator
 
 /// The way from one instance to the simulated account: slow, lossy, and with people who get in between.
 final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
-    private let world: World
-    private let instance: Instance
+    let world: World
+    let instance: Instance
+    /// How many hits each search had on its first page.
+    private var counted: [String: Int] = [:]
     /// For a mutant: the tickets as search showed them last.
-    private var hits: [Int: JSON] = [:]
+    var hits: [Int: JSON] = [:]
 
     init(_ world: World, _ instance: Instance) {
         self.world = world
         self.instance = instance
     }
 
-    private var executor: SeededExecutor { world.executor }
+    var executor: SeededExecutor { world.executor }
 
     func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse {
         guard instance.isAlive else { throw .cancelled }
         let isChaos = world.isChaos
         if isChaos, executor.chance(0.003) {
             world.count(.instanceDied)
+            world.trace { "\(self.instance.name) dies" }
             instance.isAlive = false
+            instance.end()
             throw .cancelled
         }
         try await pause(.milliseconds(executor.number(5...120)))
@@ -31,16 +35,58 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
             try await pause(timeout)
             throw .noAnswer("outage")
         }
-        let fault = isChaos && executor.chance(world.faultRate) ? executor.number(0...9) : -1
+        if request.target == "/oauth/tokens", world.hasNoTokens { return refusedMint() }
+        let isTakeBack = request.body.map { String(decoding: $0, as: UTF8.self).contains("takes_back") } ?? false
+        if isChaos, isTakeBack, world.takeBacksFail {
+            world.count(.takeBackRefused)
+            return Self.answer(executor.chance(0.5) ? 503 : 409, "", [:])
+        }
+        let fault = isChaos && executor.chance(world.faultRate) ? executor.number(0...13) : -1
+        if let spoiled = try await before(fault, request, timeout) { return spoiled }
+        let response = try await exchange(request, timeout)
+        try await pause(.milliseconds(executor.number(5...120)))
+        switch fault {
+        case 7:
+            world.count(.failedAfter)
+            return Self.answer(502, "<html>")
+        case 8:
+            world.count(.timedOutAfter)
+            try await pause(timeout)
+            throw .noAnswer("timed out")
+        default:
+            if request.method == .put, let ticket = Self.ticket(of: request), world.raced[ticket]?.by === instance {
+                world.raced[ticket]?.isKnown = true
+            }
+            return response
+        }
+    }
+
+    private func refusedMint() -> ZendeskResponse {
+        world.count(.noTokens)
+        world.checker.saw(ZendeskRequest(.post, "/oauth/tokens"), by: instance, at: world.now)
+        switch executor.number(0...2) {
+        case 0: return Self.answer(401, #"{"error":"invalid_client","error_description":"Client authentication failed"}"#)
+        case 1: return Self.answer(500, "<html>")
+        default:
+            let wait = executor.number(5...60)
+            world.checker.refusedMint(instance, for: Double(wait))
+            return Self.answer(429, "", ["retry-after": "\(world.mutant == .tokensRepeated ? 1 : wait)"])
+        }
+    }
+
+    /// What goes wrong before a request has its effect; nil if nothing does.
+    private func before(_ fault: Int, _ request: ZendeskRequest, _ timeout: Duration) async throws(TransportError) -> ZendeskResponse? {
+        let isUpdate = request.method == .put
         switch fault {
         case 0:
             world.count(.failedBefore)
             return Self.answer(500, "<html>")
         case 1:
             world.count(.timedOutBefore)
+            if isUpdate, executor.chance(0.5) { landLate(request) }
             try await pause(timeout)
             throw .noAnswer("timed out")
-        case 2 where request.method == .put:
+        case 2 where isUpdate:
             world.count(.conflictByCollision)
             return Self.answer(409, #"{"error":"DatabaseConflict","description":"Database collision"}"#)
         case 3:
@@ -62,49 +108,43 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
             world.count(.limitedAccount)
             let body = #"{"error":"APIRateLimitExceeded","description":"Number of allowed API requests per minute exceeded"}"#
             return Self.answer(429, body, ["retry-after": "\(executor.number(1...60))"])
+        case 10 where isUpdate:
+            world.count(.forbidden)
+            return Self.answer(403, #"{"error":{"title":"Forbidden","message":"You do not have access to this page."}}"#)
+        case 11 where isUpdate:
+            world.count(.badRequest)
+            return Self.answer(400, #"{"error":{"title":"Invalid attribute","message":"You passed an invalid value."}}"#)
+        case 12 where isUpdate:
+            world.count(.invalidRecord)
+            let body = #"{"error":"RecordInvalid","description":"d","details":{"base":[{"description":"Room: is required"}]}}"#
+            return Self.answer(422, body)
+        case 10...12 where request.target.contains("page%5Bafter%5D") && request.target.contains("export"):
+            world.count(.expiredCursor)
+            return Self.answer(422, #"{"error":"invalid","description":"cursor"}"#)
         default: break
         }
-        let response = try await exchange(request, timeout)
-        try await pause(.milliseconds(executor.number(5...120)))
-        switch fault {
-        case 7:
-            world.count(.failedAfter)
-            return Self.answer(502, "<html>")
-        case 8:
-            world.count(.timedOutAfter)
-            try await pause(timeout)
-            throw .noAnswer("timed out")
-        default: return response
+        return nil
+    }
+
+    /// An update of which nobody hears any more has its effect at some later moment.
+    private func landLate(_ request: ZendeskRequest) {
+        world.at(world.elapsed + executor.number(0.1...1800.0)) {
+            self.world.count(.landedLate)
+            self.world.trace { "an update of \(self.instance.name) lands late" }
+            _ = self.arrive(request, isLate: true)
         }
     }
 
     private func exchange(_ request: ZendeskRequest, _ timeout: Duration) async throws(TransportError) -> ZendeskResponse {
-        var request = request
-        if world.mutant == .noSafeUpdate { request.body = request.body.map(Self.withoutStamp) }
-        let response = arrive(request)
-        switch world.mutant {
-        case .youngStampsTrusted?:
-            var response = response
-            response.headers["date"] = "Fri, 31 Dec 2100 00:00:00 GMT"
-            return response
-        case .decidesOnSearchHits?: return onHits(request, response)
-        case .sweepTrustsSearch? where request.target.contains("show_many") || request.target.contains("/export"):
-            return onHits(request, response)
-        case .sweepOfEmptyFieldsOnly? where request.target.contains("/export"): return emptyOnly(response)
-        case .droppedTagTakenForSuccess?: return taggedAsSent(request, response)
-        case .repeatsTimedOutUpdates? where request.method == .put && world.isChaos && executor.chance(0.2):
-            // The answer is lost, and the update is sent once more, with a stamp that will do.
-            try await pause(timeout)
-            request.body = request.body.map(Self.withoutStamp)
-            return arrive(request)
-        default: return response
-        }
+        guard let mutant = world.mutant else { return arrive(request) }
+        return try await exchange(request, timeout, mutant)
     }
 
     /// The request reaches the account.
-    private func arrive(_ request: ZendeskRequest) -> ZendeskResponse {
-        let ticket = request.method == .put ? Int(request.target.dropFirst("/api/v2/tickets/".count).prefix { $0 != "." }) : nil
+    func arrive(_ request: ZendeskRequest, isLate: Bool = false) -> ZendeskResponse {
+        let ticket = request.method == .put ? Self.ticket(of: request) : nil
         if let ticket, world.isChaos, executor.chance(0.02) { world.editInSameSecond(ticket) }
+        let raced = ticket.flatMap { world.isChaos && executor.chance(0.004) ? world.editInRace($0) : nil }
         let before = ticket.flatMap { world.account.tickets[$0] }
         let answer = world.account.respond(
             to: .init(
@@ -113,24 +153,140 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
                 authorization: request.headers.first { $0.name == "authorization" }?.value,
                 body: request.body ?? Data()
             ),
-            now: world.now
+            now: world.zendeskNow
         )
-        world.checker.saw(request, by: instance, at: world.now)
-        if let ticket, let before, let after = world.account.tickets[ticket] {
-            world.checker.wrote(before, after, status: answer.status)
-            if answer.status == 409 { world.count(.conflictBySafeUpdate) }
-        }
+        if !isLate { world.checker.saw(request, by: instance, at: world.now) }
+        if let ticket { updated(ticket, before, raced, request, answer.status, isLate) }
         if answer.status == 429 {
             let isTicket = answer.headers["zendesk-ratelimit-per-ticket-updates"] != nil
             world.count(isTicket ? .limitedTicket : request.method == .put ? .limitedUpdates : .limitedAccount)
         }
-        if request.target.contains("search.json") { world.sawSearch(answer.body) }
+        if ticket == nil, request.target.contains("search.json") { sawSearch(request, answer.body) }
+        if request.method == .get, world.isFreshlyHidden { readHidden(request) }
         if let ticket, world.isChaos, executor.chance(0.02) { world.editInSameSecond(ticket) }
         world.trace { "  \(self.instance.name) \(request.method.rawValue) \(request.target.prefix(60)) -> \(answer.status)" }
-        return ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
+        var response = ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
+        spoilDate(&response)
+        if world.isChaos, request.method == .get { leaveOut(request, &response) }
+        return response
     }
 
-    private func pause(_ duration: Duration) async throws(TransportError) {
+    private func updated(
+        _ ticket: Int,
+        _ before: SimulatedTicket?,
+        _ raced: String?,
+        _ request: ZendeskRequest,
+        _ status: Int,
+        _ isLate: Bool
+    ) {
+        if status == 409 { world.count(.conflictBySafeUpdate) }
+        guard let before, let after = world.account.tickets[ticket] else { return }
+        if let raced {
+            if after.text(of: World.statusField) != raced, !isLate {
+                // Our update replaced it, and only the audit tells.
+                world.count(.editedInRace)
+                world.touch(ticket)
+                world.raced[ticket] = (raced, instance, false)
+                world.everRaced.insert(ticket)
+            } else {
+                world.account.edit(ticket, now: world.zendeskNow) { $0.subject += "." }
+                world.checker.person(set: raced, on: ticket)
+                world.touch(ticket)
+            }
+        }
+        world.checker.wrote(before, after, request, by: instance, status: status)
+    }
+
+    // MARK: Answers that are not what one would wish
+
+    private func spoilDate(_ response: inout ZendeskResponse) {
+        // And the instance's own clock agrees with it.
+        if world.mutant == .youngStampsTrusted { response.headers["date"] = Self.httpDate(world.now + 3) }
+        switch world.clocks {
+        case .noDate:
+            world.count(.noDate)
+            response.headers["date"] = nil
+        case .date(let error):
+            world.count(.wrongDate)
+            response.headers["date"] = Self.httpDate(world.now + error)
+        case .zendesk: world.count(.zendeskClockDiffers)
+        case .instances, .right: break
+        }
+    }
+
+    private static func httpDate(_ seconds: Double) -> String {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.timeZone = TimeZone(secondsFromGMT: 0)
+        formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+        return formatter.string(from: Date(timeIntervalSince1970: seconds.rounded(.down)))
+    }
+
+    /// Searches flap, and lists leave out what is there.
+    private func leaveOut(_ request: ZendeskRequest, _ response: inout ZendeskResponse) {
+        let isSearch = request.target.contains("search.json") || request.target.contains("search/export")
+        let isList = request.target.contains("show_many")
+        guard isSearch || isList, response.status == 200, executor.chance(world.faultRate * 0.1),
+            let json = try? JSONDecoder().decode(JSON.self, from: response.body), case .object(var members) = json,
+            let list = members.firstIndex(where: { $0.name == (isSearch ? "results" : "tickets") }),
+            var items = members[list].value.array, !items.isEmpty
+        else { return }
+        let item = items.remove(at: executor.number(0...(items.count - 1)))
+        members[list].value = .array(items)
+        response.body = JSON.object(members).data
+        world.count(isSearch ? .flappingSearch : .leftOut)
+        if isSearch, case .int(let id)? = item["id"] { world.flappedAt[id] = world.elapsed }
+    }
+
+    private struct SearchHits: Decodable {
+        struct Hit: Decodable {
+            struct Field: Decodable { let id: Int, value: String? }
+            let id: Int
+            let custom_fields: [Field]
+        }
+        let results: [Hit]
+        let next_page: String?
+        let count: Int
+    }
+
+    private func readHidden(_ request: ZendeskRequest) {
+        let ids =
+            request.target.contains("show_many")
+            ? request.target.split(separator: "=").last?.split(separator: ",").compactMap { Int($0) } : nil
+        for id in ids ?? [Self.ticket(of: request)].compactMap(\.self) { world.readWhileHidden[id] = world.elapsed }
+    }
+
+    private func sawSearch(_ request: ZendeskRequest, _ body: Data) {
+        guard world.isChaos, let answer = try? JSONDecoder().decode(SearchHits.self, from: body) else { return }
+        if answer.next_page != nil { world.count(.severalPages) }
+        // What comes or goes between two pages moves others from one to the other.
+        let query = String(request.target.prefix { $0 != "&" })
+        if request.target.hasSuffix("&page=1") {
+            counted[query] = answer.count
+        } else if counted[query] != answer.count {
+            for id in world.account.tickets.keys { world.flappedAt[id] = world.elapsed }
+        }
+        if answer.count > world.pageLimits.hits { world.count(.exportedSearch) }
+        for hit in answer.results {
+            guard let ticket = world.account.tickets[hit.id] else { continue }
+            let values = Dictionary(
+                uniqueKeysWithValues: hit.custom_fields.compactMap { field in
+                    field.value.flatMap { $0.isEmpty ? nil : (field.id, $0) }
+                }
+            )
+            if values != ticket.customFields.mapValues({ $0.string ?? "" }) { world.count(.staleHit) }
+        }
+        let bookings = Set(answer.results.map { hit in hit.custom_fields.first { $0.id == World.bookingField }?.value })
+        if bookings.count > 1 { world.count(.fuzzyHit) }
+        let late = world.indexedAt.filter { id, at in
+            at > world.elapsed && world.account.tickets[id].map { $0.createdAt < world.zendeskNow } == true
+        }
+        if late.keys.contains(where: { id in !answer.results.contains { $0.id == id } }) { world.count(.searchLag) }
+    }
+
+    // MARK: Pieces
+
+    func pause(_ duration: Duration) async throws(TransportError) {
         do {
             try await executor.sleep(duration)
         } catch {
@@ -139,57 +295,11 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         guard instance.isAlive else { throw .cancelled }
     }
 
-    private static func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> ZendeskResponse {
+    static func ticket(of request: ZendeskRequest) -> Int? {
+        request.target.hasPrefix("/api/v2/tickets/") ? Int(request.target.dropFirst("/api/v2/tickets/".count).prefix { $0 != "." }) : nil
+    }
+
+    static func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> ZendeskResponse {
         ZendeskResponse(status: status, headers: headers, body: Data(body.utf8))
-    }
-
-    private static func withoutStamp(_ body: Data) -> Data {
-        Data(String(decoding: body, as: UTF8.self).replacing("\"safe_update\":true,", with: "").utf8)
-    }
-
-    private func onHits(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
-        guard response.status == 200, let json = try? JSONDecoder().decode(JSON.self, from: response.body) else { return response }
-        var response = response
-        if case .array(let results)? = json["results"] {
-            for hit in results { if case .int(let id)? = hit["id"] { hits[id] = hit } }
-        } else if request.method == .get, case .array(let tickets)? = json["tickets"] {
-            let stale = tickets.map { ticket in
-                if case .int(let id)? = ticket["id"], let hit = hits[id] { return hit }
-                return ticket
-            }
-            response.body = (["tickets": .array(stale)] as JSON).data
-        }
-        return response
-    }
-
-    private func emptyOnly(_ response: ZendeskResponse) -> ZendeskResponse {
-        guard let json = try? JSONDecoder().decode(JSON.self, from: response.body), case .object(var members) = json else {
-            return response
-        }
-        for index in members.indices where members[index].name == "results" {
-            let empty = (members[index].value.array ?? []).filter { hit in
-                (hit["custom_fields"]?.array ?? []).contains { $0["id"] == .int(World.statusField) && $0["value"] == .null }
-            }
-            members[index].value = .array(empty)
-        }
-        var response = response
-        response.body = JSON.object(members).data
-        return response
-    }
-
-    private func taggedAsSent(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
-        if request.target.contains("ticket_fields") {
-            var response = response
-            response.body = Data(#"{"ticket_field":{"id":2}}"#.utf8)
-            return response
-        }
-        guard request.method == .put, response.status == 200, let body = request.body,
-            let sent = try? JSONDecoder().decode(JSON.self, from: body), let fields = sent["ticket"]?["custom_fields"],
-            let answered = try? JSONDecoder().decode(JSON.self, from: response.body), case .object(var ticket)? = answered["ticket"]
-        else { return response }
-        for index in ticket.indices where ticket[index].name == "custom_fields" { ticket[index].value = fields }
-        var response = response
-        response.body = (["ticket": .object(ticket), "audit": ["events": []]] as JSON).data
-        return response
     }
 }

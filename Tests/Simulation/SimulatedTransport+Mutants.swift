@@ -1,0 +1,112 @@
+import Foundation
+import Zendesk
+import ZendeskSimulator
+
+/// The mistakes that are made of answers: each makes the product see what a mistaken one would take for the truth.
+extension SimulatedTransport {
+    func exchange(_ request: ZendeskRequest, _ timeout: Duration, _ mutant: Mutant) async throws(TransportError) -> ZendeskResponse {
+        var request = request
+        if mutant == .noSafeUpdate { request.body = request.body.map(Self.withoutStamp) }
+        if mutant == .takesBackTooMuch, isTakeBack(request) { request.body = request.body.map(Self.emptyingVersion) }
+        if let answer = pretends(request, mutant) { return answer }
+        let response = arrive(request)
+        switch mutant {
+        case .decidesOnSearchHits: return onHits(request, response)
+        case .sweepTrustsSearch where request.target.contains("show_many") || request.target.contains("/export"):
+            return onHits(request, response)
+        case .sweepOfEmptyFieldsOnly where request.target.contains("/export"): return emptyOnly(response)
+        case .droppedTagTakenForSuccess: return taggedAsSent(request, response)
+        case .repeatsTimedOutUpdates where request.method == .put && world.isChaos && executor.chance(0.2):
+            // The answer is lost, and the update is sent once more, with a stamp that will do.
+            try await pause(timeout)
+            request.body = request.body.map(Self.withoutStamp)
+            return arrive(request)
+        default: return response
+        }
+    }
+
+    /// Answers that come without the account, as if something had been done.
+    private func pretends(_ request: ZendeskRequest, _ mutant: Mutant) -> ZendeskResponse? {
+        guard let id = Self.ticket(of: request) else { return nil }
+        switch mutant {
+        case .takeBackLost:
+            if isTakeBack(request) { return read(request) }
+            return request.target.contains("audits") ? Self.answer(200, #"{"audits":[],"meta":{"has_more":false}}"#) : nil
+        case .garbledTicketForgotten:
+            guard request.method == .put, world.garbled.contains(id) else { return nil }
+            return taggedAsSent(request, read(request))
+        default: return nil
+        }
+    }
+
+    private func isTakeBack(_ request: ZendeskRequest) -> Bool {
+        request.body.map { String(decoding: $0, as: UTF8.self).contains("takes_back") } ?? false
+    }
+
+    /// Reads the ticket that an update is for, instead of updating it.
+    private func read(_ request: ZendeskRequest) -> ZendeskResponse {
+        arrive(ZendeskRequest(.get, request.target, headers: request.headers))
+    }
+
+    static func withoutStamp(_ body: Data) -> Data {
+        Data(String(decoding: body, as: UTF8.self).replacing("\"safe_update\":true,", with: "").utf8)
+    }
+
+    private static func emptyingVersion(_ body: Data) -> Data {
+        guard let json = try? JSONDecoder().decode(JSON.self, from: body), case .object(var ticket)? = json["ticket"],
+            let index = ticket.firstIndex(where: { $0.name == "custom_fields" })
+        else { return body }
+        let fields = (ticket[index].value.array ?? []).map {
+            $0["id"] == .int(World.versionField) ? ["id": .int(World.versionField), "value": ""] : $0
+        }
+        ticket[index].value = .array(fields)
+        return (["ticket": .object(ticket)] as JSON).data
+    }
+
+    private func onHits(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
+        guard response.status == 200, let json = try? JSONDecoder().decode(JSON.self, from: response.body) else { return response }
+        var response = response
+        if case .array(let results)? = json["results"] {
+            for hit in results { if case .int(let id)? = hit["id"] { hits[id] = hit } }
+        } else if request.method == .get, case .array(let tickets)? = json["tickets"] {
+            let stale = tickets.map { ticket in
+                if case .int(let id)? = ticket["id"], let hit = hits[id] { return hit }
+                return ticket
+            }
+            response.body = (["tickets": .array(stale)] as JSON).data
+        }
+        return response
+    }
+
+    private func emptyOnly(_ response: ZendeskResponse) -> ZendeskResponse {
+        guard let json = try? JSONDecoder().decode(JSON.self, from: response.body), case .object(var members) = json else {
+            return response
+        }
+        for index in members.indices where members[index].name == "results" {
+            let empty = (members[index].value.array ?? []).filter { hit in
+                let field = hit["custom_fields"]?.array?.first { $0["id"] == .int(World.statusField) }
+                return field?["value"]?.string?.isEmpty ?? true
+            }
+            members[index].value = .array(empty)
+        }
+        var response = response
+        response.body = JSON.object(members).data
+        return response
+    }
+
+    private func taggedAsSent(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
+        if request.target.contains("ticket_fields") {
+            var response = response
+            response.body = Data(#"{"ticket_field":{"id":2}}"#.utf8)
+            return response
+        }
+        guard request.method == .put, response.status == 200, let body = request.body,
+            let sent = try? JSONDecoder().decode(JSON.self, from: body), let fields = sent["ticket"]?["custom_fields"],
+            let answered = try? JSONDecoder().decode(JSON.self, from: response.body), case .object(var ticket)? = answered["ticket"]
+        else { return response }
+        for index in ticket.indices where ticket[index].name == "custom_fields" { ticket[index].value = fields }
+        var response = response
+        response.body = (["ticket": .object(ticket), "audit": ["events": []]] as JSON).data
+        return response
+    }
+}

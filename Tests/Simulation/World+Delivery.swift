@@ -1,0 +1,167 @@
+import BookingStatusSync
+import CloudEvents
+import Foundation
+import FunctionRuntime
+import Logging
+
+/// Publication and delivery of records, as Pub/Sub does it: at least once, in no order.
+extension World {
+    func publish(_ record: Int) async {
+        await wait(until: history.records[record].commits[0].seconds + executor.number(0.05...2.0))
+        published[record] = elapsed
+        trace {
+            "published record \(record): \(self.history.records[record].commits.prefix(5).map { "\($0.bookingID) \($0.from ?? "-")->\($0.to ?? "-") \($0.kind) \($0.transaction)" })"
+        }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.deliver(record) }
+            if executor.chance(0.15) {
+                count(.duplicatePublication)
+                let delay = executor.number(0.1...300.0)
+                group.addTask {
+                    await self.wait(until: self.elapsed + delay)
+                    await self.deliver(record)
+                }
+            }
+            if executor.chance(0.03) {
+                group.addTask {
+                    await self.wait(until: self.chaosEnds + 86_400)
+                    self.count(.replayedAfterADay)
+                    await self.deliver(record)
+                }
+            }
+        }
+    }
+
+    /// Delivers a message until it is acknowledged; one that can never be processed until that is clear.
+    private func deliver(_ record: Int) async {
+        var publishedAt = elapsed
+        nextMessage += 1
+        var messageID = "m\(nextMessage)"
+        if executor.chance(0.3) { await wait(until: elapsed + executor.number(0.0...240.0)) }
+        var attempt = 0
+        var deliveries = 0
+        // What an instance has settled it does not look for again: what the first delivery could find is due.
+        let due = dueTickets[record] ?? (elapsed, checker.dueTickets(of: record))
+        dueTickets[record] = due
+        while true {
+            attempt += 1
+            deliveries += 1
+            guard deliveries < 400 else {
+                checker.violation("record \(record) is not done after 400 deliveries")
+                return
+            }
+            if deliveries > 1 { count(.redelivered) }
+            let isAcknowledged = await isAcknowledged(record, messageID, publishedAt, attempt)
+            lastDelivery[record] = elapsed
+            if history.records[record].isAmbiguous {
+                if isAcknowledged { checker.violation("a record with two rows of one booking was acknowledged") }
+                if deliveries == 3 { return }
+            } else if isAcknowledged {
+                acknowledged[record] = min(acknowledged[record] ?? .infinity, elapsed)
+                checker.acknowledged(record, due.tickets, since: due.from)
+                guard isChaos, executor.chance(0.05) else { return }
+                count(.duplicateDelivery)
+                await wait(until: elapsed + executor.number(0.1...600.0))
+                continue
+            }
+            if hasDeadLetters, attempt >= maximumAttempts {
+                count(.deadLettered)
+                await wait(until: max(elapsed, chaosEnds) + executor.number(1.0...3600.0))
+                attempt = 0
+                publishedAt = elapsed
+                nextMessage += 1
+                messageID = "m\(nextMessage)"
+            } else {
+                let backoff = min(600, 10 * Double(1 << min(attempt - 1, 6)))
+                await wait(until: elapsed + backoff * executor.number(0.8...1.2))
+            }
+        }
+    }
+
+    private func isAcknowledged(_ record: Int, _ messageID: String, _ publishedAt: Double, _ attempt: Int) async -> Bool {
+        let index = executor.number(0...(instances.count - 1))
+        let instance = instances[index]
+        let bookings = history.records[record].commits.map(\.bookingID)
+        for booking in bookings {
+            if inFlight[booking, default: 0] > 0 { count(.inFlightTogether) }
+            inFlight[booking, default: 0] += 1
+            if delivered[booking, default: -1] > record { count(.reordered) }
+            delivered[booking] = max(record, delivered[booking, default: -1])
+        }
+        defer { for booking in bookings { inFlight[booking]! -= 1 } }
+        let end = executor.now + .seconds(30)
+        let message = PubSubMessage(
+            id: messageID,
+            data: Data(json(record, publishedAt).utf8),
+            publishTime: Date(timeIntervalSince1970: History.start + publishedAt),
+            deliveryAttempt: hasDeadLetters ? attempt : nil
+        )
+        let context = FunctionContext(eventID: messageID, executionID: messageID, logger: logger(of: record)) { [executor] in
+            end - executor.now
+        }
+        trace { "delivery \(attempt) of record \(record) as \(messageID) to \(instance.name)" }
+        let isDone = await handle(message, context, instance)
+        guard instance.isAlive else {
+            // What a dead instance answers, nobody hears.
+            if instances[index] === instance { instances[index] = newInstance() }
+            return false
+        }
+        return isDone
+    }
+
+    /// - Returns: whether the handler succeeded, and somebody was there to hear it.
+    func handle(_ message: PubSubMessage, _ context: FunctionContext, _ instance: Instance) async -> Bool {
+        let patience: Double? = isChaos && executor.chance(0.03) ? executor.number(0.05...20.0) : nil
+        return await withTaskGroup(of: Bool?.self) { group in
+            group.addTask {
+                do {
+                    try await instance.handler.handle(message, context)
+                    return true
+                } catch {
+                    self.trace { "  not acknowledged: \(error)" }
+                    return false
+                }
+            }
+            if let patience {
+                group.addTask {
+                    try? await self.executor.sleep(.microseconds(Int64(patience * 1_000_000)))
+                    return Task.isCancelled ? false : nil
+                }
+            }
+            defer { group.cancelAll() }
+            guard let first = await group.next()! else {
+                count(.cancelledHandler)
+                trace { "  cancelled" }
+                return false
+            }
+            return first
+        }
+    }
+
+    private func logger(of record: Int) -> Logger {
+        Logger(label: "s") { _ in
+            OutcomeLog { metadata in
+                guard let known = metadata["outcome"].flatMap({ Outcome(rawValue: "\($0)") }) else { return }
+                if known == .superseded { self.count(.superseded) }
+                if "\(metadata["reason"] ?? "")".contains("budget") { self.count(.waitedForBudget) }
+                let ticket = metadata["ticket"].flatMap { Int("\($0)") }
+                if known.isDone, let booking = metadata["booking"] {
+                    // For a mutant: the first of a booking's tickets is all that is told.
+                    let isSilent = self.mutant == .oneLineABooking && self.checker.hasTold("\(booking)", of: record)
+                    if !isSilent { self.checker.told("\(booking)", ticket, of: record) }
+                }
+                self.trace {
+                    "    record \(record) \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(known.rawValue) \(metadata["reason"] ?? "")"
+                }
+            }
+        }
+    }
+
+    private func json(_ record: Int, _ publishedAt: Double) -> String {
+        switch mutant {
+        case .ordersByPublishTime?: history.records[record].json(commitMicroseconds: Int64(publishedAt * 1_000_000))
+        case .comparesAtFinerPrecision?: history.records[record].json(finer: true)
+        default: history.records[record].json()
+        }
+    }
+}

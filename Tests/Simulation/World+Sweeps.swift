@@ -1,0 +1,106 @@
+import BookingStatusSync
+import CloudEvents
+import Foundation
+import FunctionRuntime
+import Logging
+import Zendesk
+import ZendeskSimulator
+
+/// Sweeps, as a schedule and a job ask for them.
+extension World {
+    /// A schedule, badly kept.
+    func sweepAgainAndAgain() async {
+        var number = 0
+        while isChaos {
+            await wait(until: elapsed + executor.number(30.0...600.0))
+            number += 1
+            await deliverSweep("s\(number)", publishedAt: elapsed)
+        }
+    }
+
+    private func deliverSweep(_ messageID: String, publishedAt: Double) async {
+        if executor.chance(0.2) { await wait(until: elapsed + executor.number(0.0...120.0)) }
+        for attempt in 1...3 {
+            let index = executor.number(0...(instances.count - 1))
+            let instance = instances[index]
+            let end = executor.now + .seconds(30)
+            let message = PubSubMessage(
+                id: messageID,
+                data: Data(),
+                attributes: ["task": "sweep"],
+                publishTime: Date(timeIntervalSince1970: History.start + publishedAt)
+            )
+            let context = FunctionContext(eventID: messageID, executionID: messageID, logger: sweepLogger) { [executor] in
+                end - executor.now
+            }
+            count(.sweep)
+            trace { "sweep \(messageID), delivery \(attempt), to \(instance.name)" }
+            if await handle(message, context, instance) { return }
+            count(.sweepFailed)
+            if !instance.isAlive, instances[index] === instance { instances[index] = newInstance() }
+            await wait(until: elapsed + executor.number(5.0...30.0))
+        }
+    }
+
+    private var sweepLogger: Logger {
+        Logger(label: "s") { _ in
+            OutcomeLog { metadata in
+                guard let outcome = metadata["outcome"] else { return }
+                self.trace {
+                    "    sweep \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(outcome) \(metadata["reason"] ?? "")"
+                }
+            }
+        }
+    }
+
+    /// A job with an instance of its own, in the middle of it all: it stops, and goes on where it stopped.
+    func sweepAllInChaos() async {
+        await wait(until: executor.number(0.0...chaosEnds * 0.8))
+        var instance = newInstance()
+        var start = Int64(History.start) - 86_400
+        for attempt in 0..<8 {
+            trace { "a job sweeps all tickets from \(start) on" }
+            var seen = start
+            if attempt > 0 { count(.sweepOfAllStopped) }
+            let deadline = Deadline(after: .seconds(3600), instance.time)
+            do {
+                _ = try await instance.handler.sweepAll(from: start, deadline: deadline, logger: sweepLogger) { seen = $0.seenUpTo ?? seen }
+                break
+            } catch {
+                trace { "  the job stops: \(error)" }
+                start = seen
+                if !instance.isAlive { instance = newInstance() }
+                await wait(until: elapsed + executor.number(10.0...60.0))
+            }
+        }
+        instance.end()
+    }
+
+    /// In the end every ticket is looked at, until none is left; and once more, which must find nothing to do.
+    func sweepAll() async {
+        // Search has taken up everything by then, and what Zendesk refused to update has its daily try again.
+        await wait(until: max(elapsed, chaosEnds + account.searchLag.upperBound + 3600) + 90_000)
+        trace { "sweep of all tickets" }
+        var isDone = false
+        for _ in 0..<20 where !isDone { isDone = await sweepOnce() }
+        guard isDone else { return checker.violation("the sweep of all tickets does not end") }
+        await wait(until: elapsed + 10)
+        let updates = checker.updates
+        _ = await sweepOnce()
+        if checker.updates > updates { checker.violation("a sweep wrote \(checker.updates - updates) tickets that were right") }
+    }
+
+    private func sweepOnce() async -> Bool {
+        guard let instance = instances.first else { return false }
+        let deadline = Deadline(after: .seconds(86_400), instance.time)
+        do {
+            let start = Int64(History.start) - 86_400
+            let report = try await instance.handler.sweepAll(from: start, deadline: deadline, logger: sweepLogger) { _ in }
+            return report.unfinished == 0
+        } catch {
+            trace { "  \(error)" }
+            await wait(until: elapsed + 60)
+            return false
+        }
+    }
+}
