@@ -40,7 +40,7 @@ class ZendeskClientTests(unittest.TestCase):
         return client
 
     def status(self, ticket):
-        return next(field["value"] for field in self.client.tickets(id=ticket).custom_fields if field["id"] == 1002)
+        return next((field["value"] for field in self.client.tickets(id=ticket).custom_fields if field["id"] == 1002), None) or None
 
     def test_search_show_and_update(self):
         found = list(self.client.search(type="ticket", status_less_than="closed"))
