@@ -19,7 +19,7 @@ final class BookingQueue: Sendable {
         var runs = 0
     }
 
-    /// A submission and whoever waits for it.
+    /// A submission, and the task that waits for it.
     fileprivate struct Waiting {
         var outcome: SubmissionOutcome
         /// Changes without an outcome.

@@ -54,7 +54,7 @@ public struct BookingStatusHandler: FunctionHandler {
     /// Works on the changes that events and sweeps submit, until the task is cancelled.
     public func run() async throws { await queue.run() }
 
-    /// Runs the handler while the body does, for whoever calls it without a host.
+    /// Runs the handler while the body does: for calls without a host.
     package func whileRunning<Result>(_ body: () async throws -> Result) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await run() }

@@ -11,6 +11,8 @@ struct TicketNotes: Equatable, Sendable {
 /// A write of ours that has to be taken back.
 struct TakeBack: Equatable, Sendable {
     var written: KeptVersion
+    /// `updated_at` of the ticket with that write on it.
+    var stamp: String
     /// The version field's text before the write.
     var formerVersion: String?
     /// What a person had set, and our tag replaced; nil where the status field is to stay as it is.

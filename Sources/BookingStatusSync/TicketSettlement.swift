@@ -3,8 +3,8 @@ import Zendesk
 
 /// Brings the changes of one booking to one ticket: a state machine that says what to do next, and does nothing itself.
 ///
-/// Retries, lost answers, what has to be taken back, and the bounds of all of it are decided here. Whoever drives it does what it says,
-/// and tells how that went.
+/// Retries, lost answers, taking back, and the bounds of all of it are decided here. The driver does what it says, and tells how that
+/// went.
 struct TicketSettlement: Sendable {
     enum Event: Sendable {
         case reading(TicketReading)
@@ -78,7 +78,7 @@ struct TicketSettlement: Sendable {
         case reading
         case asking(BatchPlan.Write, TicketReading)
         case writing(Attempt)
-        case readingAudits(KeptVersion)
+        case readingAudits(KeptVersion, Ticket)
         case takingBack(TakeBack)
     }
 
@@ -105,7 +105,7 @@ struct TicketSettlement: Sendable {
             return decide(on: reading, moment)
         case (.writing(let attempt), .written(let answer)): return check(answer, attempt, moment)
         case (.writing(let attempt), .failed(let error)): return handle(error, attempt, moment)
-        case (.readingAudits(let version), .audits(let audits)): return judge(version, by: audits, moment)
+        case (.readingAudits(let version, let ticket), .audits(let audits)): return judge(version, on: ticket, by: audits, moment)
         case (.takingBack, .written):
             notes.owed = nil
             return read(after: .zero, moment)
@@ -119,12 +119,15 @@ struct TicketSettlement: Sendable {
 
     private mutating func decide(on reading: TicketReading, _ moment: Moment) -> Action {
         if seenStamp?.stamp != reading.ticket.updatedStamp { seenStamp = (reading.ticket.updatedStamp, moment.now) }
+        let state = settings.state(of: reading.ticket, latest: moment.secondsSince1970 + BookingStatusHandler.maximumClockDifference)
+        if let rejection {
+            self.rejection = nil
+            guard state.isClosed else { return fail(rejection) }
+        }
         if let owed = notes.owed {
-            if isThere(owed.written, on: reading.ticket) { return takeBack(owed, from: reading, moment) }
-            // Somebody has replaced it since.
+            if isStill(owed, on: reading.ticket), !state.isClosed { return takeBack(owed, from: reading, moment) }
             notes.owed = nil
         }
-        let state = settings.state(of: reading.ticket, latest: moment.secondsSince1970 + BookingStatusHandler.maximumClockDifference)
         if let tried = unanswered, isWhole(tried, on: reading.ticket) { return done(results(tried.plan, moment)) }
         let plan = BatchPlan(
             state,
@@ -134,12 +137,8 @@ struct TicketSettlement: Sendable {
             rule: rule
         )
         self.plan = plan
-        if let rejection {
-            self.rejection = nil
-            guard state.isClosed else { return fail(rejection) }
-        }
         if let version = doubtful(state, plan) {
-            step = .readingAudits(version)
+            step = .readingAudits(version, reading.ticket)
             return .readAudits
         }
         guard let write = plan.write else { return done(results(plan, moment)) }
@@ -155,6 +154,14 @@ struct TicketSettlement: Sendable {
     private func isWhole(_ tried: Attempt, on ticket: Ticket) -> Bool {
         guard ticket.text(of: settings.bookingStatusField) == tried.write.tag else { return false }
         return settings.bookingVersionField == nil ? tried.write.writesTag : isThere(tried.write.version, on: ticket)
+    }
+
+    /// Whether a write is still there to be taken back. Once the ticket has changed, the same version may be another instance's, and only
+    /// a status that we replaced is still ours to put back.
+    private func isStill(_ owed: TakeBack, on ticket: Ticket) -> Bool {
+        guard isThere(owed.written, on: ticket) else { return false }
+        let isReplaced = owed.status != nil && ticket.text(of: settings.bookingStatusField) == owed.written.tag
+        return ticket.updatedStamp == owed.stamp || isReplaced
     }
 
     private func isThere(_ version: KeptVersion, on ticket: Ticket) -> Bool {
@@ -227,6 +234,7 @@ struct TicketSettlement: Sendable {
         let write = attempt.write
         let owed = TakeBack(
             written: write.version,
+            stamp: answer.ticket.updatedStamp,
             formerVersion: settings.bookingVersionField.flatMap { attempt.former.text(of: $0) },
             change: write.change
         )
@@ -289,18 +297,32 @@ struct TicketSettlement: Sendable {
 
     private mutating func handleTakeBack(_ error: ZendeskError, _ moment: Moment) -> Action {
         if error.kind == .notFound { return next(.gone, at: moment) }
+        if error.kind == .rejected {
+            rejection = error
+            return read(after: .zero, moment)
+        }
         takeBacks += 1
         guard takeBacks < Self.maximumTries, let pause = pause(after: error, takeBacks, moment) else { return fail(error) }
         return read(after: pause, moment, insteadOf: error)
     }
 
     /// Zendesk's history tells whether the version's tag was ever shown. Where our update set it, a person has replaced it since.
-    private mutating func judge(_ version: KeptVersion, by audits: [TicketAudit], _ moment: Moment) -> Action {
+    private mutating func judge(
+        _ version: KeptVersion,
+        on ticket: Ticket,
+        by audits: [TicketAudit],
+        _ moment: Moment
+    ) -> Action {
         let own = audits.last { $0.metadata["version"] == version.text }
         if let own, own.metadata["status"] != nil, own.replaced[settings.bookingStatusField] == nil,
             let field = settings.bookingVersionField
         {
-            notes.owed = TakeBack(written: version, formerVersion: own.replaced[field] ?? nil, change: 0)
+            notes.owed = TakeBack(
+                written: version,
+                stamp: ticket.updatedStamp,
+                formerVersion: own.replaced[field] ?? nil,
+                change: 0
+            )
             return read(after: .zero, moment)
         }
         notes.verified = version.text

@@ -70,6 +70,17 @@ struct HandlerWorld {
         try await handler.whileRunning { try await handler.handle(message, context) }
     }
 
+    func sweepAll(progress: (SweepReport) -> Void = { _ in }) async throws -> SweepReport {
+        try await handler.whileRunning {
+            try await handler.sweepAll(
+                from: 0,
+                deadline: Deadline(after: .seconds(86_400), time.source),
+                logger: Logger(label: "test") { _ in log },
+                progress: progress
+            )
+        }
+    }
+
     static func tag(_ status: String) -> String { "tag_\(status)" }
 
     func open(_ id: Int, booking: String, status: String? = nil, isClosed: Bool = false) {

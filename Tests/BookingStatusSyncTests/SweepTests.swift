@@ -197,14 +197,7 @@ struct SweepTests {
         try await world.deliver("b-7", from: nil, to: "Tentative", at: 1, remaining: .seconds(100))
         world.time.advance(.seconds(61))
         let seen = ManualProgress()
-        let report = try await world.handler.whileRunning {
-            try await world.handler.sweepAll(
-                from: 0,
-                deadline: Deadline(after: .seconds(86_400), world.time.source),
-                logger: .init(label: "t") { _ in world.log },
-                progress: { seen.add($0) }
-            )
-        }
+        let report = try await world.sweepAll { seen.add($0) }
         #expect((1...250).allSatisfy { world.status($0) == "Booked" })
         #expect(report.tickets == 250)
         #expect(report.written == 250)
@@ -302,14 +295,7 @@ struct SweepTests {
         }
         world.bookings.set("b", "Booked")
         world.time.advance(.seconds(61))
-        let report = try await world.handler.whileRunning {
-            try await world.handler.sweepAll(
-                from: 0,
-                deadline: Deadline(after: .seconds(86_400), world.time.source),
-                logger: .init(label: "t") { _ in world.log },
-                progress: { _ in }
-            )
-        }
+        let report = try await world.sweepAll()
         #expect((1...3).map(world.status) == [nil, "CheckedOut", "Booked"])
         #expect(report.repaired == 0)
         #expect(world.outcomes.contains("1 cleared"))
@@ -321,14 +307,7 @@ struct SweepTests {
         world.open(1, booking: "b")
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
         world.time.advance(.seconds(61))
-        let report = try await world.handler.whileRunning {
-            try await world.handler.sweepAll(
-                from: 0,
-                deadline: Deadline(after: .seconds(86_400), world.time.source),
-                logger: .init(label: "t") { _ in world.log },
-                progress: { _ in }
-            )
-        }
+        let report = try await world.sweepAll()
         #expect(world.status(1) == nil)
         #expect(report.outcomes == [.cleared: 1])
         #expect(report.repaired == 0)
@@ -346,14 +325,7 @@ struct SweepTests {
             let first = world.transport.requests.count { $0.target.contains("after") } == 1
             return first ? ZendeskResponse(status: 422, body: Data(#"{"error":"invalid","description":"cursor"}"#.utf8)) : nil
         }
-        let report = try await world.handler.whileRunning {
-            try await world.handler.sweepAll(
-                from: 0,
-                deadline: Deadline(after: .seconds(86_400), world.time.source),
-                logger: .init(label: "t") { _ in world.log },
-                progress: { _ in }
-            )
-        }
+        let report = try await world.sweepAll()
         // The last ticket of the first page is looked at twice.
         #expect(report.tickets == 251)
         #expect(report.unfinished == 0)
