@@ -193,7 +193,10 @@ final class Checker {
         let last = written.map { world.history.position($0.version, booking) } ?? commits.count - 1
         let first = former.map { $0.bookingID == booking ? world.history.position($0.version, booking) : -1 } ?? -1
         let expects = commits.indices.contains { index in
-            let isWithin = index <= last && (index > first || (first >= 0 && world.history.areUnordered(commits[index], commits[first])))
+            let isTied =
+                first >= 0
+                && (world.history.areUnordered(commits[index], commits[first]) || isReadWithin(former!.version, written?.version))
+            let isWithin = index <= last && (index > first || isTied)
             // Row 6; or row 4 first, which makes it ours, and then row 7.
             return isWithin
                 && (world.history.capture.knowsOldValues && History.tag(commits[index].from) == hand

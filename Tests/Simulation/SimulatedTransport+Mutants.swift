@@ -9,7 +9,11 @@ extension SimulatedTransport {
         if mutant == .noSafeUpdate { request.body = request.body.map(Self.withoutStamp) }
         if mutant == .takesBackTooMuch, isTakeBack(request) { request.body = request.body.map(Self.emptyingVersion) }
         if let answer = pretends(request, mutant) { return answer }
+        // A stamp that is trusted too early matters where people edit in the very second of a reading.
+        let read = mutant == .youngStampsTrusted && world.isChaos ? ticketsRead(by: request).filter { _ in executor.chance(0.1) } : []
+        for id in read { world.editInSameSecond(id) }
         let response = arrive(request)
+        for id in read { world.editInSameSecond(id) }
         switch mutant {
         case .decidesOnSearchHits: return onHits(request, response)
         case .sweepTrustsSearch where request.target.contains("show_many") || request.target.contains("/export"):

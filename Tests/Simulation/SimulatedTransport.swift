@@ -54,7 +54,9 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
             try await pause(timeout)
             throw .noAnswer("timed out")
         default:
-            if request.method == .put, let ticket = Self.ticket(of: request), world.raced[ticket]?.by === instance {
+            if request.method == .put, let ticket = Self.ticket(of: request), world.raced[ticket]?.by === instance,
+                world.raced[ticket]?.update == request.body
+            {
                 world.raced[ticket]?.isKnown = true
             }
             return response
@@ -144,7 +146,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     func arrive(_ request: ZendeskRequest, isLate: Bool = false) -> ZendeskResponse {
         let ticket = request.method == .put ? Self.ticket(of: request) : nil
         if let ticket, world.isChaos, executor.chance(0.02) { world.editInSameSecond(ticket) }
-        let raced = ticket.flatMap { world.isChaos && executor.chance(0.004) ? world.editInRace($0) : nil }
+        let raced = ticket.flatMap { world.isChaos && !isLate && executor.chance(0.004) ? world.editInRace($0) : nil }
         let before = ticket.flatMap { world.account.tickets[$0] }
         let answer = world.account.respond(
             to: .init(
@@ -182,11 +184,11 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         if status == 409 { world.count(.conflictBySafeUpdate) }
         guard let before, let after = world.account.tickets[ticket] else { return }
         if let raced {
-            if after.text(of: World.statusField) != raced, !isLate {
+            if after.text(of: World.statusField) != raced {
                 // Our update replaced it, and only the audit tells.
                 world.count(.editedInRace)
                 world.touch(ticket)
-                world.raced[ticket] = (raced, instance, false)
+                world.raced[ticket] = (raced, instance, request.body, false)
                 world.everRaced.insert(ticket)
             } else {
                 world.account.edit(ticket, now: world.zendeskNow) { $0.subject += "." }
@@ -249,11 +251,17 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         let count: Int
     }
 
+    /// The tickets that a request reads.
+    func ticketsRead(by request: ZendeskRequest) -> [Int] {
+        guard request.method == .get else { return [] }
+        if request.target.contains("show_many") {
+            return request.target.split(separator: "=").last?.split(separator: ",").compactMap { Int($0) } ?? []
+        }
+        return Self.ticket(of: request).map { [$0] } ?? []
+    }
+
     private func readHidden(_ request: ZendeskRequest) {
-        let ids =
-            request.target.contains("show_many")
-            ? request.target.split(separator: "=").last?.split(separator: ",").compactMap { Int($0) } : nil
-        for id in ids ?? [Self.ticket(of: request)].compactMap(\.self) { world.readWhileHidden[id] = world.elapsed }
+        for id in ticketsRead(by: request) { world.readWhileHidden[id] = world.elapsed }
     }
 
     private func sawSearch(_ request: ZendeskRequest, _ body: Data) {

@@ -68,7 +68,7 @@ final class World: @unchecked Sendable {
     var readWhileHidden: [Int: Double] = [:]
     var isFreshlyHidden: Bool { hiddenSince.map { elapsed - $0 < 95 } ?? false }
     /// Tickets on which a person's status was replaced between check and update, and is to be put back by an instance that got the answer.
-    var raced: [Int: (status: String, by: Instance, isKnown: Bool)] = [:]
+    var raced: [Int: (status: String, by: Instance, update: Data?, isKnown: Bool)] = [:]
     /// Those of them that another instance wrote since.
     var overtaken: Set<Int> = []
     var everRaced: Set<Int> = []
