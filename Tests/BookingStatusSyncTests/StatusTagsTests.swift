@@ -1,0 +1,22 @@
+import BookingStatusSync
+import Testing
+
+/// `setup`, `check` and the function read the statuses with this one parser: what one takes, all take.
+@Suite("The tag of each status")
+struct StatusTagsTests {
+    @Test("is read in order, with spaces around it")
+    func reads() throws {
+        let tags = try StatusTags("InStay=booking_1_in_stay, Booked = booking_2_booked")
+        #expect(tags.pairs.map(\.status) == ["InStay", "Booked"])
+        #expect(tags.byStatus == ["InStay": "booking_1_in_stay", "Booked": "booking_2_booked"])
+        #expect(try StatusTags(tags.text) == tags)
+    }
+
+    @Test(
+        "is refused where the function could not work with it",
+        arguments: ["", "InStay", "A=", "=a", "A=a b", "A=a,,B=b", "A=a=b", "A=a,A=b", "A=a,B=none"]
+    )
+    func refuses(text: String) {
+        #expect(throws: StatusTags.Fault.self) { try StatusTags(text) }
+    }
+}
