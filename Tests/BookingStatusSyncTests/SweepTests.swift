@@ -252,7 +252,7 @@ struct SweepTests {
         for id in 1...3 { world.open(id, booking: "b-\(id)") }
         // Live changes have used more than half of 200.
         for number in 0..<60 { try await world.deliver("none-\(number)", from: nil, to: "Booked", at: 1) }
-        for number in 0..<60 { try await world.deliver("b-1", from: nil, to: number % 2 == 0 ? "Booked" : "InStay", at: 1) }
+        for number in 0..<25 { try await world.deliver("b-1", from: nil, to: number % 2 == 0 ? "Booked" : "InStay", at: 1) }
         let before = world.transport.requests.count
         world.age(2, by: 60)
         world.bookings.set("b-2", "Booked")
