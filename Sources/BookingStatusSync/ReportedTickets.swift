@@ -1,7 +1,7 @@
 import Synchronization
 import Zendesk
 
-/// What sweeps have said of tickets, and which tickets they leave alone for a day.
+/// The outcomes that sweeps have already logged, so that none is logged twice, and the tickets that sweeps skip for a day.
 final class ReportedTickets: Sendable {
     private struct Report: Hashable {
         let ticket: Int

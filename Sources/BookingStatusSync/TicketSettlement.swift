@@ -8,7 +8,7 @@ import Zendesk
 struct TicketSettlement: Sendable {
     enum Event: Sendable {
         case reading(TicketReading)
-        /// The ticket's own path says that there is no such ticket.
+        /// The ticket's own path was answered 404 `RecordNotFound`: it is deleted, or merged into another.
         case gone
         case option(exists: Bool)
         case audits([TicketAudit])

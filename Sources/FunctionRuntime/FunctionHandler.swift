@@ -27,7 +27,7 @@ public protocol FunctionHandler<Event>: Sendable {
     func handle(_ event: Event, _ context: FunctionContext) async throws
 
     /// What the function does beside its events. The host calls it when it starts to take events, and cancels it when the last one is
-    /// answered; returning earlier is no failure, and throwing stops the host. By default there is nothing to do.
+    /// answered. It may return earlier. If it throws, the host stops. The default returns at once.
     func run() async throws
 }
 

@@ -7,7 +7,7 @@ final class AccessTokens: Sendable {
     private let transport: any ZendeskTransport
     private let time: TimeSource
     private let current = Mutex<Token?>(nil)
-    /// Why none is minted now, and until when: a limited or failing mint is not repeated by whoever comes next.
+    /// The last failed token request, and until when it is not repeated: callers wait so long, or get its error.
     private let refusal = Mutex<(error: ZendeskError, until: Duration)?>(nil)
     private let gate = Gate()
 

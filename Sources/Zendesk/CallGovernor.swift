@@ -80,7 +80,7 @@ final class CallGovernor: Sendable {
             switch error.kind {
             case .limited(.account), .unavailable, .outcomeUnknown: [.read, .write]
             case .limited(.ticketUpdates): [.write, kind]
-            // One ticket's updates are no other ticket's trouble.
+            // The limit of one ticket's updates does not hold back updates of other tickets.
             case .limited(.ticket): kind == .write ? [] : [kind]
             case .limited(.search): [.read, kind]
             default: []
