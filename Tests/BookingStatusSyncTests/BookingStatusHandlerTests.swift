@@ -157,7 +157,7 @@ struct BookingStatusHandlerTests {
         #expect(world.transport.writes.count == 1)
     }
 
-    @Test("a status that a person set in the very second of our update is put back")
+    @Test("a status that a person set in the very second of our update is put back, with a stamp that is two seconds old")
     func replacedInSameSecond() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -171,8 +171,10 @@ struct BookingStatusHandlerTests {
             }
             return nil
         }
+        let before = world.time.secondsSince1970
         try await world.deliver("b", from: "Tentative", to: "Booked", at: 1, publishedBefore: 500)
         #expect(world.status(1) == "CheckedOut")
+        #expect(world.time.secondsSince1970 - before >= 2)
         #expect(world.kept(1) == nil)
         #expect(world.outcomes == ["1 unexpected_status"])
     }

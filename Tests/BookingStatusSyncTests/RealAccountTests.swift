@@ -204,25 +204,6 @@ struct RealAccountTests {
         #expect(world.transport.writes.count == writes)
     }
 
-    @Test("a status is put back only with a stamp that is two seconds old")
-    func putBackStatus() async throws {
-        let world = HandlerWorld()
-        world.open(1, booking: "b", status: "Tentative")
-        world.transport.before { [world] request, _ in
-            guard request.method == .put, world.transport.writes.count == 1 else { return nil }
-            world.transport.withAccount { account, now in
-                var ticket = account.tickets[1]!
-                ticket.customFields[HandlerWorld.statusField] = .string(HandlerWorld.tag("CheckedOut"))
-                account.put(ticket, now: now)
-            }
-            return nil
-        }
-        let before = world.time.secondsSince1970
-        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1, publishedBefore: 500)
-        #expect(world.status(1) == "CheckedOut")
-        #expect(world.time.secondsSince1970 - before >= 2)
-    }
-
     // MARK: Unknown old status
 
     @Test("without old values, an update of another column does not refill a field that a person emptied")

@@ -10,7 +10,10 @@ extension World {
         await wait(until: history.records[record].commits[0].seconds + executor.number(0.05...2.0))
         published[record] = elapsed
         trace {
-            "published record \(record): \(self.history.records[record].commits.prefix(5).map { "\($0.bookingID) \($0.from ?? "-")->\($0.to ?? "-") \($0.kind) \($0.transaction)" })"
+            let commits = self.history.records[record].commits.prefix(5).map {
+                "\($0.bookingID) \($0.from ?? "-")->\($0.to ?? "-") \($0.kind) \($0.transaction)"
+            }
+            return "published record \(record): \(commits)"
         }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.deliver(record) }

@@ -111,7 +111,9 @@ extension World {
             edit(id) { $0.status = "closed" }
         }
         trace {
-            "a person edited ticket \(id): \(self.account.tickets[id]!.status) \(self.account.tickets[id]!.customFields.sorted { $0.key < $1.key }.map { $0.value.string ?? "" })"
+            let ticket = self.account.tickets[id]!
+            let fields = ticket.customFields.sorted { $0.key < $1.key }.map { $0.value.string ?? "" }
+            return "a person edited ticket \(id): \(ticket.status) \(fields)"
         }
     }
 

@@ -122,10 +122,9 @@ private final class StandIn: Sendable {
             guard path.hasSuffix("/s-\(state.session):executeSql") else { return (404, #"{"error":{"message":"Session not found"}}"#) }
             let type = #"{"name":"ID","type":{"code":"STRING"}}"#
             if body.contains("LIMIT 0") { return (200, #"{"metadata":{"rowType":{"fields":[\#(type)]}}}"#) }
-            return (
-                200,
-                #"{"metadata":{"transaction":{"readTimestamp":"2026-11-24T08:00:00.123456Z"}},"rows":[["b-1","InStay"],["b-2",null]\#(body.contains("twice") ? #",["twice","InStay"],["twice","Booked"]"# : "")]}"#
-            )
+            let metadata = #"{"transaction":{"readTimestamp":"2026-11-24T08:00:00.123456Z"}}"#
+            let twice = body.contains("twice") ? #",["twice","InStay"],["twice","Booked"]"# : ""
+            return (200, #"{"metadata":\#(metadata),"rows":[["b-1","InStay"],["b-2",null]\#(twice)]}"#)
         }
         return Response(status: .init(code: status), body: .init(byteBuffer: ByteBuffer(string: answer)))
     }
