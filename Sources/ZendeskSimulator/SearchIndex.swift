@@ -37,10 +37,10 @@ struct SearchIndex: Sendable {
 
     /// Not all of the tickets, where the query has a word: a search costs the same whatever their number.
     private mutating func candidates(_ query: SearchQuery) -> [SimulatedTicket] {
-        guard let (field, prefix) = query.prefix else { return Array(entries.values) }
+        guard let (field, prefixes) = query.prefixes else { return Array(entries.values) }
         let list = words[field] ?? WordList(entries.values, field: field)
         words[field] = list
-        return list.ids(prefix).compactMap { entries[$0] }
+        return prefixes.reduce(into: Set<Int>()) { $0.formUnion(list.ids($1)) }.compactMap { entries[$0] }
     }
 }
 

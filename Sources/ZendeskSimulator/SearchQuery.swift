@@ -1,10 +1,27 @@
 import Timestamps
 
+/// What Zendesk documents nowhere about a query with several terms of one field.
+package struct SearchBehavior: Equatable, Sendable {
+    package var repeatedTerms = RepeatedTerms.any
+    /// Terms of fields beyond so many are ignored; nil for no such limit.
+    package var maximumTerms: Int?
+    /// A query of more characters is refused with 422; nil for no such limit.
+    package var longestQuery: Int?
+
+    /// Which of the terms a ticket has to meet. Zenpy and agent-ruby rely on `any`, agent-nodejs#1658 says that it is `all`.
+    package enum RepeatedTerms: String, CaseIterable, Sendable { case any, all, first, last }
+
+    package init() {}
+}
+
 /// A query of Zendesk's search language, as far as it is simulated.
 ///
 /// Source: Zendesk help, "Zendesk Support search reference".
 struct SearchQuery {
     private var terms: [Term] = []
+    /// The phrases that each field is searched for, as far as they count.
+    private var phrases: [Int: [[String]]] = [:]
+    private let repeatedTerms: SearchBehavior.RepeatedTerms
 
     private enum Term {
         case anything
@@ -12,22 +29,18 @@ struct SearchQuery {
         /// Seconds since 1970.
         case updatedAfter(Double)
         case createdFrom(Double)
-        case field(Int, Pattern)
+        case hasValue(Int)
         case noValue(Int)
-    }
-
-    /// How a value is matched: without regard to case, word by word, the last word as a prefix. Quotes make the words a phrase, but
-    /// do not make the match exact.
-    private enum Pattern {
-        case hasValue
-        case words([String])
     }
 
     struct Unsupported: Error { let term: String }
 
     static let statuses = ["new", "open", "pending", "hold", "solved", "closed"]
 
-    init(_ text: String) throws(Unsupported) {
+    init(_ text: String, _ behavior: SearchBehavior = .init()) throws(Unsupported) {
+        repeatedTerms = behavior.repeatedTerms
+        guard behavior.longestQuery.map({ text.count <= $0 }) ?? true else { throw Unsupported(term: "query of \(text.count) characters") }
+        var count = 0
         for term in Self.split(text) {
             if term == "type:ticket" {
                 terms.append(.anything)
@@ -41,35 +54,53 @@ struct SearchQuery {
                 terms.append(.noValue(id))
             } else if let rest = term.dropping("custom_field_"), let colon = rest.firstIndex(of: ":"), let id = Int(rest[..<colon]) {
                 let value = rest[rest.index(after: colon)...]
-                terms.append(.field(id, value == "*" ? .hasValue : .words(Self.words(value))))
+                count += 1
+                if value == "*" {
+                    terms.append(.hasValue(id))
+                } else if behavior.maximumTerms.map({ count <= $0 }) ?? true {
+                    phrases[id, default: []].append(Self.words(value))
+                }
             } else {
                 throw Unsupported(term: term)
             }
         }
     }
 
-    /// What a word begins with in each ticket that is found; nil for a query without words.
-    var prefix: (field: Int, String)? {
-        for case .field(let id, .words(let words)) in terms {
-            if let last = words.last { return (id, last) }
+    /// What some word begins with in each ticket that is found; nil for a query without words.
+    var prefixes: (field: Int, [String])? {
+        guard let (field, phrases) = phrases.min(by: { $0.key < $1.key }) else { return nil }
+        switch repeatedTerms {
+        case .any: return (field, phrases.compactMap(\.last))
+        case .all, .first: return (field, [phrases[0]].compactMap(\.last))
+        case .last: return (field, [phrases[phrases.count - 1]].compactMap(\.last))
         }
-        return nil
     }
 
     func matches(_ ticket: SimulatedTicket) -> Bool {
-        terms.allSatisfy { term in
+        let isInScope = terms.allSatisfy { term in
             switch term {
             case .anything: true
             case .statusBelow(let rank): (Self.statuses.firstIndex(of: ticket.status) ?? 0) < rank
             case .updatedAfter(let time): ticket.updatedAt > time
             case .createdFrom(let time): ticket.createdAt >= time
             case .noValue(let id): ticket.customFields[id] == nil
-            case .field(let id, .hasValue): ticket.customFields[id] != nil
-            case .field(let id, .words(let words)): Self.contains(words, in: ticket.text(of: id) ?? "")
+            case .hasValue(let id): ticket.customFields[id] != nil
             }
         }
+        return isInScope
+            && phrases.allSatisfy { field, phrases in
+                let text = ticket.text(of: field) ?? ""
+                return switch repeatedTerms {
+                case .any: phrases.contains { Self.contains($0, in: text) }
+                case .all: phrases.allSatisfy { Self.contains($0, in: text) }
+                case .first: Self.contains(phrases[0], in: text)
+                case .last: Self.contains(phrases[phrases.count - 1], in: text)
+                }
+            }
     }
 
+    /// A value is matched without regard to case, word by word, the last word as a prefix. Quotes make the words a phrase, but do not make
+    /// the match exact.
     private static func contains(_ phrase: [String], in text: String) -> Bool {
         let words = Self.words(text)
         guard !phrase.isEmpty, words.count >= phrase.count else { return false }

@@ -46,6 +46,17 @@ package struct SimulatedTicket: Equatable, Sendable {
 
     package func text(of field: Int) -> String? { customFields[field]?.string }
 
+    /// Writes down in the history what was done to the ticket by hand.
+    package mutating func noteChanges(since before: SimulatedTicket, at time: Double) {
+        var changes: [Change] = []
+        for field in Set(customFields.keys).union(before.customFields.keys).sorted() where self[field] != before[field] {
+            changes.append(Change(field: String(field), from: before[field], to: self[field]))
+        }
+        if status != before.status { changes.append(Change(field: "status", from: .string(before.status), to: .string(status))) }
+        if subject != before.subject { changes.append(Change(field: "subject", from: .string(before.subject), to: .string(subject))) }
+        if !changes.isEmpty { audits.append(Audit(at: time, changes: changes, metadata: .null)) }
+    }
+
     func json(_ fields: [TicketField], _ form: AnswerForm) -> JSON {
         let values: [JSON] = fields.compactMap { field in
             guard field.isActive else { return nil }

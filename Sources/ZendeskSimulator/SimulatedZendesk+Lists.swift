@@ -73,7 +73,7 @@ extension SimulatedZendesk {
         guard query["filter[type]"] == "ticket" else { return invalidSearch("filter[type] is required") }
         let parsed: SearchQuery
         do {
-            parsed = try SearchQuery(query["query"] ?? "")
+            parsed = try SearchQuery(query["query"] ?? "", searchBehavior)
         } catch {
             unknownRequests.append("search term \(error.term)")
             return invalidSearch("Invalid search: \(error.term)")
@@ -89,7 +89,10 @@ extension SimulatedZendesk {
     }
 
     func ticketList(_ query: [String: String]) -> Response {
-        let all = tickets.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        let all =
+            query["sort"] == "-updated_at"
+            ? tickets.values.sorted { ($0.updatedAt, $0.id) > ($1.updatedAt, $1.id) }
+            : tickets.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
         let found = query["external_id"] == nil ? all : []
         return page("tickets", found.map { $0.json(fields, form) }, "/api/v2/tickets.json", query)
     }

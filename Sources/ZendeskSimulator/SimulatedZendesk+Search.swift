@@ -2,7 +2,7 @@ extension SimulatedZendesk {
     mutating func search(_ query: [String: String], now: Double) -> Response {
         let parsed: SearchQuery
         do {
-            parsed = try SearchQuery(query["query"] ?? "")
+            parsed = try SearchQuery(query["query"] ?? "", searchBehavior)
         } catch {
             unknownRequests.append("search term \(error.term)")
             return invalidSearch("Invalid search: \(error.term)")

@@ -22,12 +22,13 @@ extension SimulatedZendesk {
         return response
     }
 
-    mutating func tryToUpdate(_ id: Int, _ body: Data, now: Double) -> Response {
+    /// - Parameter isInJob: an update of a job is not counted among the account's ticket updates.
+    mutating func tryToUpdate(_ id: Int, _ body: Data, now: Double, isInJob: Bool = false) -> Response {
         guard let ticket = tickets[id] else { return notFound }
         guard let change = try? JSONDecoder().decode(UpdateBody.self, from: body).ticket else {
             return malformedTicket
         }
-        guard updateWindow.take(limit: limits.ticketUpdates, now: now) else {
+        guard isInJob || updateWindow.take(limit: limits.ticketUpdates, now: now) else {
             return limited(
                 after: updateWindow.resets(now: now),
                 [
@@ -47,7 +48,7 @@ extension SimulatedZendesk {
         }
         var window = ticketWindows[id] ?? RateWindow(length: 600)
         defer { ticketWindows[id] = window }
-        guard window.take(limit: limits.updatesOfOneTicket, now: now) else {
+        guard window.take(limit: limitsOfTickets[id] ?? limits.updatesOfOneTicket, now: now) else {
             var response = Response(
                 429,
                 text: "Rate limit for ticket updates exceeded, please wait before updating this ticket again"
@@ -57,7 +58,7 @@ extension SimulatedZendesk {
                 "total=\(limits.updatesOfOneTicket); remaining=0; resets=\(window.resets(now: now))"
             return response
         }
-        if chance(faults.conflicts) { return Response(409, ["error": "DatabaseConflict", "description": "Database collision"]) }
+        if !isInJob, chance(faults.conflicts) { return Response(409, ["error": "DatabaseConflict", "description": "Database collision"]) }
         // Whatever the property's value, safe_update makes the update safe. The stamp has whole seconds: what changed within the
         // stamp's second goes unnoticed.
         if change.safe_update != nil, let stamp = change.updated_stamp.flatMap({ RFC3339($0) }),

@@ -17,8 +17,12 @@ package struct SimulatedZendesk: Sendable {
     /// What a minted token lasts where the request does not say, in seconds.
     package var tokenLifetime = 1800.0
     package var limits = RateLimits()
+    /// How often some tickets may be updated in ten minutes, where that is not what ``limits`` says.
+    package var limitsOfTickets: [Int: Int] = [:]
     package var pages = PageLimits()
     package var form: AnswerForm
+    package var searchBehavior = SearchBehavior()
+    package var jobBehavior = JobBehavior()
     /// How long the search index lags behind, in seconds: each change takes a random time from this range.
     package var searchLag: ClosedRange<Double> = 0...0
     /// What goes wrong besides, while it is switched on.
@@ -42,8 +46,11 @@ package struct SimulatedZendesk: Sendable {
     var ticketWindows: [Int: RateWindow] = [:]
     var random: SplitMix64
     var mintedTokens: [String: Double] = [:]
-    /// The results of each job, by its id.
-    var jobs: [String: [JSON]] = [:]
+    var jobs: [SimulatedJob] = []
+    var lastJob = 0
+    /// Is told of each update that a job made.
+    package var onJobUpdate: (@Sendable (JobUpdate) -> Void)?
+    package internal(set) var jobFaults = JobFaults()
 
     /// Each a chance for every request that it can meet.
     package struct Faults: Equatable, Sendable {
@@ -53,6 +60,16 @@ package struct SimulatedZendesk: Sendable {
         package var tooManyRequests = 0.0
         /// 409 for an update: somebody else's was faster.
         package var conflicts = 0.0
+        /// A job that begins minutes late.
+        package var stalledJobs = 0.0
+        /// A job whose status cannot be read, whether or not it does its work.
+        package var vanishedJobs = 0.0
+        /// A job that fails as a whole.
+        package var failedJobs = 0.0
+        /// An item of a job that loses its drop-down's tag.
+        package var tagsDroppedByJobs = 0.0
+        /// 429 for a job: too many are queued.
+        package var tooManyJobs = 0.0
 
         package init() {}
     }
@@ -114,6 +131,7 @@ package struct SimulatedZendesk: Sendable {
     ///
     /// - Parameter now: seconds since 1970.
     package mutating func respond(to request: Request, now: Double) -> Response {
+        runJobs(now: now)
         var response = admit(request, now: now) ?? route(request, now: now)
         response.headers["date"] = HTTPDate.text(seconds: Int64(now.rounded(.down)))
         response.headers["content-type"] = response.contentType
@@ -186,7 +204,8 @@ package struct SimulatedZendesk: Sendable {
         case ("GET", "ticket_fields", let id?, 4):
             guard let field = fields.first(where: { String($0.id) == id }) else { return notFound }
             return .init(200, ["ticket_field": field.json])
-        case ("GET", "job_statuses", let id?, 4): return jobStatus(id)
+        case ("GET", "job_statuses", "show_many", 4): return jobStatuses(query, now: now)
+        case ("GET", "job_statuses", let id?, 4): return jobStatus(id, now: now)
         case ("GET", "views", let id?, 5) where path[4] == "tickets": return tickets(ofView: id, query)
         default: return administer(request.method, path.dropFirst(2), query, request.body) ?? unknown(request)
         }
@@ -213,8 +232,11 @@ extension SimulatedZendesk {
 
     /// Does to a ticket what a person does in Zendesk's own pages: no safe update, no limit of the API.
     package mutating func edit(_ id: Int, now: Double, _ change: (inout SimulatedTicket) -> Void) {
-        guard var ticket = tickets[id] else { return }
+        runJobs(now: now)
+        guard let before = tickets[id] else { return }
+        var ticket = before
         change(&ticket)
+        ticket.noteChanges(since: before, at: now)
         ticket.updatedAt = max(now, ticket.updatedAt)
         put(ticket, now: now)
     }
