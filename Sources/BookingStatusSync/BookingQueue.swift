@@ -8,13 +8,14 @@ import Zendesk
 final class BookingQueue: Sendable {
     private let zendesk: ZendeskClient
     private let carrier: RoundCarrier
-    private let isDryRun: Bool
     private let time: TimeSource
     private let bell = Bell()
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    private let limits: RoundLimits
+    private let maximumParked: Int
 
     fileprivate struct State {
-        var schedule = RoundSchedule()
+        var schedule: RoundSchedule
         var submissions: [Int: Waiting] = [:]
         var runs = 0
     }
@@ -32,11 +33,20 @@ final class BookingQueue: Sendable {
     /// What the calls of a round may take. Submitters wait for as long as their own deadline allows.
     static let roundBound = Duration.seconds(30)
 
-    init(desk: TicketDesk, settings: BookingStatusSettings, time: TimeSource, rule: @escaping Rule) {
+    init(
+        desk: TicketDesk,
+        settings: BookingStatusSettings,
+        limits: RoundLimits,
+        proof: SearchProof,
+        time: TimeSource,
+        rule: @escaping Rule
+    ) {
         zendesk = desk.zendesk
-        carrier = RoundCarrier(desk: desk, settings: settings, time: time, rule: rule)
-        isDryRun = settings.dryRun
+        carrier = RoundCarrier(desk: desk, settings: settings, limits: limits, proof: proof, time: time, rule: rule)
+        self.limits = limits
+        maximumParked = settings.maximumWaiting
         self.time = time
+        state = Mutex(State(schedule: RoundSchedule(bookingsPerRound: limits.bookings, maximumRounds: limits.rounds)))
     }
 
     // MARK: Submitting
@@ -118,17 +128,23 @@ final class BookingQueue: Sendable {
         continuation?.resume()
     }
 
+    /// No job is begun any more: the instance is about to end.
+    func drain() { carrier.drain() }
+
     // MARK: Rounds
 
     /// Carries out rounds until the task is cancelled.
     func run() async {
         state.withLock { $0.runs += 1 }
         await withDiscardingTaskGroup { group in
+            group.addTask { await self.carrier.run() }
             while !Task.isCancelled {
                 let (bookings, wait) = next()
-                let deadline = Deadline(after: Self.roundBound, time)
-                for booking in bookings { group.addTask { await self.carry(booking, deadline) } }
-                if bookings.isEmpty { await bell.wait(atMost: wait, time) }
+                if bookings.isEmpty {
+                    await bell.wait(atMost: wait, time)
+                } else {
+                    group.addTask { await self.carry(bookings) }
+                }
             }
             group.cancelAll()
         }
@@ -141,31 +157,58 @@ final class BookingQueue: Sendable {
 
     /// The bookings of the next round; or how long to wait for one, nil until something is submitted or ends.
     private func next() -> (bookings: [String], wait: Duration?) {
-        let shortage = zendesk.shortage(reads: RoundSchedule.readsPerBooking, writes: isDryRun ? 0 : 1)
-        let (wantsRound, room) = (state.withLock(\.schedule.wantsRound), zendesk.room)
+        let now = time.now()
+        let sharing = carrier.sharing
+        let writes = sharing.writes && !sharing.hasJobs ? 1 : 0
+        let shortage = zendesk.shortage(reads: RoundSchedule.readsPerSearch, writes: writes)
+        let (wantsRound, untilParked) = state.withLock { ($0.schedule.wantsRound(now), $0.schedule.untilParked(now)) }
+        let room = zendesk.room
         guard let shortage, wantsRound else {
-            let bookings = state.withLock { $0.schedule.draw(room, isDryRun: isDryRun, now: time.now()) }
+            let bookings = state.withLock { $0.schedule.draw(room, sharing, now: now) }
             // No bell rings for the first answer of all, nor when a round has lasted too long to keep others back.
-            return (bookings, wantsRound ? (room.isKnown ? RoundSchedule.patience : .milliseconds(20)) : nil)
+            let wait = wantsRound ? (room.isKnown ? RoundSchedule.patience : .milliseconds(20)) : untilParked
+            return (bookings, wait)
         }
         let wait = shortage.retryAfter ?? .seconds(1)
         for continuation in state.withLock({ $0.refuse(whoCannotWait: wait, shortage) }) { continuation.resume() }
-        return ([], wait)
+        return ([], [wait, untilParked].compactMap(\.self).min())
     }
 
-    /// One booking of a round, from its search to the outcome of each change.
-    private func carry(_ booking: String, _ deadline: Deadline) async {
-        let swept = state.withLock { $0.schedule.takeSwept(booking) }
-        let results = await carrier.carry(
-            booking,
-            swept: swept,
-            deadline: deadline,
-            whenSearched: { state.withLock { $0.schedule.close(booking) } },
-            take: { state.withLock { $0.schedule.take(booking) } }
+    /// A round, from its searches to the outcome of each change.
+    private func carry(_ bookings: [String]) async {
+        let deadline = Deadline(after: Self.roundBound, time)
+        let door = RoundCarrier.Door(
+            close: { bookings in self.state.withLock { state in for booking in bookings { state.schedule.close(booking) } } },
+            take: { booking in self.state.withLock { $0.schedule.take(booking) } },
+            leave: { booking, settled in self.leave(booking, settled) }
         )
+        await withTaskGroup(of: Void.self) { group in
+            var unknown: [String] = []
+            for booking in bookings {
+                if let entries = state.withLock({ $0.schedule.takeKnown(booking, time.now()) }) {
+                    group.addTask { await self.carrier.carryKnown(booking, entries, deadline: deadline, door) }
+                } else {
+                    unknown.append(booking)
+                }
+            }
+            guard !unknown.isEmpty else { return }
+            await carrier.carry(unknown, deadline: deadline, door)
+        }
+    }
+
+    /// A booking leaves its round.
+    private func leave(_ booking: String, _ settled: [RoundCarrier.Settled]) {
         let released = state.withLock { state in
             state.schedule.leave(booking)
-            return results.compactMap { state.end($0.entry, $0.results) }
+            return settled.compactMap { entry, results -> CheckedContinuation<Void, Never>? in
+                if let parking = state.parking(entry, results, limits.parking, maximumParked, time.now()) {
+                    state.schedule.park(entry, parking)
+                    entry.change.logParked()
+                    return nil
+                }
+                for result in results where result.outcome == .waiting { entry.change.log(result) }
+                return state.end(entry, results)
+            }
         }
         for continuation in released { continuation.resume() }
         bell.ring()
@@ -173,6 +216,28 @@ final class BookingQueue: Sendable {
 }
 
 extension BookingQueue.State {
+    /// For how long a change is parked that has to wait for the one before it; nil if it is refused.
+    fileprivate func parking(
+        _ entry: RoundSchedule.Entry,
+        _ results: [TicketResult],
+        _ time: Duration,
+        _ maximum: Int,
+        _ now: Duration
+    ) -> RoundSchedule.Parking? {
+        guard results.contains(where: { $0.outcome == .waiting }), let waiting = submissions[entry.submission], !waiting.hasLeft else {
+            return nil
+        }
+        let until = entry.parked?.until ?? now + time
+        // The second time is the last, and what is left has to do for it.
+        guard until > now, until - now + .seconds(2) < waiting.deadline.remaining else { return nil }
+        guard entry.parked != nil || schedule.parkedSubmissions < maximum else { return nil }
+        return RoundSchedule.Parking(
+            until: until,
+            tickets: results.filter { $0.outcome == .waiting }.compactMap(\.ticket),
+            results: results.filter { $0.outcome != .waiting }
+        )
+    }
+
     /// One change of a submission has its outcome.
     fileprivate mutating func end(_ entry: RoundSchedule.Entry, _ results: [TicketResult]) -> CheckedContinuation<Void, Never>? {
         let id = entry.submission

@@ -35,18 +35,30 @@ public struct BookingStatusHandler: FunctionHandler {
         self.init(settings: settings, zendesk: zendesk, bookings: bookings, time: time, rule: decide)
     }
 
-    /// - Parameter rule: what decides; ``decide(_:_:keepsVersions:)``, or what a test puts in its place.
+    /// - Parameters:
+    ///   - limits: how much goes together; nil for what the settings say.
+    ///   - proof: what proves a search for several bookings.
+    ///   - rule: what decides; ``decide(_:_:keepsVersions:)``, or what a test puts in its place.
     package init(
         settings: BookingStatusSettings,
         zendesk: ZendeskClient,
         bookings: (any BookingSource)? = nil,
+        limits: RoundLimits? = nil,
+        proof: SearchProof = SearchProof(),
         time: TimeSource,
         rule: @escaping Rule
     ) {
         self.settings = settings
         self.time = time
         let desk = TicketDesk(zendesk: zendesk, settings: settings)
-        let queue = BookingQueue(desk: desk, settings: settings, time: time, rule: rule)
+        let queue = BookingQueue(
+            desk: desk,
+            settings: settings,
+            limits: limits ?? (settings.sharesCalls ? RoundLimits() : .single),
+            proof: proof,
+            time: time,
+            rule: rule
+        )
         self.queue = queue
         sweep = bookings.map { Sweep(desk: desk, queue: queue, bookings: $0, settings: settings, time: time) }
     }

@@ -19,6 +19,10 @@ public struct BookingStatusSettings: Equatable, Sendable {
     public var reorderWindow: Duration
     /// Read and decide, and write nothing.
     public var dryRun: Bool
+    /// Whether changes in flight share searches and updates, where Zendesk is seen to do so reliably.
+    public var sharesCalls: Bool
+    /// How many events may wait for an earlier change at once, instead of being delivered again.
+    public var maximumWaiting: Int
 
     public init(
         bookingIDField: Int,
@@ -29,7 +33,9 @@ public struct BookingStatusSettings: Equatable, Sendable {
         bookingIDColumn: String = "ID",
         statusColumn: String = "Status",
         reorderWindow: Duration = .seconds(120),
-        dryRun: Bool = false
+        dryRun: Bool = false,
+        sharesCalls: Bool = true,
+        maximumWaiting: Int = 20
     ) {
         self.bookingIDField = bookingIDField
         self.bookingStatusField = bookingStatusField
@@ -40,5 +46,7 @@ public struct BookingStatusSettings: Equatable, Sendable {
         self.statusColumn = statusColumn
         self.reorderWindow = reorderWindow
         self.dryRun = dryRun
+        self.sharesCalls = sharesCalls
+        self.maximumWaiting = maximumWaiting
     }
 }

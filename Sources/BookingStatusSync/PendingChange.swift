@@ -52,6 +52,9 @@ struct PendingChange: Sendable {
         logger.log(level: result.needsPerson ? .error : result.outcome.logLevel, "booking status", metadata: metadata)
     }
 
+    /// Tells, at debug level, that the change waits for the one before it.
+    func logParked() { logger.debug("booking status", metadata: ["booking": "\(Self.forLog(tagChange.bookingID))", "outcome": "parked"]) }
+
     /// A ticket's booking ID is typed by anybody, a guest among them.
     static func forLog(_ bookingID: String) -> String { bookingID.count > 64 ? bookingID.prefix(64) + "…" : bookingID }
 }

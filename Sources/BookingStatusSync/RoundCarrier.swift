@@ -1,67 +1,176 @@
 import Zendesk
 
 /// Brings the changes of a round to their tickets: finds and reads them, and does what each ticket's ``TicketSettlement`` says. It decides
-/// nothing.
+/// nothing. Searches, readings and updates are shared where that is sure.
 struct RoundCarrier: Sendable {
-    let desk: TicketDesk
-    let settings: BookingStatusSettings
-    let time: TimeSource
-    let rule: Rule
+    private let desk: TicketDesk
+    private let finder: TicketFinder
+    private let readings: ReadingDesk
+    private let jobs: JobDesk
+    private let settings: BookingStatusSettings
+    private let time: TimeSource
+    private let rule: Rule
     private let memory = TicketMemory()
 
     /// How many of a booking's tickets are worked on at once.
-    private static let width = 4
+    private static let width = 100
 
-    init(desk: TicketDesk, settings: BookingStatusSettings, time: TimeSource, rule: @escaping Rule) {
+    /// What a round asks of the queue and tells it, by booking.
+    struct Door: Sendable {
+        /// The search for these is answered: what comes from now on does not join.
+        var close: @Sendable ([String]) -> Void
+        /// Gives the changes, once the tickets have been read.
+        var take: @Sendable (String) -> [RoundSchedule.Entry]
+        /// What became of each change on each ticket: the booking leaves the round.
+        var leave: @Sendable (String, [Settled]) -> Void
+    }
+
+    typealias Settled = (entry: RoundSchedule.Entry, results: [TicketResult])
+
+    init(
+        desk: TicketDesk,
+        settings: BookingStatusSettings,
+        limits: RoundLimits,
+        proof: SearchProof,
+        time: TimeSource,
+        rule: @escaping Rule
+    ) {
         self.desk = desk
         self.settings = settings
         self.time = time
         self.rule = rule
+        finder = TicketFinder(
+            desk.zendesk,
+            field: settings.bookingIDField,
+            maximum: limits.bookingsPerSearch,
+            proof: proof,
+            time: time
+        )
+        readings = ReadingDesk(desk: desk, time: time)
+        jobs = JobDesk(desk: desk, limits: limits, time: time)
     }
 
     var lastWrite: Duration? { memory.lastWrite }
 
-    /// Brings all that waits for one booking to its tickets, and logs what becomes of it.
-    ///
-    /// - Parameters:
-    ///   - swept: changes of sweeps, which have read the tickets; nil if the tickets have to be found.
-    ///   - whenSearched: is called when the search for the tickets is answered.
-    ///   - take: gives the changes, once the tickets have been found and read.
-    /// - Returns: what became of each change on each ticket.
-    func carry(
-        _ booking: String,
-        swept: [RoundSchedule.Entry]?,
-        deadline: Deadline,
-        whenSearched: () -> Void,
-        take: () -> [RoundSchedule.Entry]
-    ) async -> [(entry: RoundSchedule.Entry, results: [TicketResult])] {
-        var tickets: [TicketFound] = []
-        if swept == nil {
-            do throws(ZendeskError) {
-                tickets = try await desk.find(booking, deadline: deadline, whenSearched: whenSearched)
-            } catch {
-                return told(TicketResult(error, ticket: nil), take())
-            }
-        }
-        let entries = (swept ?? take()).sorted { $0.change.tagChange.version.isListed(before: $1.change.tagChange.version) }
-        for reading in entries.flatMap(\.readings) where !tickets.contains(where: { $0.id == reading.ticket.id }) {
-            tickets.append(TicketFound(id: reading.ticket.id, reading: reading))
-        }
-        guard !tickets.isEmpty else { return told(TicketResult(ticket: nil, outcome: .noTicket), entries) }
-        let settled = await concurrently(tickets, width: Self.width) { ticket in
-            let results = await self.settle(ticket, entries.map(\.change), deadline)
-            for (entry, result) in zip(entries, results) { entry.change.log(result) }
-            return results
-        }
-        return entries.indices.map { index in (entries[index], settled.map { $0[index] }) }
+    /// What the bookings of the next round can share.
+    var sharing: RoundSchedule.Sharing {
+        .init(bookingsPerSearch: finder.bookingsPerSearch, hasJobs: jobs.isOpen, writes: !settings.dryRun)
     }
 
-    private func told(
-        _ result: TicketResult,
-        _ entries: [RoundSchedule.Entry]
-    ) -> [(entry: RoundSchedule.Entry, results: [TicketResult])] {
-        for entry in entries { entry.change.log(result) }
-        return entries.map { ($0, [result]) }
+    /// No job is begun any more.
+    func drain() { jobs.drain() }
+
+    /// Does what rounds share, until the task is cancelled.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await readings.run() }
+            group.addTask { await jobs.run() }
+        }
+    }
+
+    // MARK: Bookings
+
+    /// Brings changes to the tickets of their bookings, which have to be found.
+    func carry(_ bookings: [String], deadline: Deadline, _ door: Door) async {
+        let size = max(finder.bookingsPerSearch, 1)
+        let parts = (bookings.count + size - 1) / size
+        let even = max(1, (bookings.count + parts - 1) / max(parts, 1))
+        let slices = stride(from: 0, to: bookings.count, by: even).map { Array(bookings[$0..<min($0 + even, bookings.count)]) }
+        _ = await concurrently(slices, width: slices.count) { await self.carryTogether($0, deadline, door) }
+    }
+
+    /// The bookings of one search, whose tickets are read together.
+    private func carryTogether(_ all: [String], _ deadline: Deadline, _ door: Door) async {
+        for booking in all where !TicketSearch.isPlain(booking) {
+            refuse(booking, ZendeskError(.rejected, "the booking's ID would change the meaning of a search"), door)
+        }
+        let bookings = all.filter(TicketSearch.isPlain)
+        guard !bookings.isEmpty else { return }
+        do throws(ZendeskError) {
+            try await desk.expectFields(priority: .normal, deadline: deadline)
+        } catch {
+            for booking in bookings { refuse(booking, error, door) }
+            return
+        }
+        let results = await finder.find(bookings, deadline: deadline, answered: door.close)
+        var ids: Set<Int> = []
+        for case .success(let candidates) in results.map(\.result) { ids.formUnion(candidates.map(\.ticket)) }
+        let (found, failure) = await desk.readSome(ids.sorted(), priority: .normal, deadline: deadline)
+        await withTaskGroup(of: Void.self) { group in
+            for (booking, result) in results {
+                switch result {
+                case .failure(let error): refuse(booking, error, door)
+                case .success(let candidates):
+                    if let failure, candidates.contains(where: { found[$0.ticket] == nil }) {
+                        refuse(booking, failure, door)
+                        continue
+                    }
+                    let own = candidates.compactMap { candidate in
+                        found[candidate.ticket].flatMap { candidate.isHit || names(booking, $0) ? $0 : nil }
+                    }
+                    group.addTask { await self.settle(booking, own, door.take(booking), deadline, door) }
+                }
+            }
+        }
+    }
+
+    private func names(_ booking: String, _ ticket: TicketFound) -> Bool {
+        ticket.reading?.ticket.text(of: settings.bookingIDField) == booking
+    }
+
+    private func refuse(_ booking: String, _ error: ZendeskError, _ door: Door) {
+        let result = TicketResult(error, ticket: nil)
+        door.leave(booking, door.take(booking).map { told($0, [result]) })
+    }
+
+    /// Brings changes to tickets that are known: a sweep has read them, or they were found before.
+    func carryKnown(_ booking: String, _ entries: [RoundSchedule.Entry], deadline: Deadline, _ door: Door) async {
+        var tickets: [TicketFound] = []
+        let parked = Set(entries.flatMap { $0.parked?.tickets ?? [] }).sorted()
+        do throws(ZendeskError) {
+            tickets = try await desk.read(parked, priority: .high, deadline: deadline)
+        } catch {
+            return door.leave(booking, entries.map { told($0, [TicketResult(error, ticket: nil)]) })
+        }
+        await settle(booking, tickets, entries, deadline, door)
+    }
+
+    private func settle(
+        _ booking: String,
+        _ found: [TicketFound],
+        _ entries: [RoundSchedule.Entry],
+        _ deadline: Deadline,
+        _ door: Door
+    ) async {
+        let entries = entries.sorted { $0.change.tagChange.version.isListed(before: $1.change.tagChange.version) }
+        var tickets = found
+        for reading in entries.flatMap(\.readings) {
+            guard let index = tickets.firstIndex(where: { $0.id == reading.ticket.id }) else {
+                tickets.append(TicketFound(id: reading.ticket.id, reading: reading))
+                continue
+            }
+            if isNewer(reading, than: tickets[index].reading) { tickets[index].reading = reading }
+        }
+        guard !tickets.isEmpty else {
+            return door.leave(booking, entries.map { told($0, [TicketResult(ticket: nil, outcome: .noTicket)]) })
+        }
+        let settled = await concurrently(tickets, width: Self.width) { ticket in
+            await self.settle(ticket, entries.map(\.change), deadline)
+        }
+        door.leave(booking, entries.indices.map { index in told(entries[index], settled.map { $0[index] }) })
+    }
+
+    private func isNewer(_ reading: TicketReading, than other: TicketReading?) -> Bool {
+        guard let other, let readAt = reading.readAt, let otherReadAt = other.readAt else { return false }
+        return readAt > otherReadAt
+    }
+
+    /// Logs what became of a change, but for what is not decided yet.
+    private func told(_ entry: RoundSchedule.Entry, _ results: [TicketResult]) -> Settled {
+        let known = Set((entry.parked?.results ?? []).compactMap(\.ticket))
+        let new = results.filter { result in result.ticket.map { !known.contains($0) } ?? true }
+        for result in new where result.outcome != .waiting { entry.change.log(result) }
+        return (entry, (entry.parked?.results ?? []) + new)
     }
 
     // MARK: One ticket
@@ -107,10 +216,19 @@ struct RoundCarrier: Sendable {
         switch action {
         case .read(let pause):
             if pause > .zero { try await time.pause(pause) }
-            return try await desk.read(ticket, priority: priority, deadline: deadline).map { .reading($0) } ?? .gone
+            return try await readings.read(ticket, priority: priority, deadline: deadline).map { .reading($0) } ?? .gone
         case .askOption(let tag): return .option(exists: try await desk.accepts(tag, priority: priority, deadline: deadline))
         case .readAudits: return .audits(try await desk.zendesk.audits(of: ticket, priority: priority, deadline: deadline))
-        case .write(let update): return .written(try await desk.update(ticket, update, priority: priority, deadline: deadline))
+        case .write(let update, let mayShare):
+            // Half of the places are left to those who are in a hurry; what has none of the others goes in a job.
+            if mayShare, desk.zendesk.room.spareWrites == 0 {
+                switch await jobs.write(ticket, update, priority: priority, deadline: deadline) {
+                case .none: break
+                case .reading(let reading): return reading.map { .reading($0) } ?? .gone
+                case .failed(let error): throw error
+                }
+            }
+            return .written(try await desk.update(ticket, update, priority: priority, deadline: deadline))
         case .takeBack(let update): return .written(try await desk.takeBack(ticket, update, priority: priority, deadline: deadline))
         case .done: preconditionFailure("a settlement that is done asks for nothing")
         }

@@ -4,7 +4,8 @@ import Zendesk
 ///
 /// A round takes bookings, one from each submission in turn, and with each booking all that waits for it. What comes for a booking until
 /// its search is answered joins the round: later, a ticket may have been opened that the search could not find. What comes later waits
-/// until the booking is free again. Sweeps fill what live changes leave.
+/// until the booking is free again. Sweeps fill what live changes leave. A change that has to wait for the one before it is parked: it is
+/// taken along by the next change of its booking, or its tickets are read once more when its time is over.
 struct RoundSchedule {
     /// Bookings in one round at most.
     let bookingsPerRound: Int
@@ -31,8 +32,22 @@ struct RoundSchedule {
         let change: PendingChange
         /// The booking's tickets, where a sweep has read them.
         let readings: [TicketReading]
+        /// Nil for a change that has not been tried.
+        var parked: Parking?
 
         var bookingID: String { change.tagChange.bookingID }
+
+        /// Whether its tickets are known, so that nobody has to look for them.
+        fileprivate func knowsTickets(_ now: Duration) -> Bool { change.isSweep || parked.map { $0.until <= now } ?? false }
+    }
+
+    /// A change that waits for the one before it.
+    struct Parking: Sendable {
+        var until: Duration
+        /// The tickets that wait.
+        var tickets: [Int]
+        /// What became of the change on the others.
+        var results: [TicketResult]
     }
 
     private struct Submission {
@@ -49,6 +64,13 @@ struct RoundSchedule {
         var lastToJoin = Int.max
         /// Whether its tickets have been read.
         var isRead = false
+    }
+
+    /// What the bookings of a round share.
+    struct Sharing: Equatable, Sendable {
+        var bookingsPerSearch = 1
+        var hasJobs = false
+        var writes = true
     }
 
     init(bookingsPerRound: Int = 100, maximumRounds: Int = 3, maximumSwept: Int = 8) {
@@ -79,8 +101,10 @@ struct RoundSchedule {
 
     // MARK: Rounds
 
-    /// What a booking needs of the budgets: a search, a reading, and one more reading or the options.
-    static let readsPerBooking = 3
+    /// What a search needs of the budget for reads: itself, a reading, and one more reading or the options.
+    static let readsPerSearch = 3
+    /// What the jobs of a round need besides.
+    static let readsPerJobs = 6
 
     /// For how long a round keeps others back: one booking whose calls hang must not stop all.
     static let patience = Duration.seconds(3)
@@ -89,46 +113,60 @@ struct RoundSchedule {
     var isEmpty: Bool { waiting.isEmpty && submissions.isEmpty && inWork.isEmpty && rounds.isEmpty }
 
     /// Whether a live change waits for a booking that is free.
-    var wantsRound: Bool {
-        submissions.contains { submission in
-            !submission.isSweep && submission.queue.contains { waiting[$0].map { inWork[$0.bookingID] == nil } ?? false }
-        }
+    func wantsRound(_ now: Duration) -> Bool {
+        submissions.contains { submission in !submission.isSweep && submission.queue.contains { isReady($0, now) } }
+    }
+
+    /// How many submissions wait for an earlier change.
+    var parkedSubmissions: Int { Set(waiting.values.filter { $0.parked != nil }.map(\.submission)).count }
+
+    /// How long until the next of them goes on. One whose time is over waits only for its booking.
+    func untilParked(_ now: Duration) -> Duration? {
+        waiting.values.compactMap { $0.parked?.until }.filter { $0 > now }.min().map { $0 - now }
+    }
+
+    private func isReady(_ number: Int, _ now: Duration) -> Bool {
+        guard let entry = waiting[number], inWork[entry.bookingID] == nil else { return false }
+        return entry.parked.map { $0.until <= now } ?? true
     }
 
     /// Draws the bookings of the next round. The caller has seen that the budgets have room for one booking at least.
     ///
     /// - Parameters:
     ///   - room: what the budgets have room for.
+    ///   - sharing: how many bookings share a search, and whether their updates share jobs.
     ///   - now: monotonic.
     /// - Returns: empty if no round can begin.
-    mutating func draw(_ room: CallRoom, isDryRun: Bool, now: Duration) -> [String] {
+    mutating func draw(_ room: CallRoom, _ sharing: Sharing, now: Duration) -> [String] {
         // The first answers tell the account's limits: until then one booking goes alone.
         guard room.isKnown || inWork.isEmpty else { return [] }
         // What is in work has not made all of its calls.
-        var limit = min(bookingsPerRound, room.reads / Self.readsPerBooking - inWork.count)
-        if !isDryRun { limit = min(limit, room.writes - inWork.count) }
+        let searches = (room.reads - (sharing.hasJobs && room.reads > Self.readsPerJobs * 4 ? Self.readsPerJobs : 0)) / Self.readsPerSearch
+        var limit = min(bookingsPerRound, searches * sharing.bookingsPerSearch - inWork.count)
+        if sharing.writes, !sharing.hasJobs { limit = min(limit, room.writes - inWork.count) }
         if inWork.isEmpty { limit = room.isKnown ? max(1, limit) : 1 }
         guard limit > 0 else { return [] }
         var bookings: [String] = []
         if rounds.values.count(where: { now - $0.begun < Self.patience }) < (room.isRelaxed ? maximumRounds : 1) {
             let round = number()
-            bookings = takeTurns(isSweep: false, upTo: limit, round)
+            bookings = takeTurns(isSweep: false, upTo: limit, round, now)
             if !bookings.isEmpty { rounds[round] = (bookings.count, now) }
         }
-        let swept = takeTurns(isSweep: true, upTo: min(limit - bookings.count, maximumSwept - sweptInWork), nil)
+        let places = sharing.hasJobs ? bookingsPerRound : maximumSwept
+        let swept = takeTurns(isSweep: true, upTo: min(limit - bookings.count, places - sweptInWork), nil, now)
         sweptInWork += swept.count
         return bookings + swept
     }
 
     /// One booking from each submission, again and again. Those that were served go to the end.
-    private mutating func takeTurns(isSweep: Bool, upTo limit: Int, _ round: Int?) -> [String] {
+    private mutating func takeTurns(isSweep: Bool, upTo limit: Int, _ round: Int?, _ now: Duration) -> [String] {
         var bookings: [String] = []
         var turn = submissions.filter { $0.isSweep == isSweep }
         var passed: [Submission] = []
         while bookings.count < limit, !turn.isEmpty {
             var served: [Submission] = []
             for var submission in turn {
-                if bookings.count < limit, let booking = firstFree(&submission) {
+                if bookings.count < limit, let booking = firstFree(&submission, now) {
                     bookings.append(booking)
                     inWork[booking] = Work(round: round)
                     served.append(submission)
@@ -143,18 +181,32 @@ struct RoundSchedule {
         return bookings
     }
 
-    private func firstFree(_ submission: inout Submission) -> String? {
+    private func firstFree(_ submission: inout Submission, _ now: Duration) -> String? {
         // What another submission's turn has taken along.
         while let first = submission.queue.first, waiting[first] == nil { submission.queue.removeFirst() }
-        return submission.queue.lazy.compactMap { waiting[$0]?.bookingID }.first { inWork[$0] == nil }
+        return submission.queue.first { isReady($0, now) }.flatMap { waiting[$0]?.bookingID }
     }
 
-    /// The changes of a booking that only sweeps ask for: they have read its tickets, so nobody has to look for them.
+    /// The changes of a booking for which nobody has to look for tickets: those of sweeps, and those that were parked until now.
     ///
     /// - Returns: nil if the tickets have to be found.
-    mutating func takeSwept(_ booking: String) -> [Entry]? {
-        guard (waitingFor[booking] ?? []).allSatisfy({ waiting[$0]?.change.isSweep ?? true }) else { return nil }
+    mutating func takeKnown(_ booking: String, _ now: Duration) -> [Entry]? {
+        guard (waitingFor[booking] ?? []).allSatisfy({ waiting[$0]?.knowsTickets(now) ?? true }) else { return nil }
         return take(booking)
+    }
+
+    /// Takes back a change that waits for the one before it.
+    mutating func park(_ entry: Entry, _ parking: Parking) {
+        var entry = entry
+        entry.parked = parking
+        let number = number()
+        waiting[number] = entry
+        waitingFor[entry.bookingID, default: []].append(number)
+        if let index = submissions.firstIndex(where: { $0.id == entry.submission }) {
+            submissions[index].queue.append(number)
+        } else {
+            submissions.append(Submission(id: entry.submission, isSweep: false, queue: [number]))
+        }
     }
 
     /// The search for a booking's tickets is answered: nothing joins any more.

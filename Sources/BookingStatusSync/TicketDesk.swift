@@ -1,28 +1,10 @@
 import SpannerChangeStreams
 import Zendesk
 
-/// The tickets of bookings: finds, reads and updates them. It decides nothing.
+/// The tickets of bookings: reads and updates them. It decides nothing.
 struct TicketDesk: Sendable {
     let zendesk: ZendeskClient
     let settings: BookingStatusSettings
-
-    /// The tickets that may be the booking's; which of them are, each reading tells.
-    ///
-    /// - Parameter whenSearched: is called between search and reading.
-    /// - Throws: a `ZendeskError`; of kind `rejected`, before anything is sent, for an ID that would change what a search means.
-    func find(
-        _ bookingID: String,
-        deadline: Deadline,
-        whenSearched: () -> Void
-    ) async throws(ZendeskError) -> [TicketFound] {
-        guard let search = TicketSearch(customField: settings.bookingIDField, text: bookingID) else {
-            throw ZendeskError(.rejected, "the booking's ID would change the meaning of a search")
-        }
-        try await expectFields(priority: .normal, deadline: deadline)
-        let ids = try await zendesk.ticketIDs(search, deadline: deadline)
-        whenSearched()
-        return try await read(ids, priority: .normal, deadline: deadline)
-    }
 
     /// Reads tickets. One that Zendesk leaves out is read on its own path, which alone tells whether it is gone.
     func read(_ ids: [Int], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [TicketFound] {
@@ -37,6 +19,26 @@ struct TicketDesk: Sendable {
             }
         }
         return found
+    }
+
+    /// Reads as many of the tickets as it can.
+    ///
+    /// - Returns: the tickets, and why there are not more; nil if they are all there.
+    func readSome(
+        _ ids: [Int],
+        priority: CallPriority,
+        deadline: Deadline
+    ) async -> (found: [Int: TicketFound], error: ZendeskError?) {
+        var found: [Int: TicketFound] = [:]
+        for start in stride(from: 0, to: ids.count, by: zendesk.ticketsPerCall) {
+            do throws(ZendeskError) {
+                let part = Array(ids[start..<min(start + zendesk.ticketsPerCall, ids.count)])
+                for ticket in try await read(part, priority: priority, deadline: deadline) { found[ticket.id] = ticket }
+            } catch {
+                return (found, error)
+            }
+        }
+        return (found, nil)
     }
 
     /// - Returns: nil if the ticket is gone.

@@ -21,7 +21,8 @@ struct TicketSettlement: Sendable {
         /// Whether the status field has an option with this tag.
         case askOption(tag: String)
         case readAudits
-        case write(TicketUpdate)
+        /// - Parameter mayShare: whether it may be part of a job. That is to the settlement like a lost answer: a reading tells.
+        case write(TicketUpdate, mayShare: Bool)
         /// Like a write; and the options that were known before it were wrong.
         case takeBack(TicketUpdate)
         /// The result of each change, and what to remember of the ticket.
@@ -64,6 +65,7 @@ struct TicketSettlement: Sendable {
     /// Changes that must not be written, as their tag is not among the options.
     private var excluded: [Int: Outcome] = [:]
     private var tries = 0
+    private var hasWritten = false
     private var takeBacks = 0
     private var stampWaits = 0
     private var seenStamp: (stamp: String, at: Duration)?
@@ -104,6 +106,10 @@ struct TicketSettlement: Sendable {
             excluded[write.change] = .tagNotAccepted
             return decide(on: reading, moment)
         case (.writing(let attempt), .written(let answer)): return check(answer, attempt, moment)
+        case (.writing(let attempt), .reading(let reading)):
+            // It was part of a job, which says nothing of it.
+            (unanswered, tries) = (attempt, tries + 1)
+            return decide(on: reading, moment)
         case (.writing(let attempt), .failed(let error)): return handle(error, attempt, moment)
         case (.readingAudits(let version, let ticket), .audits(let audits)): return judge(version, on: ticket, by: audits, moment)
         case (.takingBack, .written):
@@ -221,13 +227,15 @@ struct TicketSettlement: Sendable {
         if let field = settings.bookingVersionField { fields[field] = write.version.text }
         let status = write.writesTag ? write.tag ?? KeptVersion.noTag : nil
         step = .writing(Attempt(plan: plan, write: write, former: reading.ticket))
-        return .write(
-            TicketUpdate(
-                customFields: fields,
-                updatedStamp: reading.ticket.updatedStamp,
-                metadata: changes[write.change].metadata(status: status)
-            )
+        // The answer to a second one says why. A version whose tag is not to be shown looks, in a job, as if the tag had been dropped.
+        let mayShare = !hasWritten && write.tag == write.version.tag
+        hasWritten = true
+        let update = TicketUpdate(
+            customFields: fields,
+            updatedStamp: reading.ticket.updatedStamp,
+            metadata: changes[write.change].metadata(status: status)
         )
+        return .write(update, mayShare: mayShare)
     }
 
     private mutating func check(_ answer: TicketUpdateAnswer, _ attempt: Attempt, _ moment: Moment) -> Action {
@@ -267,7 +275,7 @@ struct TicketSettlement: Sendable {
             rejection = error
             return read(after: .zero, moment)
         case .notFound: return next(.gone, at: moment)
-        case .limited, .timeIsUp, .misconfigured: break
+        case .limited, .tooManyJobs, .timeIsUp, .misconfigured: break
         }
         tries += 1
         guard tries < Self.maximumTries, let pause = pause(after: error, tries, moment) else { return fail(error) }
@@ -313,14 +321,13 @@ struct TicketSettlement: Sendable {
         by audits: [TicketAudit],
         _ moment: Moment
     ) -> Action {
-        let own = audits.last { $0.metadata["version"] == version.text }
-        if let own, own.metadata["status"] != nil, own.replaced[settings.bookingStatusField] == nil,
-            let field = settings.bookingVersionField
-        {
+        guard let field = settings.bookingVersionField else { preconditionFailure("without a version field there are no versions") }
+        let own = audits.lastIndex { $0.wrote(version.text, to: field) }
+        if wasDropped(version, by: own.map { audits[$0] }, before: audits[(own.map { $0 + 1 } ?? 0)...], ticket) {
             notes.owed = TakeBack(
                 written: version,
                 stamp: ticket.updatedStamp,
-                formerVersion: own.replaced[field] ?? nil,
+                formerVersion: own.flatMap { audits[$0].replaced[field] ?? nil },
                 change: 0
             )
             return read(after: .zero, moment)
@@ -328,6 +335,25 @@ struct TicketSettlement: Sendable {
         notes.verified = version.text
         if let tried = unanswered, tried.write.version == version { return done(results(tried.plan, moment)) }
         return read(after: .zero, moment)
+    }
+
+    /// Whether the ticket has never shown the tag of our version, though it was to.
+    ///
+    /// - Parameter own: the update that wrote the version; nil if none did. Then the ticket is a follow-up, with another one's fields: a
+    ///   status that is missing was missing there, and another one may be a person's.
+    private func wasDropped(
+        _ version: KeptVersion,
+        by own: TicketAudit?,
+        before later: ArraySlice<TicketAudit>,
+        _ ticket: Ticket
+    ) -> Bool {
+        let field = settings.bookingStatusField
+        let former = later.lazy.compactMap { $0.replaced[field] }.first
+        guard let own else { return former == nil && ticket.text(of: field) == nil }
+        guard own.replaced[field] == nil else { return false }
+        guard own.metadata["version"] == nil else { return own.metadata["status"] != nil }
+        // Without metadata, what the next change of the status replaced tells what was shown.
+        return (former ?? ticket.text(of: field)) != version.tag
     }
 
     // MARK: Ends and pauses
@@ -351,7 +377,7 @@ struct TicketSettlement: Sendable {
         // The budgets have been blocked for as long as Zendesk asked.
         case .limited: pause = error.status == nil ? nil : jitter
         case .unavailable: pause = error.retryAfter ?? jitter * 4
-        case .notFound, .timeIsUp, .misconfigured, .rejected, .cancelled: pause = nil
+        case .notFound, .tooManyJobs, .timeIsUp, .misconfigured, .rejected, .cancelled: pause = nil
         }
         return pause.flatMap { $0 <= Self.maximumPause ? $0 : nil }
     }
@@ -382,6 +408,13 @@ struct TicketSettlement: Sendable {
             guard plan.depends(onWrite: index) else { return TicketResult(ticket: ticket, outcome: outcome) }
             return TicketResult(ticket: ticket, outcome: .dryRun, reason: "would be \(outcome.rawValue)")
         }
+    }
+}
+
+extension TicketAudit {
+    /// Whether this is the write of a version of ours; putting one back is none. Nobody says that a job keeps metadata.
+    fileprivate func wrote(_ version: String, to field: Int) -> Bool {
+        metadata["version"].map { $0 == version } ?? (metadata["takes_back"] == nil && set[field] == .some(version))
     }
 }
 

@@ -51,8 +51,8 @@ final class CallGovernor: Sendable {
     func room() -> CallRoom {
         let knowsLimits = state.withLock { $0.knowsLimits }
         let (reads, readsAreRelaxed) = withBudget(.read) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
-        let (writes, writesAreRelaxed) = withBudget(.write) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
-        return CallRoom(reads: reads, writes: writes, isRelaxed: readsAreRelaxed && writesAreRelaxed, isKnown: knowsLimits)
+        let (writes, spare) = withBudget(.write) { ($0.room(now: $1), max(0, $0.room(now: $1) - $0.limit / 2)) }
+        return CallRoom(reads: reads, writes: writes, spareWrites: spare, isRelaxed: readsAreRelaxed, isKnown: knowsLimits)
     }
 
     /// Why so many calls could not begin now; nil if they could.
@@ -104,14 +104,17 @@ final class CallGovernor: Sendable {
 public struct CallRoom: Equatable, Sendable {
     public var reads: Int
     public var writes: Int
-    /// Whether less than half of each budget was used in the last minute.
+    /// Ticket updates that leave half of their budget free.
+    public var spareWrites: Int
+    /// Whether less than half of the budget for reads was used in the last minute.
     public var isRelaxed: Bool
     /// Whether the account has told its limits yet.
     public var isKnown: Bool
 
-    public init(reads: Int, writes: Int, isRelaxed: Bool, isKnown: Bool) {
+    public init(reads: Int, writes: Int, spareWrites: Int, isRelaxed: Bool, isKnown: Bool) {
         self.reads = reads
         self.writes = writes
+        self.spareWrites = spareWrites
         self.isRelaxed = isRelaxed
         self.isKnown = isKnown
     }

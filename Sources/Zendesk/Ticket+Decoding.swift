@@ -5,7 +5,7 @@ extension Ticket: Decodable {
         case customFields = "custom_fields"
     }
 
-    private struct CustomField: Decodable {
+    struct CustomField: Decodable {
         let id: Int
         let value: FieldValue?
     }

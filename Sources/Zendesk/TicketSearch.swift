@@ -15,12 +15,23 @@ public struct TicketSearch: Equatable, Sendable {
     /// - Returns: nil if the text could change what the query means: if it is empty, longer than 255 characters, or has quotes,
     ///   backslashes or control characters.
     public init?(customField field: Int, text: String) {
-        guard
-            !text.isEmpty, text.count <= 255,
-            !text.unicodeScalars.contains(where: { $0 == "\"" || $0 == "\\" || $0.properties.generalCategory == .control })
-        else { return nil }
-        query = "status<closed custom_field_\(field):\"\(text)\""
+        self.init(customField: field, anyOf: [text])
     }
+
+    /// The same for several texts. Zendesk documents nowhere that one of them is enough: the answer has to prove it.
+    package init?(customField field: Int, anyOf texts: [String]) {
+        guard texts.allSatisfy(Self.isPlain) else { return nil }
+        query = "status<closed" + texts.map { " custom_field_\(field):\"\($0)\"" }.joined()
+    }
+
+    /// Whether the text means itself in a query.
+    package static func isPlain(_ text: String) -> Bool {
+        !text.isEmpty && text.count <= 255
+            && !text.unicodeScalars.contains { $0 == "\"" || $0 == "\\" || $0.properties.generalCategory == .control }
+    }
+
+    /// Tickets that are not closed and have some value in the custom field.
+    package init(withValueIn field: Int) { query = "status<closed custom_field_\(field):*" }
 
     /// Tickets that are not solved, have some value in the custom field, and were updated after a time; or were created at a time or later.
     ///
@@ -46,8 +57,9 @@ public struct TicketSearch: Equatable, Sendable {
         return cursor.map { "\(start)&page%5Bafter%5D=\(percentEncoded($0))" } ?? start
     }
 
-    func target(page: Int, size: Int) -> String {
-        "/api/v2/search.json?query=\(percentEncoded("type:ticket \(query)"))&sort_by=created_at&sort_order=asc&per_page=\(size)&page=\(page)"
+    func target(page: Int, size: Int, isNewestFirst: Bool = false) -> String {
+        let order = isNewestFirst ? "sort_by=updated_at&sort_order=desc" : "sort_by=created_at&sort_order=asc"
+        return "/api/v2/search.json?query=\(percentEncoded("type:ticket \(query)"))&\(order)&per_page=\(size)&page=\(page)"
     }
 }
 

@@ -18,29 +18,37 @@ public struct TicketUpdate: Equatable, Sendable {
     }
 
     package var json: Data {
-        get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return try encoder.encode(
-                Body(
-                    ticket: .init(
-                        custom_fields: customFields.sorted { $0.key < $1.key }.map { .init(id: $0.key, value: $0.value) },
-                        metadata: metadata,
-                        safe_update: true,
-                        updated_stamp: updatedStamp
-                    )
-                )
-            )
-        }
+        get throws { try Self.encoder.encode(Body(ticket: Body.Ticket(self, id: nil))) }
     }
+
+    /// The updates of a job: each item is as an update of one ticket, and names it.
+    static func json(_ updates: [(ticket: Int, update: TicketUpdate)]) throws -> Data {
+        try encoder.encode(ManyBody(tickets: updates.map { Body.Ticket($0.update, id: $0.ticket) }))
+    }
+
+    private static var encoder: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return encoder
+    }
+
+    private struct ManyBody: Encodable { let tickets: [Body.Ticket] }
 
     private struct Body: Encodable {
         let ticket: Ticket
 
         struct Ticket: Encodable {
+            init(_ update: TicketUpdate, id: Int?) {
+                self.id = id
+                custom_fields = update.customFields.sorted { $0.key < $1.key }.map { .init(id: $0.key, value: $0.value) }
+                metadata = update.metadata
+                updated_stamp = update.updatedStamp
+            }
+
+            let id: Int?
             let custom_fields: [CustomField]
             let metadata: [String: String]
-            let safe_update: Bool
+            let safe_update = true
             let updated_stamp: String
         }
 
@@ -66,10 +74,13 @@ public struct TicketAudit: Equatable, Sendable {
     public var metadata: [String: String]
     /// The values that it replaced, by the field's id; nil where the field was empty. System fields are left out.
     public var replaced: [Int: String?]
+    /// The values that it set, by the field's id; nil where it emptied the field.
+    public var set: [Int: String?]
 
-    public init(metadata: [String: String], replaced: [Int: String?]) {
+    public init(metadata: [String: String], replaced: [Int: String?], set: [Int: String?] = [:]) {
         self.metadata = metadata
         self.replaced = replaced
+        self.set = set
     }
 }
 

@@ -7,6 +7,39 @@ struct SearchAnswer: Decodable {
     let count: Int
 }
 
+/// A search's answer with what its index shows of custom fields.
+struct HitsAnswer: Decodable {
+    struct Hit: Decodable {
+        let id: Int
+        let custom_fields: [Ticket.CustomField]?
+
+        func text(of field: Int) -> String? {
+            guard case .text(let text)? = custom_fields?.first(where: { $0.id == field })?.value else { return nil }
+            return text
+        }
+    }
+    let results: [Hit]
+    let next_page: String?
+    let count: Int
+}
+
+struct TicketListAnswer: Decodable {
+    let tickets: [Listed]
+    let meta: ExportAnswer.Meta
+
+    struct Listed: Decodable {
+        let ticket: Ticket
+        let hasCustomFields: Bool
+
+        private enum Key: CodingKey { case custom_fields }
+
+        init(from decoder: any Decoder) throws {
+            ticket = try Ticket(from: decoder)
+            hasCustomFields = try decoder.container(keyedBy: Key.self).contains(.custom_fields)
+        }
+    }
+}
+
 struct ExportAnswer: Decodable {
     struct Hit: Decodable { let id: Int, created_at: String? }
     struct Meta: Decodable { let has_more: Bool, after_cursor: String? }
@@ -43,13 +76,19 @@ struct TicketAnswer: Decodable {
         struct Event: Decodable {
             let field: Int?
             let previous: String?
+            let value: String?
+            /// An event of the ticket's creation replaces nothing.
+            let isChange: Bool
 
-            private enum Key: CodingKey { case type, field_name, previous_value }
+            private enum Key: CodingKey { case type, field_name, previous_value, value }
 
             init(from decoder: any Decoder) throws {
                 let container = try decoder.container(keyedBy: Key.self)
                 let name = try? container.decode(String.self, forKey: .field_name)
-                field = try container.decodeIfPresent(String.self, forKey: .type) == "Change" ? name.flatMap { Int($0) } : nil
+                let type = try container.decodeIfPresent(String.self, forKey: .type)
+                isChange = type == "Change"
+                field = isChange || type == "Create" ? name.flatMap { Int($0) } : nil
+                value = (try? container.decode(String.self, forKey: .value)).flatMap { $0.isEmpty ? nil : $0 }
                 // Of an empty custom field null, "" or nothing at all: all have been seen.
                 previous = (try? container.decode(String.self, forKey: .previous_value)).flatMap { $0.isEmpty ? nil : $0 }
             }
@@ -57,11 +96,13 @@ struct TicketAnswer: Decodable {
 
         /// Custom fields are named by their id.
         var entry: TicketAudit {
-            var replaced: [Int: String?] = [:]
+            var (replaced, set): ([Int: String?], [Int: String?]) = ([:], [:])
             for event in events ?? [] {
-                if let field = event.field { replaced.updateValue(event.previous, forKey: field) }
+                guard let field = event.field else { continue }
+                if event.isChange { replaced.updateValue(event.previous, forKey: field) }
+                set.updateValue(event.value, forKey: field)
             }
-            return TicketAudit(metadata: metadata?.custom ?? [:], replaced: replaced)
+            return TicketAudit(metadata: metadata?.custom ?? [:], replaced: replaced, set: set)
         }
     }
 }

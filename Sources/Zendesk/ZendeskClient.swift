@@ -13,7 +13,7 @@ public final class ZendeskClient: Sendable {
     private let tokens: AccessTokens
     private let governor: CallGovernor
     private let fields: KnownFields
-    private let limits: PageLimits
+    let limits: PageLimits
     private let time: TimeSource
 
     /// What one call may take at most, however much time there is.
@@ -30,7 +30,7 @@ public final class ZendeskClient: Sendable {
     public convenience init(
         transport: any ZendeskTransport,
         credentials: ZendeskCredentials,
-        readsPerMinute: Int = 200,
+        readsPerMinute: Int = 350,
         writesPerMinute: Int = 50,
         time: TimeSource = .system
     ) {
@@ -89,61 +89,6 @@ public final class ZendeskClient: Sendable {
 
     /// Forgets a field's options, for when Zendesk dropped a tag that it had.
     public func forgetOptions(of field: Int) { fields.forget(field) }
-
-    /// The ids of the tickets that match, in rising order of their creation, each once.
-    ///
-    /// More than a thousand come from the search's export, which has no such limit and takes a call a hundred.
-    public func ticketIDs(
-        _ search: TicketSearch,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> [Int] {
-        var ids: [Int] = []
-        var seen: Set<Int> = []
-        for page in 1...(limits.hits / limits.items) {
-            let answer: SearchAnswer = try await get(search.target(page: page, size: limits.items), priority, deadline).value
-            guard answer.count <= limits.hits else { return try await exportedIDs(search, priority, deadline) }
-            // Pages can overlap while tickets come and go.
-            ids += answer.results.map(\.id).filter { seen.insert($0).inserted }
-            if answer.next_page == nil || answer.results.isEmpty { break }
-        }
-        return ids
-    }
-
-    private func exportedIDs(
-        _ search: TicketSearch,
-        _ priority: CallPriority,
-        _ deadline: Deadline
-    ) async throws(ZendeskError) -> [Int] {
-        var ids: [Int] = []
-        var cursor: String?
-        repeat {
-            let page = try await exportedTickets(search, after: cursor, priority: priority, deadline: deadline)
-            ids += page.tickets.map(\.id)
-            cursor = page.next
-        } while cursor != nil
-        return ids
-    }
-
-    /// A page of all the tickets that match, in the order of their creation.
-    ///
-    /// - Parameter cursor: where the page before ended; nil for the first one. It lasts for an hour.
-    /// - Returns: ids with the time of creation, in seconds since 1970, and the next page's cursor, nil after the last.
-    /// - Throws: ``ZendeskError``; of kind `unavailable` if a page leads to itself.
-    package func exportedTickets(
-        _ search: TicketSearch,
-        after cursor: String?,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
-        let answer: ExportAnswer = try await get(search.exportTarget(after: cursor, size: limits.items), priority, deadline).value
-        let tickets = answer.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }
-        guard answer.meta.has_more else { return (tickets, nil) }
-        guard let next = answer.meta.after_cursor, next != cursor else {
-            throw ZendeskError(.unavailable, "the search's export says that there is more, and not where")
-        }
-        return (tickets, next)
-    }
 
     /// The tickets as they are now, without those that Zendesk left out: whether one is gone, only ``ticket(_:priority:deadline:)`` tells.
     public func tickets(
@@ -233,7 +178,7 @@ public final class ZendeskClient: Sendable {
     }
 
     /// Reads, and repeats what failed for a while.
-    private func get<Answer: Decodable>(
+    func get<Answer: Decodable>(
         _ target: String,
         _ priority: CallPriority,
         _ deadline: Deadline
@@ -258,7 +203,7 @@ public final class ZendeskClient: Sendable {
         }
     }
 
-    private func send<Answer: Decodable>(
+    func send<Answer: Decodable>(
         _ request: ZendeskRequest,
         _ kind: CallGovernor.Kind,
         _ priority: CallPriority,
@@ -323,18 +268,4 @@ public final class ZendeskClient: Sendable {
 
 extension CallGovernor.Kind {
     fileprivate init(_ request: ZendeskRequest) { self = request.method == .get ? .read : .write }
-}
-
-/// How much Zendesk takes and gives at once.
-///
-/// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".
-package struct PageLimits: Equatable, Sendable {
-    /// Items on a page.
-    package var items = 100
-    /// Results of a search in all; Zendesk answers 422 to what lies beyond.
-    package var hits = 1000
-    /// Tickets that one request names.
-    package var ids = 100
-
-    package init() {}
 }

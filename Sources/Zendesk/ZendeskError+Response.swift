@@ -12,6 +12,9 @@ extension ZendeskError {
         let status = response.status
         let what = problem.summary
         switch status {
+        // By its name: nobody documents its status. It is no limit of other calls.
+        case _ where problem.code == "TooManyJobs":
+            self.init(.tooManyJobs, status: status, retryAfter: retryAfter, "Zendesk has as many jobs as it takes (\(status)\(what))")
         case 401:
             self.init(.misconfigured, status: status, "Zendesk does not accept the access token (401\(what)): check the credentials")
         case 403:

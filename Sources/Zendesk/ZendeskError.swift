@@ -15,6 +15,8 @@ public struct ZendeskError: Error, Equatable {
         case notFound
         /// A limit is used up: nothing that it covers will be done before ``ZendeskError/retryAfter``.
         case limited(Limit)
+        /// As many jobs are queued or running as the account may have.
+        case tooManyJobs
         /// Zendesk is down or in maintenance, or cannot be reached; nothing was changed.
         case unavailable
         /// The deadline leaves no time for the call.
@@ -51,7 +53,7 @@ public struct ZendeskError: Error, Equatable {
     /// Whether the same request can succeed at another time.
     public var canSucceedLater: Bool {
         switch kind {
-        case .conflict, .limited, .unavailable, .timeIsUp, .outcomeUnknown, .misconfigured, .cancelled: true
+        case .conflict, .limited, .tooManyJobs, .unavailable, .timeIsUp, .outcomeUnknown, .misconfigured, .cancelled: true
         case .notFound, .rejected: false
         }
     }

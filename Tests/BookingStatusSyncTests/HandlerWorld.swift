@@ -18,6 +18,8 @@ struct HandlerWorld {
     let transport: SimulatorTransport
     let log = InMemoryLogHandler()
     var settings: BookingStatusSettings { didSet { handler = makeHandler() } }
+    /// What proves a search for several bookings.
+    var proof = SearchProof() { didSet { handler = makeHandler() } }
     private(set) var handler: BookingStatusHandler!
 
     /// - Parameter longestPause: what lies between the pauses that are to pass at once, and the deadlines that are not.
@@ -47,7 +49,9 @@ struct HandlerWorld {
             settings: settings,
             zendesk: ZendeskClient(transport: transport, credentials: .accessToken("t"), time: time.source),
             bookings: sweeps ? bookings : nil,
-            time: time.source
+            proof: proof,
+            time: time.source,
+            rule: { decide($0, $1, keepsVersions: $2) }
         )
     }
 

@@ -241,7 +241,8 @@ struct RealAccountTests {
 
     @Test("once a row is refused for want of budget no more are begun, and one line tells how many")
     func largeRecord() async throws {
-        let world = HandlerWorld()
+        var world = HandlerWorld()
+        world.settings.sharesCalls = false
         let bookings = (1...400).map { "b-\($0)x" }
         for (index, booking) in bookings.enumerated() { world.open(index + 1, booking: booking, status: "Tentative") }
         _ = await tryAgain { try await world.deliver(Self.record(bookings)) }

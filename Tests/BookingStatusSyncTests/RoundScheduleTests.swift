@@ -6,7 +6,7 @@ import Zendesk
 
 @Suite("What the next round takes")
 struct RoundScheduleTests {
-    private static let wide = CallRoom(reads: 300, writes: 100, isRelaxed: true, isKnown: true)
+    private static let wide = CallRoom(reads: 300, writes: 100, spareWrites: 0, isRelaxed: true, isKnown: true)
 
     private func changes(_ bookings: [String], isSweep: Bool = false) -> [(change: PendingChange, readings: [TicketReading])] {
         bookings.map { booking in
@@ -26,8 +26,8 @@ struct RoundScheduleTests {
         _ = schedule.submit(changes((1...100).map { "large-\($0)" }))
         _ = schedule.submit(changes(["x"]))
         _ = schedule.submit(changes(["y-1", "y-2"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["large-1", "x", "y-1", "large-2"])
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["y-2", "large-3", "large-4", "large-5"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["large-1", "x", "y-1", "large-2"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["y-2", "large-3", "large-4", "large-5"])
     }
 
     @Test("all that waits for a booking goes with it, whoever submitted it; what comes until its tickets were read joins")
@@ -35,16 +35,16 @@ struct RoundScheduleTests {
         var schedule = RoundSchedule()
         let first = schedule.submit(changes(["b"]))
         let second = schedule.submit(changes(["b"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["b"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["b"])
         let third = schedule.submit(changes(["b"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero).isEmpty)
+        #expect(schedule.draw(Self.wide, .init(), now: .zero).isEmpty)
         #expect(schedule.take("b").map(\.submission) == [first, second, third])
         let late = schedule.submit(changes(["b"]))
-        #expect(!schedule.wantsRound)
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero).isEmpty)
+        #expect(!schedule.wantsRound(.zero))
+        #expect(schedule.draw(Self.wide, .init(), now: .zero).isEmpty)
         schedule.leave("b")
-        #expect(schedule.wantsRound)
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["b"])
+        #expect(schedule.wantsRound(.zero))
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["b"])
         #expect(schedule.take("b").map(\.submission) == [late])
     }
 
@@ -52,12 +52,12 @@ struct RoundScheduleTests {
     func comesAfterSearch() {
         var schedule = RoundSchedule()
         let first = schedule.submit(changes(["b"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["b"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["b"])
         schedule.close("b")
         let second = schedule.submit(changes(["b"]))
         #expect(schedule.take("b").map(\.submission) == [first])
         schedule.leave("b")
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["b"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["b"])
         #expect(schedule.take("b").map(\.submission) == [second])
     }
 
@@ -65,10 +65,10 @@ struct RoundScheduleTests {
     func room() {
         var schedule = RoundSchedule()
         _ = schedule.submit(changes((1...50).map { "b-\($0)" }))
-        let room = CallRoom(reads: 30, writes: 4, isRelaxed: true, isKnown: true)
-        #expect(schedule.draw(room, isDryRun: false, now: .zero).count == 4)
-        #expect(schedule.draw(room, isDryRun: false, now: .zero).isEmpty)
-        #expect(schedule.draw(room, isDryRun: true, now: .zero).count == 6)
+        let room = CallRoom(reads: 30, writes: 4, spareWrites: 0, isRelaxed: true, isKnown: true)
+        #expect(schedule.draw(room, .init(), now: .zero).count == 4)
+        #expect(schedule.draw(room, .init(), now: .zero).isEmpty)
+        #expect(schedule.draw(room, .init(writes: false), now: .zero).count == 6)
     }
 
     @Test("three rounds at once while the budgets are hardly used, else one; and before the limits are known one booking")
@@ -77,29 +77,29 @@ struct RoundScheduleTests {
         _ = schedule.submit(changes((1...9).map { "b-\($0)" }))
         var room = Self.wide
         room.isKnown = false
-        #expect(schedule.draw(room, isDryRun: false, now: .zero) == ["b-1"])
-        #expect(schedule.draw(room, isDryRun: false, now: .zero).isEmpty)
+        #expect(schedule.draw(room, .init(), now: .zero) == ["b-1"])
+        #expect(schedule.draw(room, .init(), now: .zero).isEmpty)
         room.isKnown = true
-        #expect(schedule.draw(room, isDryRun: false, now: .zero) == ["b-2"])
-        #expect(schedule.draw(room, isDryRun: false, now: .zero) == ["b-3"])
-        #expect(schedule.draw(room, isDryRun: false, now: .zero).isEmpty)
+        #expect(schedule.draw(room, .init(), now: .zero) == ["b-2"])
+        #expect(schedule.draw(room, .init(), now: .zero) == ["b-3"])
+        #expect(schedule.draw(room, .init(), now: .zero).isEmpty)
         for booking in ["b-1", "b-2", "b-3"] { #expect(schedule.take(booking).count == 1) }
         schedule.leave("b-2")
         room.isRelaxed = false
-        #expect(schedule.draw(room, isDryRun: false, now: .zero).isEmpty)
+        #expect(schedule.draw(room, .init(), now: .zero).isEmpty)
         schedule.leave("b-1")
         schedule.leave("b-3")
-        #expect(schedule.draw(room, isDryRun: false, now: .zero) == ["b-4"])
+        #expect(schedule.draw(room, .init(), now: .zero) == ["b-4"])
     }
 
     @Test("a booking whose calls hang keeps others back for three seconds, not for as long as it hangs")
     func hangs() {
         var schedule = RoundSchedule(maximumRounds: 1)
         _ = schedule.submit(changes(["slow"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["slow"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["slow"])
         _ = schedule.submit(changes(["b"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .seconds(2)).isEmpty)
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .seconds(3)) == ["b"])
+        #expect(schedule.draw(Self.wide, .init(), now: .seconds(2)).isEmpty)
+        #expect(schedule.draw(Self.wide, .init(), now: .seconds(3)) == ["b"])
     }
 
     @Test("sweeps fill what live changes leave, a few at a time, and keep no round open")
@@ -107,34 +107,34 @@ struct RoundScheduleTests {
         var schedule = RoundSchedule(bookingsPerRound: 4, maximumRounds: 1, maximumSwept: 2)
         _ = schedule.submit(changes(["s-1", "s-2", "s-3", "l-1"], isSweep: true))
         _ = schedule.submit(changes(["l-1", "l-2"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["l-1", "l-2", "s-1", "s-2"])
-        #expect(schedule.takeSwept("s-1")?.count == 1)
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["l-1", "l-2", "s-1", "s-2"])
+        #expect(schedule.takeKnown("s-1", .zero)?.count == 1)
         // What a live change asks for has to be found.
-        #expect(schedule.takeSwept("l-1") == nil)
+        #expect(schedule.takeKnown("l-1", .zero) == nil)
         #expect(schedule.take("l-1").count == 2)
         #expect(schedule.take("l-2").count == 1)
         schedule.leave("l-1")
         schedule.leave("l-2")
         _ = schedule.submit(changes(["l-3"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["l-3"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["l-3"])
         schedule.leave("s-1")
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["s-3"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["s-3"])
     }
 
     @Test("what is withdrawn is not begun; what is in a round goes on")
     func withdraw() {
         var schedule = RoundSchedule(bookingsPerRound: 1, maximumRounds: 2)
         let other = schedule.submit(changes(["busy"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["busy"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["busy"])
         #expect(schedule.take("busy").map(\.submission) == [other])
         let submission = schedule.submit(changes(["b-1", "busy", "b-2"]))
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["b-1"])
+        #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["b-1"])
         #expect(schedule.withdraw(submission) == [1, 2])
         #expect(schedule.take("b-1").map(\.index) == [0])
         schedule.leave("busy")
         schedule.leave("b-1")
-        #expect(!schedule.wantsRound)
-        #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero).isEmpty)
+        #expect(!schedule.wantsRound(.zero))
+        #expect(schedule.draw(Self.wide, .init(), now: .zero).isEmpty)
     }
 
     @Test("a submission that left while its booking was in work leaves nothing behind")
@@ -142,12 +142,12 @@ struct RoundScheduleTests {
         var schedule = RoundSchedule()
         for _ in 0..<10 {
             let id = schedule.submit(changes(["b"]))
-            #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero) == ["b"])
+            #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["b"])
             #expect(schedule.withdraw(id).isEmpty)
             schedule.forget(id)
             #expect(schedule.take("b").count == 1)
             schedule.leave("b")
-            #expect(schedule.draw(Self.wide, isDryRun: false, now: .zero).isEmpty)
+            #expect(schedule.draw(Self.wide, .init(), now: .zero).isEmpty)
         }
         #expect(schedule.isEmpty)
     }
@@ -162,7 +162,13 @@ struct RoundScheduleTests {
         var schedule = RoundSchedule(bookingsPerRound: 1 + next(4), maximumRounds: 1 + next(3), maximumSwept: 1 + next(2))
         var (open, taken, withdrawn): (Set<String>, Set<String>, Set<String>) = ([], [], [])
         var finding: [String] = []
-        var settling: [String] = []
+        var settling: [(booking: String, entries: [RoundSchedule.Entry])] = []
+        var now = Duration.zero
+        func take(_ booking: String) {
+            let entries = schedule.takeKnown(booking, now) ?? schedule.take(booking)
+            for entry in entries { #expect(taken.insert("\(entry.submission) \(entry.index)").inserted) }
+            settling.append((booking, entries))
+        }
         for step in 0..<300 {
             switch next(6) {
             case 0 where step < 200:
@@ -172,30 +178,32 @@ struct RoundScheduleTests {
             case 1 where step < 200 && next(4) == 0:
                 guard let entry = open.sorted().first, let id = entry.split(separator: " ").first.flatMap({ Int($0) }) else { break }
                 for index in schedule.withdraw(id) { #expect(withdrawn.insert("\(id) \(index)").inserted) }
-            case 2, 3: finding += schedule.draw(Self.wide, isDryRun: false, now: .zero)
+            case 2, 3: finding += schedule.draw(Self.wide, .init(), now: now)
             case 4:
                 guard !finding.isEmpty else { break }
-                let booking = finding.removeFirst()
-                for entry in schedule.takeSwept(booking) ?? schedule.take(booking) {
-                    #expect(taken.insert("\(entry.submission) \(entry.index)").inserted)
-                }
-                settling.append(booking)
+                take(finding.removeFirst())
             default:
                 guard !settling.isEmpty else { break }
-                schedule.leave(settling.removeFirst())
+                let (booking, entries) = settling.removeFirst()
+                schedule.leave(booking)
+                for entry in entries where entry.parked == nil && !entry.change.isSweep && next(3) == 0 {
+                    taken.remove("\(entry.submission) \(entry.index)")
+                    schedule.park(entry, .init(until: now + .seconds(next(20)), tickets: [1], results: []))
+                }
             }
-            #expect(Set(finding + settling).count == finding.count + settling.count)
+            now += .seconds(1)
+            let inWork = finding + settling.map(\.booking)
+            #expect(Set(inWork).count == inWork.count)
         }
         for _ in 0..<200 {
-            finding += schedule.draw(Self.wide, isDryRun: false, now: .zero)
-            for booking in finding {
-                for entry in schedule.takeSwept(booking) ?? schedule.take(booking) { taken.insert("\(entry.submission) \(entry.index)") }
-            }
-            settling += finding
+            now += .seconds(5)
+            finding += schedule.draw(Self.wide, .init(), now: now)
+            for booking in finding { take(booking) }
             finding = []
-            for booking in settling { schedule.leave(booking) }
+            for (booking, _) in settling { schedule.leave(booking) }
             settling = []
         }
+        #expect(schedule.isEmpty)
         #expect(taken.union(withdrawn) == open)
         #expect(taken.isDisjoint(with: withdrawn))
     }

@@ -86,7 +86,7 @@ struct TicketSettlementTests {
         case .read(let pause): return "read after \(pause / .milliseconds(1))"
         case .askOption(let tag): return "ask \(tag)"
         case .readAudits: return "audits"
-        case .write(let update): return "write \(fields(update))"
+        case .write(let update, let mayShare): return "write\(mayShare ? "" : " alone") \(fields(update))"
         case .takeBack(let update): return "take back \(fields(update))"
         case .done(let results, let notes):
             let outcomes = results.map { $0.outcome.rawValue + ($0.needsPerson ? "!" : "") + ($0.isRefusal ? "?" : "") }
@@ -173,9 +173,10 @@ struct TicketSettlementTests {
         Path(
             "conflicts without end",
             (0..<5).flatMap { _ in [read(ticket("a")), .option(exists: true), failed(.conflict, status: 409)] },
-            (1..<5).flatMap { ["ask b", "write b, version b", "read after \(Double($0) * 150)"] } + [
-                "ask b", "write b, version b", "done conflict",
-            ]
+            ["ask b", "write b, version b", "read after 150.0"]
+                + (2..<5).flatMap { ["ask b", "write alone b, version b", "read after \(Double($0) * 150)"] } + [
+                    "ask b", "write alone b, version b", "done conflict",
+                ]
         ),
         Path(
             "a lost answer of a write that had its effect",
@@ -190,7 +191,41 @@ struct TicketSettlementTests {
                 read(ticket("a")), .option(exists: true), failed(.outcomeUnknown), read(ticket("a")), .option(exists: true),
                 written(done, by: new),
             ],
-            ["ask b", "write b, version b", "read after 150.0", "ask b", "write b, version b", "done updated"]
+            ["ask b", "write b, version b", "read after 150.0", "ask b", "write alone b, version b", "done updated"]
+        ),
+
+        // Jobs, of which only a reading tells
+        Path(
+            "a job that wrote",
+            [read(ticket("a")), .option(exists: true), read(done)],
+            ["ask b", "write b, version b", "done updated"]
+        ),
+        Path(
+            "a job that did not write: the answer to a second update says why",
+            [
+                read(ticket("a")), .option(exists: true), read(ticket("a")), .option(exists: true), failed(.rejected, status: 422),
+                read(ticket("a")),
+            ],
+            ["ask b", "write b, version b", "ask b", "write alone b, version b", "read after 0.0", "done rejected"]
+        ),
+        Path(
+            "a job, and a person who was faster",
+            [read(ticket("a")), .option(exists: true), read(ticket("c"))],
+            ["ask b", "write b, version b", "done unexpected_status"]
+        ),
+        Path(
+            "a job that lost the tag, and the metadata",
+            [
+                read(ticket("a")), .option(exists: true), read(ticket("a", new)),
+                .audits([TicketAudit(metadata: [:], replaced: [3: nil as String?], set: [3: new.text])]), read(ticket("a", new)),
+                written(ticket("a"), by: new),
+            ],
+            ["ask b", "write b, version b", "audits", "read after 0.0", "take back version none", "read after 0.0"]
+        ),
+        Path(
+            "a ticket that was gone when the job was over",
+            [read(ticket("a")), .option(exists: true), .gone],
+            ["ask b", "write b, version b", "done gone"]
         ),
         Path(
             "Zendesk is down",

@@ -13,6 +13,7 @@ final class Checker {
     /// What a person has set a ticket's status to, until it is replaced rightly.
     private var setByHand: [Int: String] = [:]
     private var emptiedByHand: Set<Int> = []
+    private var lastCall: [Int: Double] = [:]
     private var closedSince: [Int: Double] = [:]
     private var calls: [Call: [Double]] = [:]
     /// When each instance may mint again.
@@ -51,7 +52,9 @@ final class Checker {
 
     /// No instance makes more calls in any sixty seconds than it was given.
     func saw(_ request: ZendeskRequest, by instance: Instance, at now: Double) {
-        let kind: Call.Kind = request.target == "/oauth/tokens" ? .mints : request.method == .put ? .updates : .reads
+        lastCall[instance.number] = now
+        let isJob = request.target.contains("update_many")
+        let kind: Call.Kind = request.target == "/oauth/tokens" ? .mints : request.method == .put && !isJob ? .updates : .reads
         let call = Call(instance: instance.number, kind: kind)
         let limit =
             switch kind {
@@ -75,16 +78,38 @@ final class Checker {
 
     func refusedMint(_ instance: Instance, for seconds: Double) { mintsBlockedUntil[instance.number] = world.now + seconds }
 
+    // MARK: Jobs
+
+    /// An instance has begun a job: no ticket is in two of its jobs that still have something to do.
+    func began(_ job: String, by instance: Instance, unfinished: [String: [Int]]) {
+        let own = Set(unfinished[job] ?? [])
+        for (other, tickets) in unfinished where other != job && world.jobOwners[other] === instance {
+            for ticket in own.intersection(tickets) { violation("ticket \(ticket) is in two jobs of \(instance.name)") }
+        }
+    }
+
+    /// An event was given up. Where nothing fails and there is room, an instance is at work on what it has, and a change that waits for
+    /// the one before it is looked at again.
+    ///
+    /// - Parameter begin: when it was delivered.
+    func gaveUp(_ instance: Instance, since begin: Double) {
+        let last = max(lastCall[instance.number] ?? 0, begin)
+        guard instance.isAlive, world.isCalm, world.now - last > 15 else { return }
+        violation("an event was given up after \(instance.name) had done nothing for \(Int(world.now - last)) s")
+    }
+
     // MARK: Writes
 
     /// What an update of ours did.
-    func wrote(_ before: SimulatedTicket, _ after: SimulatedTicket, _ request: ZendeskRequest, by instance: Instance, status: Int) {
-        guard status == 200, before != after, let audit = after.audits.last, let booking = audit.metadata["booking"]?.string else { return }
+    ///
+    /// - Parameter metadata: what the update was sent with.
+    func wrote(_ before: SimulatedTicket, _ after: SimulatedTicket, metadata: JSON, by instance: Instance) {
+        guard before != after, let booking = metadata["booking"]?.string else { return }
         world.trace {
             "    ticket \(after.id): \(before.text(of: World.statusField) ?? "-") -> \(after.text(of: World.statusField) ?? "-")"
         }
-        if let version = audit.metadata["takes_back"]?.string { return tookBack(version, before, after, request) }
-        let isSweep = audit.metadata["task"]?.string == "sweep"
+        if let version = metadata["takes_back"]?.string { return tookBack(version, before, after) }
+        let isSweep = metadata["task"]?.string == "sweep"
         if isSweep { world.count(.sweepWrote) }
         updates += 1
         if let raced = world.raced[after.id], before.text(of: World.statusField) != raced.status {
@@ -116,9 +141,15 @@ final class Checker {
     }
 
     /// A write that was taken back leaves what was there before it, and a person's status only with an old stamp.
-    private func tookBack(_ version: String, _ before: SimulatedTicket, _ after: SimulatedTicket, _ request: ZendeskRequest) {
+    private func tookBack(_ version: String, _ before: SimulatedTicket, _ after: SimulatedTicket) {
         world.count(.takeBack)
         let id = after.id
+        // A follow-up has copied a version without its tag.
+        if lastWrite[id] == nil, after.text(of: World.versionField) == nil,
+            before.text(of: World.statusField) == after.text(of: World.statusField)
+        {
+            return
+        }
         guard let last = lastWrite[id], last.written == version, before.text(of: World.versionField) == version else {
             return violation("ticket \(id): a write was taken back that is not the last one")
         }

@@ -70,6 +70,8 @@ package struct History: Sendable {
         package var writesNulls = false
     }
 
+    /// Some are the beginning of another.
+    static let bookings = ["BK-1", "BK-12", "BK-3", "RES-7", "RES-71"]
     package static let statuses = ["Tentative", "Booked", "InStay", "CheckedOut", "Cancelled"]
     /// A status that no tag is configured for until a later deployment.
     package static let newStatus = "Blocked"
@@ -81,6 +83,8 @@ package struct History: Sendable {
     /// The status of each booking before anything happens.
     package var initial: [String: String] = [:]
     package let capture: Capture
+    /// Whether five bookings change, often together.
+    package let isCrowd: Bool
     /// Bookings of one large record, each changed once.
     package var bulk: [String] = []
     package var usesNewStatus: Bool { commits.values.contains { $0.contains { $0.to == Self.newStatus } } }
@@ -88,18 +92,21 @@ package struct History: Sendable {
     package init(_ executor: SeededExecutor) {
         capture = executor.pick(Capture.allCases + [.oldAndNew, .oldAndNew, .oldAndNew])
         var writer = Writer(executor, capture)
-        let bookings = Array(["BK-1", "BK-12"].prefix(executor.chance(0.6) ? 1 : 2))
+        isCrowd = executor.chance(0.35)
+        let bookings = Array(Self.bookings.prefix(isCrowd ? 5 : executor.chance(0.6) ? 1 : 2))
         // Some bookings are older than the change stream.
         for bookingID in bookings where executor.chance(0.4) { writer.rows[bookingID] = .some(executor.pick(Self.statuses)) }
         initial = writer.rows.compactMapValues(\.self)
         for _ in 0..<executor.number(2...6) {
             // Most changes lie minutes apart, some within seconds, a few within a millisecond.
             let gap =
-                executor.chance(0.06)
-                ? executor.number(20...900)
-                : executor.chance(0.3) ? executor.number(1...3_000_000) : executor.number(3_000_000...300_000_000)
+                isCrowd && executor.chance(0.5)
+                ? executor.number(1000...1_000_000)
+                : executor.chance(0.06)
+                    ? executor.number(20...900)
+                    : executor.chance(0.3) ? executor.number(1...3_000_000) : executor.number(3_000_000...300_000_000)
             writer.clock += Int64(gap)
-            let touched = executor.chance(0.15) ? bookings : [executor.pick(bookings)]
+            let touched = executor.chance(isCrowd ? 0.4 : 0.15) ? bookings : [executor.pick(bookings)]
             writer.transaction(on: touched)
         }
         if executor.chance(0.03) { writer.ambiguousRecord() }

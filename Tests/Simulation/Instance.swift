@@ -47,6 +47,8 @@ final class Instance: @unchecked Sendable {
             settings: settings,
             zendesk: client,
             bookings: SimulatedBookings(world, self),
+            limits: world.roundLimits,
+            proof: world.mutant?.proof ?? SearchProof(),
             time: time,
             rule: rule
         )

@@ -1,4 +1,5 @@
 import BookingStatusSync
+import Zendesk
 
 /// A mistake that somebody could make, put around the product by the test. The simulation has to notice each of them.
 package enum Mutant: String, CaseIterable, Sendable {
@@ -29,11 +30,33 @@ package enum Mutant: String, CaseIterable, Sendable {
     case unknownTakenForNone = "unknown-taken-for-none"
     case versionStaysWithoutOldValues = "version-stays-without-old-values"
 
+    // What shared calls may be taken for
+    case unprovenTakenForWhole = "unproven-search-taken-for-whole"
+    case oneWitness = "one-witness"
+    case witnessByID = "witness-by-id"
+    case witnessByPrefix = "witness-by-prefix"
+    case jobBelieved = "job-believed"
+    case jobWithoutStamps = "job-without-stamps"
+    case ticketInTwoJobs = "ticket-in-two-jobs"
+    case lateJobOverNewerWrite = "late-job-over-newer-write"
+    case parkedNeverWoken = "parked-never-woken"
+
     /// Within how many seeds it must be noticed.
     package static let seeds = 3000
 
     /// The rules as they are.
     static let none: Rule = { ticket, change, keepsVersions in decide(ticket, change, keepsVersions: keepsVersions) }
+
+    /// What proves a search for several bookings, with the mistake in it if it is one of that.
+    var proof: SearchProof {
+        switch self {
+        case .unprovenTakenForWhole: SearchProof(isWhole: { _, _ in true })
+        case .oneWitness: SearchProof(isWhole: { first, _ in first })
+        case .witnessByID: SearchProof(isFound: { $0.ticket == $1.ticket })
+        case .witnessByPrefix: SearchProof(isApart: { $0 != $1 })
+        default: SearchProof()
+        }
+    }
 
     /// The rules, with the mistake in them if it is one of theirs.
     func rule(_ history: History) -> Rule {

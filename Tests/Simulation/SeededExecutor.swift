@@ -33,6 +33,7 @@ package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
     /// Runs the body, and everything that it starts, to its end.
     package func run(_ body: @escaping @Sendable () async -> Void) {
         let isDone = Flag()
+        var jobsAtOnce = 0
         Task(executorPreference: self) {
             await body()
             isDone.value = true
@@ -40,6 +41,7 @@ package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
         while true {
             if ready.isEmpty {
                 guard let next = sleepers.first else { break }
+                if next.wakesAt > now { jobsAtOnce = 0 }
                 now = next.wakesAt
                 while let sleeper = sleepers.first, sleeper.wakesAt == now {
                     sleepers.removeFirst()
@@ -47,6 +49,8 @@ package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
                 }
                 continue
             }
+            jobsAtOnce += 1
+            precondition(jobsAtOnce < 1_000_000, "the simulation is stuck: a million jobs, and no time has passed")
             let index = Int.random(in: 0..<ready.count, using: &jobs)
             let job = ready[index]
             ready[index] = ready[ready.count - 1]

@@ -12,6 +12,7 @@ extension SimulatedTransport {
         // A stamp that is trusted too early matters where people edit in the very second of a reading.
         let read = mutant == .youngStampsTrusted && world.isChaos ? ticketsRead(by: request).filter { _ in executor.chance(0.1) } : []
         for id in read { world.editInSameSecond(id) }
+        if mutant == .jobWithoutStamps, isRealJob(request) { request.body = request.body.map(Self.withoutStamps) }
         let response = arrive(request)
         for id in read { world.editInSameSecond(id) }
         switch mutant {
@@ -19,6 +20,8 @@ extension SimulatedTransport {
         case .sweepTrustsSearch where request.target.contains("show_many") || request.target.contains("/export"):
             return onHits(request, response)
         case .sweepOfEmptyFieldsOnly where request.target.contains("/export"): return emptyOnly(response)
+        case .ticketInTwoJobs where isRealJob(request): return arrive(request)
+        case .jobBelieved: return asJobsSay(request, response)
         case .droppedTagTakenForSuccess: return taggedAsSent(request, response)
         case .repeatsTimedOutUpdates where request.method == .put && world.isChaos && executor.chance(0.2):
             // The answer is lost, and the update is sent once more, with a stamp that will do.
@@ -79,6 +82,41 @@ extension SimulatedTransport {
             }
             response.body = (["tickets": .array(stale)] as JSON).data
         }
+        return response
+    }
+
+    // MARK: Jobs
+
+    /// A job that proves something sets no field.
+    private func isRealJob(_ request: ZendeskRequest) -> Bool {
+        guard request.target.contains("update_many"), let body = request.body else { return false }
+        return !String(decoding: body, as: UTF8.self).contains("\"custom_fields\":[]")
+    }
+
+    private static func withoutStamps(_ body: Data) -> Data {
+        let text = String(decoding: body, as: UTF8.self).replacing("\"safe_update\":true,", with: "")
+        return Data(text.replacing(/"updated_stamp":"[^"]*"/, with: "\"x\":0").utf8)
+    }
+
+    /// Every item of a job that was begun is shown as if it had worked.
+    private func asJobsSay(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
+        if isRealJob(request), response.status == 200, let sent = try? JSONDecoder().decode(JSON.self, from: request.body ?? Data()) {
+            for item in sent["tickets"]?.array ?? [] { if case .int(let id)? = item["id"] { hits[id] = item } }
+        }
+        guard request.target.contains("show_many.json?ids"), request.target.contains("tickets"), response.status == 200,
+            let json = try? JSONDecoder().decode(JSON.self, from: response.body)
+        else { return response }
+        let tickets = (json["tickets"]?.array ?? []).map { ticket in
+            guard case .int(let id)? = ticket["id"], let item = hits.removeValue(forKey: id), case .object(var members) = ticket,
+                let fields = members.firstIndex(where: { $0.name == "custom_fields" })
+            else { return ticket }
+            let sent = item["custom_fields"]?.array ?? []
+            let others = (members[fields].value.array ?? []).filter { field in !sent.contains { $0["id"] == field["id"] } }
+            members[fields].value = .array(others + sent)
+            return .object(members)
+        }
+        var response = response
+        response.body = (["tickets": .array(tickets)] as JSON).data
         return response
     }
 

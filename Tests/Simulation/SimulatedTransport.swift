@@ -144,6 +144,8 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
 
     /// The request reaches the account.
     func arrive(_ request: ZendeskRequest, isLate: Bool = false) -> ZendeskResponse {
+        world.lookAtJobs()
+        if world.isChaos, executor.chance(world.mutant == .witnessByID ? 0.5 : 0.02) { world.rebookWitness(of: Self.terms(of: request)) }
         let ticket = request.method == .put ? Self.ticket(of: request) : nil
         if let ticket, world.isChaos, executor.chance(0.02) { world.editInSameSecond(ticket) }
         let raced = ticket.flatMap { world.isChaos && !isLate && executor.chance(0.004) ? world.editInRace($0) : nil }
@@ -158,6 +160,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
             now: world.zendeskNow
         )
         if !isLate { world.checker.saw(request, by: instance, at: world.now) }
+        if request.target.contains("update_many") { began(answer) }
         if let ticket { updated(ticket, before, raced, request, answer.status, isLate) }
         if answer.status == 429 {
             let isTicket = answer.headers["zendesk-ratelimit-per-ticket-updates"] != nil
@@ -170,6 +173,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         var response = ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
         spoilDate(&response)
         if world.isChaos, request.method == .get { leaveOut(request, &response) }
+        world.lookAtJobs()
         return response
     }
 
@@ -196,7 +200,21 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
                 world.touch(ticket)
             }
         }
-        world.checker.wrote(before, after, request, by: instance, status: status)
+        guard status == 200, let audit = after.audits.last, before.audits.count < after.audits.count else { return }
+        world.checker.wrote(before, after, metadata: audit.metadata, by: instance)
+    }
+
+    private struct JobAnswer: Decodable {
+        struct Status: Decodable { let id: String }
+        let job_status: Status
+    }
+
+    private func began(_ answer: SimulatedZendesk.Response) {
+        guard let job = try? JSONDecoder().decode(JobAnswer.self, from: answer.body).job_status.id else { return }
+        world.count(.job)
+        world.jobOwners[job] = instance
+        world.checker.began(job, by: instance, unfinished: world.account.unfinishedJobs)
+        world.trace { "    job \(job) for \(self.world.account.unfinishedJobs[job] ?? [])" }
     }
 
     // MARK: Answers that are not what one would wish
@@ -267,6 +285,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     private func sawSearch(_ request: ZendeskRequest, _ body: Data) {
         guard world.isChaos, let answer = try? JSONDecoder().decode(SearchHits.self, from: body) else { return }
         if answer.next_page != nil { world.count(.severalPages) }
+        if request.target.ranges(of: "custom_field_").count > 2 { world.count(.sharedSearch) }
         // What comes or goes between two pages moves others from one to the other.
         let query = String(request.target.prefix { $0 != "&" })
         if request.target.hasSuffix("&page=1") {
@@ -305,6 +324,12 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
 
     static func ticket(of request: ZendeskRequest) -> Int? {
         request.target.hasPrefix("/api/v2/tickets/") ? Int(request.target.dropFirst("/api/v2/tickets/".count).prefix { $0 != "." }) : nil
+    }
+
+    /// The texts that a search asks for.
+    private static func terms(of request: ZendeskRequest) -> [String] {
+        guard request.target.contains("search.json"), let query = request.target.removingPercentEncoding else { return [] }
+        return query.matches(of: /custom_field_\d+:"([^"]*)"/).map { String($0.output.1) }
     }
 
     static func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> ZendeskResponse {

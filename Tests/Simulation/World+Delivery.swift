@@ -103,7 +103,9 @@ extension World {
             end - executor.now
         }
         trace { "delivery \(attempt) of record \(record) as \(messageID) to \(instance.name)" }
+        let begin = now
         let isDone = await handle(message, context, instance)
+        if !isDone { checker.gaveUp(instance, since: begin) }
         guard instance.isAlive else {
             // What a dead instance answers, nobody hears.
             if instances[index] === instance { instances[index] = newInstance() }
@@ -142,8 +144,9 @@ extension World {
     }
 
     private func logger(of record: Int) -> Logger {
-        Logger(label: "s") { _ in
+        var logger = Logger(label: "s") { _ in
             OutcomeLog { metadata in
+                if metadata["outcome"] == "parked" { self.count(.parked) }
                 guard let known = metadata["outcome"].flatMap({ Outcome(rawValue: "\($0)") }) else { return }
                 if known == .superseded { self.count(.superseded) }
                 if "\(metadata["reason"] ?? "")".contains("budget") { self.count(.waitedForBudget) }
@@ -158,6 +161,8 @@ extension World {
                 }
             }
         }
+        logger.logLevel = .debug
+        return logger
     }
 
     private func json(_ record: Int, _ publishedAt: Double) -> String {

@@ -87,7 +87,7 @@ extension World {
         else { return }
         let records = self.records(of: bookingID)
         let later = records.filter { published[$0]! > touch.at }
-        guard let first = later.first, indexedAt[ticket.id]! < published[first]!,
+        guard let first = later.first, later.elementsEqual(records.suffix(later.count)), indexedAt[ticket.id]! < published[first]!,
             records.filter({ $0 < first }).allSatisfy({ lastDelivery[$0]! < touch.at }),
             zip(later, later.dropFirst()).allSatisfy({ lastDelivery[$0.0]! < published[$0.1]! })
         else { return }

@@ -1,5 +1,6 @@
 import BookingStatusSync
 import Foundation
+import Zendesk
 import ZendeskSimulator
 
 /// Tickets, the people who work on them, and the administrators of the account.
@@ -30,12 +31,65 @@ extension World {
             }
         }
         if history.records.contains(where: \.isAmbiguous) { open("BK-9") }
+        // Tickets of other bookings stand by: they are what a search proves itself with.
+        if history.isCrowd {
+            for bookingID in Self.others.prefix(executor.number(0...Self.others.count)) {
+                standBy.append(id + 1)
+                open(bookingID)
+            }
+        }
         for bookingID in history.bulk where executor.chance(0.4) { open(bookingID) }
+    }
+
+    /// Just when a search is made, the ticket that is to prove it gets the ID of a booking that is asked for.
+    func rebookWitness(of terms: [String]) {
+        guard terms.count > 2,
+            let id = standBy.first(where: { account.tickets[$0]?.text(of: Self.bookingField) == terms[terms.count - 1] }),
+            account.searchLag.upperBound == 0
+        else { return }
+        count(.standByRebooked)
+        setBooking(terms[1], on: id)
+        touch(id)
+        trace { "ticket \(id), a witness, is of \(terms[1]) now" }
+    }
+
+    private func setBooking(_ bookingID: String, on id: Int) {
+        // What leaves a list of several pages moves others from one to the other.
+        if pageLimits.items < 100 {
+            for other in account.tickets.values where other.text(of: Self.bookingField) == account.tickets[id]?.text(of: Self.bookingField)
+            {
+                flappedAt[other.id] = elapsed
+            }
+        }
+        edit(id) { $0.customFields[Self.bookingField] = .string(bookingID) }
+        indexedAt[id] = elapsed + account.searchLag.upperBound
+    }
+
+    private static let others = ["VIP-40", "HL-1", "HL-2", "HL-11", "QT 5", "QT 6"]
+
+    /// A ticket of another booking is closed, gets another booking's ID, or is solved.
+    func interfereWithOthers() {
+        let open = standBy.filter { account.tickets[$0].map { $0.status != "closed" } ?? false }
+        guard !open.isEmpty else { return }
+        count(.standByRebooked)
+        let id = executor.pick(open)
+        switch executor.number(0...2) {
+        case 0:
+            checker.closed(id)
+            edit(id) { $0.status = "closed" }
+        case 1:
+            let booking = executor.pick(History.bookings + Self.others)
+            setBooking(booking, on: id)
+            touch(id)
+        default: edit(id) { $0.status = "solved" }
+        }
+        trace { "ticket \(id) of another booking: \(self.account.tickets[id]?.text(of: Self.bookingField) ?? "-")" }
     }
 
     private func openIDs() -> [Int] { account.tickets.values.filter { $0.status != "closed" }.map(\.id).sorted() }
 
     private func edit(_ id: Int, _ change: (inout SimulatedTicket) -> Void) {
+        lookAtJobs()
         account.edit(id, now: zendeskNow, change)
     }
 
@@ -75,9 +129,8 @@ extension World {
         case 7:
             count(.correctedBooking)
             let isOurs = isOurs(id)
-            let booking = executor.pick(["BK-1", "BK-12", "BK-3"])
-            edit(id) { $0.customFields[Self.bookingField] = .string(booking) }
-            indexedAt[id] = elapsed + account.searchLag.upperBound
+            let booking = executor.pick(history.isCrowd ? History.bookings : ["BK-1", "BK-12", "BK-3"])
+            setBooking(booking, on: id)
             if sweeps, isOurs { editsByHand[id, default: 0] += 1 } else { touch(id) }
         case 8:
             count(.emptiedBooking)
@@ -150,10 +203,13 @@ extension World {
     ///
     /// - Returns: what was set; nil if nobody did.
     func editInRace(_ id: Int) -> String? {
+        lookAtJobs()
         guard keepsVersions, var ticket = account.tickets[id], ticket.status != "closed" else { return nil }
         let tag = History.tag("VIP")!
         guard ticket.text(of: Self.statusField) != tag else { return nil }
+        let before = ticket
         ticket.customFields[Self.statusField] = .string(tag)
+        ticket.noteChanges(since: before, at: zendeskNow)
         account.put(ticket, now: zendeskNow)
         trace { "a person set ticket \(id) to \(tag) between the check and the update" }
         return tag

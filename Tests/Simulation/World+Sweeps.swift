@@ -91,7 +91,9 @@ extension World {
     }
 
     private func sweepOnce() async -> Bool {
-        guard let instance = instances.first else { return false }
+        // What an event has left behind may have been its end.
+        if !instances[0].isAlive { instances[0] = newInstance() }
+        let instance = instances[0]
         let deadline = Deadline(after: .seconds(86_400), instance.time)
         do {
             let start = Int64(History.start) - 86_400

@@ -19,6 +19,12 @@ final class World: @unchecked Sendable {
     let readsPerMinute: Int
     let writesPerMinute: Int
     let pageLimits: Zendesk.PageLimits
+    let roundLimits: RoundLimits
+    /// What jobs did, and nobody has looked at yet.
+    private var landed: [JobUpdate] = []
+    /// Who has begun a job.
+    var jobOwners: [String: Instance] = [:]
+    let isTight: Bool
     let faultRate: Double
     private(set) var checker: Checker!
     private(set) var counts: [Fault: Int] = [:]
@@ -73,6 +79,8 @@ final class World: @unchecked Sendable {
     var overtaken: Set<Int> = []
     var everRaced: Set<Int> = []
     var garbled: Set<Int> = []
+    /// Tickets of bookings of which nothing is told.
+    var standBy: [Int] = []
 
     /// The last thing that a person did to a ticket.
     struct Touch {
@@ -124,16 +132,26 @@ final class World: @unchecked Sendable {
         firstSettings = settings
         settings.tags[History.newStatus] = History.tag(History.newStatus)
         laterSettings = settings
-        let isTight = executor.chance(0.1) && history.bulk.isEmpty
-        readsPerMinute = isTight ? executor.number(12...25) : 200
+        isTight = executor.chance(history.isCrowd ? 0.6 : 0.1) && history.bulk.isEmpty
+        readsPerMinute = isTight ? executor.number(history.isCrowd ? 25...60 : 12...25) : 200
         writesPerMinute = isTight ? executor.number(2...5) : 50
         var pages = Zendesk.PageLimits()
-        if executor.chance(0.3), !isTight, history.bulk.isEmpty {
-            pages.items = executor.number(2...3)
+        if executor.chance(history.isCrowd ? 0.7 : 0.3), !isTight || history.isCrowd, history.bulk.isEmpty {
+            pages.items = executor.number(history.isCrowd ? 4...6 : 2...3)
             pages.hits = pages.items * executor.number(1...2)
             pages.ids = executor.number(2...4)
         }
         pageLimits = pages
+        var rounds = RoundLimits()
+        if history.isCrowd, executor.chance(0.8) {
+            (rounds.bookings, rounds.rounds) = (executor.number(2...4), executor.number(1...3))
+            rounds.bookingsPerSearch = executor.number(2...3)
+            (rounds.jobs, rounds.ticketsPerJob, rounds.fewestTicketsPerJob) = (executor.number(2...5), executor.number(1...2), 1)
+        } else if executor.chance(0.1) {
+            rounds = .single
+        }
+        if mutant == .parkedNeverWoken { rounds.parking = .seconds(27) }
+        roundLimits = rounds
         (account.pages.items, account.pages.exported, account.pages.hits, account.pages.ids) = (
             pages.items, pages.items, pages.hits, pages.ids
         )
@@ -165,6 +183,48 @@ final class World: @unchecked Sendable {
         maximumAttempts = executor.number(5...30)
         sweeps = executor.chance(0.5) && self.keepsVersions
         checker = Checker(self)
+        drawSharedCalls()
+        account.onJobUpdate = { [unowned self] in landed.append($0) }
+    }
+
+    /// What Zendesk documents nowhere, one reading of each for the history.
+    private func drawSharedCalls() {
+        guard history.isCrowd else { return }
+        if executor.chance(0.4) {
+            account.searchBehavior.repeatedTerms = executor.pick([.all, .first, .last])
+            count(.termsRestrict)
+        }
+        // A ticket alone proves too little where terms are cut off behind the booking that it names by now.
+        if executor.chance(mutant == .witnessByID ? 1 : 0.15) {
+            account.searchBehavior.maximumTerms = executor.number(2...(mutant == .witnessByID ? 3 : 4))
+            count(.termsCutOff)
+        }
+        if executor.chance(0.1) { account.searchBehavior.longestQuery = executor.number(60...150) }
+        account.jobBehavior.queueing = executor.number(0.2...3.0)
+        account.jobBehavior.secondsPerTicket = executor.number(0.05...1.5)
+        account.jobBehavior.honorsStamps = executor.chance(0.85)
+        account.jobBehavior.honorsStampsLate = mutant != .lateJobOverNewerWrite
+        if !account.jobBehavior.honorsStamps { count(.jobsIgnoreStamps) }
+        account.jobBehavior.keepsMetadata = executor.chance(0.5)
+        account.jobBehavior.namesPositions = executor.chance(0.5)
+        account.jobBehavior.tooManyStatus = executor.pick([400, 403, 422, 429, 503])
+        guard faultRate > 0 else { return }
+        account.faults.stalledJobs = executor.number(0...0.2)
+        account.faults.vanishedJobs = executor.number(0...0.1)
+        account.faults.failedJobs = executor.number(0...0.1)
+        account.faults.tagsDroppedByJobs = executor.number(0...0.1)
+        account.faults.tooManyJobs = executor.number(0...0.1)
+    }
+
+    /// Takes up what the account's jobs have done by now.
+    func lookAtJobs(until moment: Double? = nil) {
+        account.runJobs(now: moment ?? zendeskNow)
+        while !landed.isEmpty {
+            let update = landed.removeFirst()
+            count(update.isLate ? .jobLandedLate : .jobWrote)
+            guard let owner = jobOwners[update.job] else { continue }
+            checker.wrote(update.before, update.after, metadata: update.metadata, by: owner)
+        }
     }
 
     // MARK: Time, chance, counts
@@ -172,6 +232,12 @@ final class World: @unchecked Sendable {
     var elapsed: Double { executor.now / .seconds(1) }
     var now: Double { History.start + elapsed }
     var isChaos: Bool { elapsed < chaosEnds }
+    /// Whether nothing goes wrong in the whole history that would keep an instance from its work.
+    var isCalm: Bool {
+        faultRate == 0 && !isTight && history.bulk.isEmpty && outage == nil && noTokens == nil && account.limits == RateLimits()
+            && counts[.optionMissing] == nil
+            && counts[.fieldHidden] == nil
+    }
     var isOutage: Bool { outage?.contains(elapsed) ?? false }
     var hasNoTokens: Bool { noTokens?.contains(elapsed) ?? false }
     /// Zendesk's own time.
@@ -201,8 +267,18 @@ final class World: @unchecked Sendable {
         countHistory()
         for _ in 0..<executor.number(1...3) { instances.append(newInstance()) }
         executor.run { await self.live() }
+        lookAtJobs(until: .infinity)
+        countJobs()
         let known = judge()
         return Verdict(violations: checker.violations, knownLimits: known, counts: counts, trace: lines ?? [])
+    }
+
+    private func countJobs() {
+        let faults = account.jobFaults
+        for (fault, number) in [
+            (Fault.jobStalled, faults.stalled), (.jobVanished, faults.vanished), (.jobFailed, faults.failed),
+            (.jobDroppedTag, faults.droppedTags), (.tooManyJobs, faults.tooMany),
+        ] where number > 0 { counts[fault, default: 0] += number }
     }
 
     private func live() async {
@@ -210,6 +286,7 @@ final class World: @unchecked Sendable {
             group.addTask { await self.runInstances() }
             group.addTask { await self.doLater() }
             openTickets()
+            at(chaosEnds) { self.account.faults = .init() }
             await happen()
             started.finish()
             later.finish()
@@ -245,6 +322,15 @@ final class World: @unchecked Sendable {
                 group.addTask {
                     await self.wait(until: moment)
                     self.interfere()
+                }
+            }
+            if history.isCrowd {
+                for _ in 0..<executor.number(0...6) {
+                    let moment = executor.number(0.0...chaosEnds)
+                    group.addTask {
+                        await self.wait(until: moment)
+                        self.interfereWithOthers()
+                    }
                 }
             }
             if executor.chance(0.1) {

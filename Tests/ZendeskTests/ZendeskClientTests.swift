@@ -98,7 +98,7 @@ struct ZendeskClientTests {
         }
         let update = TicketUpdate(customFields: [3: nil, 2: "x"], updatedStamp: "2026-11-23T20:13:31Z", metadata: ["source": "test"])
         let answer = try await client.update(1, update, deadline: deadline)
-        #expect(answer.audit == TicketAudit(metadata: ["version": "v"], replaced: [2: "w", 3: nil]))
+        #expect(answer.audit == TicketAudit(metadata: ["version": "v"], replaced: [2: "w", 3: nil], set: [2: nil, 3: nil]))
         let request = try #require(sent.withLock { $0 })
         #expect(request.method == .put)
         #expect(request.target == "/api/v2/tickets/1.json")

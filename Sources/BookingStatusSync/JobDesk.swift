@@ -1,0 +1,196 @@
+import Synchronization
+import Timestamps
+import Zendesk
+
+/// Updates tickets in jobs, many at once, as the ``JobBoard`` says. ``run()`` is its own task beside the queue's rounds.
+final class JobDesk: Sendable {
+    private let desk: TicketDesk
+    private let time: TimeSource
+    private let bell = Bell()
+    private let gate = Gate()
+    private let board: Mutex<JobBoard>
+    private let answers = Answers<Answer>()
+
+    enum Answer: Sendable {
+        /// It was not part of any job, and will not be.
+        case none
+        /// The ticket after the job; nil if it is gone.
+        case reading(TicketReading?)
+        case failed(ZendeskError)
+    }
+
+    /// What a call for jobs may take.
+    private static let longestCall = Duration.seconds(10)
+
+    init(desk: TicketDesk, limits: RoundLimits, time: TimeSource) {
+        self.desk = desk
+        self.time = time
+        var limits = limits
+        limits.ticketsPerJob = min(limits.ticketsPerJob, desk.zendesk.ticketsPerCall)
+        board = Mutex(JobBoard(limits: limits))
+    }
+
+    /// Whether jobs are to be had, as far as is known.
+    var isOpen: Bool { board.withLock { $0.isOpen(time.now()) } }
+
+    /// No job is begun any more: the instance is about to end.
+    func drain() {
+        board.withLock { $0.drain() }
+        bell.ring()
+    }
+
+    /// Updates a ticket as part of a job, if there can be one.
+    func write(_ ticket: Int, _ update: TicketUpdate, priority: CallPriority, deadline: Deadline) async -> Answer {
+        let number: Int? = board.withLock { board in
+            guard board.takes(ticket, time.now()) else { return nil }
+            let number = board.add(ticket, update, priority: priority, deadline: deadline, time.now())
+            answers.expect(number)
+            return number
+        }
+        guard let number else { return .none }
+        bell.ring()
+        return await answers.answer(number) {
+            self.board.withLock { $0.withdraw(number) }
+            return .failed(ZendeskError(.cancelled, "cancelled while waiting for a job"))
+        }
+    }
+
+    // MARK: Jobs
+
+    /// Begins and watches jobs until the task is cancelled.
+    func run() async {
+        // One at a time, should the queue be run twice.
+        guard await gate.enter(before: Deadline(after: .seconds(31_536_000), time)) else { return }
+        defer { gate.leave() }
+        while !Task.isCancelled {
+            switch board.withLock({ $0.next(time.now()) }) {
+            case .wait(let limit): await bell.wait(atMost: limit.map { max($0, .milliseconds(1)) }, time)
+            case .release(let numbers): give(.none, to: numbers)
+            case .expire(let numbers):
+                give(.failed(ZendeskError(.timeIsUp, "no job could take the update in time")), to: numbers)
+            case .prove: await prove()
+            case .begin: await begin()
+            case .poll(let ids): await poll(ids)
+            }
+        }
+    }
+
+    private func give(_ answer: Answer, to numbers: [Int]) {
+        for number in numbers { answers.give(answer, to: number) }
+    }
+
+    private var callDeadline: Deadline { Deadline(after: Self.longestCall, time) }
+
+    private func prove() async {
+        guard let (stale, own) = board.withLock(\.proof) else { return }
+        var (outdated, current) = (stale.update, own.update)
+        (outdated.customFields, current.customFields) = ([:], [:])
+        // An hour before the ticket's own.
+        guard let stamp = RFC3339(outdated.updatedStamp) else { return close([], mayHaveBegun: false) }
+        outdated.updatedStamp = RFC3339(seconds: stamp.seconds - 3600).description
+        do throws(ZendeskError) {
+            let job = try await desk.zendesk.begin(
+                [(stale.ticket, outdated), (own.ticket, current)],
+                priority: .normal,
+                deadline: callDeadline
+            )
+            board.withLock { $0.begunProof(job.id, stale: stale.ticket, own: own.ticket, time.now()) }
+        } catch {
+            // The two go on waiting.
+            switch error.kind {
+            case .limited, .timeIsUp: postpone([], error)
+            default: close([stale.ticket, own.ticket], mayHaveBegun: error.mayHaveBegunJob)
+            }
+        }
+    }
+
+    private func close(_ tickets: [Int], mayHaveBegun: Bool) {
+        board.withLock { $0.failed(tickets, mayHaveBegun: mayHaveBegun, time.now()) }
+    }
+
+    private func postpone(_ items: [JobBoard.Item], _ error: ZendeskError) {
+        board.withLock { $0.postpone(items, for: error.retryAfter ?? .seconds(1), time.now()) }
+    }
+
+    /// What the drop-down takes is asked anew: a job does not say which tags it has dropped.
+    private func begin() async {
+        desk.zendesk.forgetOptions(of: desk.settings.bookingStatusField)
+        var jobs = [[JobBoard.Item]]()
+        do throws(ZendeskError) {
+            try await desk.expectFields(priority: .high, deadline: callDeadline)
+            jobs = board.withLock { $0.form() }
+            for index in jobs.indices { jobs[index] = try await accepted(jobs[index]) }
+        } catch {
+            let items = jobs.isEmpty ? board.withLock { $0.form() } : jobs
+            return await failed(items.flatMap(\.self), error, isBegun: false)
+        }
+        _ = await concurrently(jobs.filter { !$0.isEmpty }, width: jobs.count) { await self.begin($0) }
+    }
+
+    /// Without those whose tag is missing: their tickets are read again, and the settlement learns of it.
+    private func accepted(_ items: [JobBoard.Item]) async throws(ZendeskError) -> [JobBoard.Item] {
+        var accepted: [JobBoard.Item] = []
+        for item in items {
+            if let tag = item.update.customFields[desk.settings.bookingStatusField] ?? nil,
+                try await !desk.accepts(tag, priority: .high, deadline: callDeadline)
+            {
+                give(.failed(ZendeskError(.conflict, "the status field has no option with this tag any more")), to: [item.number])
+            } else {
+                accepted.append(item)
+            }
+        }
+        return accepted
+    }
+
+    private func begin(_ items: [JobBoard.Item]) async {
+        do throws(ZendeskError) {
+            let priority = items.map(\.priority).max() ?? .normal
+            let job = try await desk.zendesk.begin(items.map { ($0.ticket, $0.update) }, priority: priority, deadline: callDeadline)
+            board.withLock { $0.begun(job.id, items, time.now()) }
+        } catch {
+            await failed(items, error)
+        }
+    }
+
+    /// - Parameter isBegun: whether a job was asked for.
+    private func failed(_ items: [JobBoard.Item], _ error: ZendeskError, isBegun: Bool = true) async {
+        switch error.kind {
+        // Nothing was sent, or nothing done: that is no fault of jobs.
+        case .limited, .timeIsUp: postpone(items, error)
+        case _ where !isBegun: give(.failed(error), to: items.map(\.number))
+        case _ where error.mayHaveBegunJob:
+            close(items.map(\.ticket), mayHaveBegun: true)
+            await tell(items)
+        default:
+            close(items.map(\.ticket), mayHaveBegun: false)
+            give(.none, to: items.map(\.number))
+        }
+    }
+
+    private func poll(_ ids: [String]) async {
+        var statuses: [JobStatus] = []
+        do throws(ZendeskError) {
+            statuses = try await desk.zendesk.jobs(ids, priority: .high, deadline: callDeadline)
+        } catch {
+            // What cannot be read for long is given up.
+        }
+        await tell(board.withLock { $0.polled(statuses, time.now()) })
+    }
+
+    /// Reads the tickets of jobs, and tells those who wait.
+    private func tell(_ items: [JobBoard.Item]) async {
+        guard !items.isEmpty else { return }
+        do throws(ZendeskError) {
+            let found = try await desk.read(items.map(\.ticket), priority: .high, deadline: callDeadline)
+            let readings = Dictionary(found.map { ($0.id, $0.reading) }, uniquingKeysWith: { _, last in last })
+            for item in items { give(.reading(readings[item.ticket] ?? nil), to: [item.number]) }
+        } catch {
+            give(.failed(ZendeskError(.outcomeUnknown, "what became of a job cannot be read: \(error)")), to: items.map(\.number))
+        }
+    }
+}
+
+extension ZendeskError {
+    /// Whether a job may do its work though nobody knows its id.
+    fileprivate var mayHaveBegunJob: Bool { kind == .outcomeUnknown || kind == .cancelled }
+}

@@ -1,0 +1,152 @@
+import Timestamps
+
+/// Which tickets there are: search, its export, and the list of tickets.
+extension ZendeskClient {
+    /// The ids of the tickets that match, in rising order of their creation, each once.
+    ///
+    /// More than a thousand come from the search's export, which has no such limit and takes a call a hundred.
+    public func ticketIDs(
+        _ search: TicketSearch,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> [Int] {
+        var ids: [Int] = []
+        var seen: Set<Int> = []
+        for page in 1...(limits.hits / limits.items) {
+            let answer: SearchAnswer = try await get(search.target(page: page, size: limits.items), priority, deadline).value
+            guard answer.count <= limits.hits else { return try await exportedIDs(search, priority, deadline) }
+            // Pages can overlap while tickets come and go.
+            ids += answer.results.map(\.id).filter { seen.insert($0).inserted }
+            if answer.next_page == nil || answer.results.isEmpty { break }
+        }
+        return ids
+    }
+
+    private func exportedIDs(
+        _ search: TicketSearch,
+        _ priority: CallPriority,
+        _ deadline: Deadline
+    ) async throws(ZendeskError) -> [Int] {
+        var ids: [Int] = []
+        var cursor: String?
+        repeat {
+            let page = try await exportedTickets(search, after: cursor, priority: priority, deadline: deadline)
+            ids += page.tickets.map(\.id)
+            cursor = page.next
+        } while cursor != nil
+        return ids
+    }
+
+    /// A page of all the tickets that match, in the order of their creation.
+    ///
+    /// - Parameter cursor: where the page before ended; nil for the first one. It lasts for an hour.
+    /// - Returns: ids with the time of creation, in seconds since 1970, and the next page's cursor, nil after the last.
+    /// - Throws: ``ZendeskError``; of kind `unavailable` if a page leads to itself.
+    package func exportedTickets(
+        _ search: TicketSearch,
+        after cursor: String?,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
+        let answer: ExportAnswer = try await get(search.exportTarget(after: cursor, size: limits.items), priority, deadline).value
+        let tickets = answer.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }
+        guard answer.meta.has_more else { return (tickets, nil) }
+        guard let next = answer.meta.after_cursor, next != cursor else {
+            throw ZendeskError(.unavailable, "the search's export says that there is more, and not where")
+        }
+        return (tickets, next)
+    }
+
+    /// The first page of what matches, with the text of a custom field as the search index has it.
+    ///
+    /// - Parameter isNewestFirst: what was updated last comes first; else what was created first.
+    package func hits(
+        _ search: TicketSearch,
+        showing field: Int,
+        isNewestFirst: Bool = false,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> SearchPage {
+        let target = search.target(page: 1, size: limits.items, isNewestFirst: isNewestFirst)
+        let answer: HitsAnswer = try await get(target, priority, deadline).value
+        return SearchPage(
+            hits: answer.results.map { SearchHit(ticket: $0.id, text: $0.text(of: field)) },
+            isWhole: answer.next_page == nil && answer.count == answer.results.count
+        )
+    }
+
+    /// A page of all tickets, whatever their status, the one that was updated last first. It comes from the database and does not lag.
+    ///
+    /// - Parameter cursor: where the page before ended; nil for the first one.
+    ///
+    /// Source: Zendesk API reference, "List Tickets" and "Pagination"; the sorting is that of Zendesk's guide to cursor pagination.
+    package func ticketsByUpdate(
+        after cursor: String?,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> TicketPage {
+        let target =
+            "/api/v2/tickets.json?sort=-updated_at&page%5Bsize%5D=\(limits.items)"
+            + (cursor.map { "&page%5Bafter%5D=\(percentEncoded($0))" } ?? "")
+        let answer: (value: TicketListAnswer, readAt: Int64?) = try await get(target, priority, deadline)
+        let meta = answer.value.meta
+        guard meta.has_more else { return TicketPage(answer.value, answer.readAt, next: nil) }
+        guard let next = meta.after_cursor, next != cursor else {
+            throw ZendeskError(.unavailable, "the list of tickets says that there is more, and not where")
+        }
+        return TicketPage(answer.value, answer.readAt, next: next)
+    }
+}
+
+/// A ticket that a search found, as its index has it.
+package struct SearchHit: Equatable, Sendable {
+    package var ticket: Int
+    /// The text of the custom field that was asked for; it may be an old one.
+    package var text: String?
+
+    package init(ticket: Int, text: String?) {
+        self.ticket = ticket
+        self.text = text
+    }
+}
+
+/// The first page of a search.
+package struct SearchPage: Equatable, Sendable {
+    package var hits: [SearchHit]
+    /// Whether there are no hits besides these.
+    package var isWhole: Bool
+
+    package init(hits: [SearchHit], isWhole: Bool) {
+        self.hits = hits
+        self.isWhole = isWhole
+    }
+}
+
+/// A page of the list of tickets.
+package struct TicketPage: Sendable {
+    package var readings: [TicketReading]
+    /// Tickets that the list shows without any custom field: whether they have some, only a reading tells.
+    package var withoutFields: Set<Int>
+    /// The next page's cursor; nil after the last.
+    package var next: String?
+
+    init(_ answer: TicketListAnswer, _ readAt: Int64?, next: String?) {
+        readings = answer.tickets.map { TicketReading(ticket: $0.ticket, readAt: readAt) }
+        withoutFields = Set(answer.tickets.filter { !$0.hasCustomFields }.map(\.ticket.id))
+        self.next = next
+    }
+}
+
+/// How much Zendesk takes and gives at once.
+///
+/// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".
+package struct PageLimits: Equatable, Sendable {
+    /// Items on a page.
+    package var items = 100
+    /// Results of a search in all; Zendesk answers 422 to what lies beyond.
+    package var hits = 1000
+    /// Tickets that one request names.
+    package var ids = 100
+
+    package init() {}
+}

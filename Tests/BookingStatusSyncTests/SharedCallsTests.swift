@@ -1,0 +1,312 @@
+import Foundation
+import TestSupport
+import Testing
+import Zendesk
+import ZendeskSimulator
+
+@testable import BookingStatusSync
+
+/// What changes in flight share, on accounts that do what Zendesk documents nowhere in every way that one can think of.
+@Suite("Shared calls")
+struct SharedCallsTests {
+    /// A record of inserts.
+    private static func record(_ bookings: [String], to status: String = "Booked") -> String {
+        let mods = bookings.map { #"{"keysJson":"{\"ID\":\"\#($0)\"}","oldValuesJson":"{}","newValuesJson":"{\"Status\":\"\#(status)\"}"}"# }
+        return """
+            {"commitTimestamp":{"seconds":1795464801,"nanos":0},"serverTransactionId":"t1","recordSequence":"0",
+            "tableName":"Bookings","modType":"INSERT","mods":[\(mods.joined(separator: ","))]}
+            """
+    }
+
+    /// Bookings with a ticket each, none of which is contained in another; and tickets of other bookings.
+    private static func world(_ count: Int, others: [String], _ prepare: (inout SimulatedZendesk) -> Void = { _ in }) -> HandlerWorld {
+        let world = HandlerWorld()
+        for number in 0..<count {
+            world.open(number + 1, booking: "A-\(number)x")
+            world.age(number + 1, by: 600)
+        }
+        for (index, booking) in others.enumerated() {
+            world.open(1000 + index, booking: booking)
+            world.age(1000 + index, by: Double(300 + index))
+        }
+        world.transport.withAccount { account, _ in prepare(&account) }
+        return world
+    }
+
+    private static func deliverAll(_ world: HandlerWorld, _ bookings: [String]) async {
+        for _ in 0..<30 {
+            if (try? await world.deliver(record(bookings))) != nil { return }
+            world.time.advance(.seconds(61))
+        }
+        Issue.record("the record is not done after 30 deliveries")
+    }
+
+    private static func searches(_ world: HandlerWorld) -> Int { world.transport.requests.count { $0.target.contains("search.json") } }
+
+    // MARK: Searches
+
+    @Test("one change alone makes three calls, and waits for nobody")
+    func alone() async throws {
+        let world = Self.world(1, others: ["VIP-1", "VIP-2"])
+        try await world.deliver(Self.record(["A-0x"]))
+        world.time.advance(.seconds(10))
+        let begin = world.time.secondsSince1970
+        let before = world.transport.requests.count
+        try await world.deliver("A-0x", from: "Booked", to: "InStay", at: 9)
+        #expect(world.transport.requests.count - before == 3)
+        #expect(world.time.secondsSince1970 == begin)
+    }
+
+    @Test("a hundred bookings without tickets cost five searches, and one for witnesses")
+    func withoutTickets() async throws {
+        let world = Self.world(0, others: ["VIP-1", "VIP-2"])
+        try await world.deliver(Self.record(["B-0x"]))
+        let before = Self.searches(world)
+        try await world.deliver(Self.record((0..<100).map { "A-\($0)x" }))
+        #expect(Self.searches(world) - before == 6)
+        #expect(world.outcomes.count { $0 == "no_ticket" } == 101)
+    }
+
+    @Test(
+        "whatever repeated terms mean, every ticket is found",
+        arguments: SearchBehavior.RepeatedTerms.allCases,
+        [nil, 1, 2, 3, 20, 24]
+    )
+    func repeatedTerms(repeated: SearchBehavior.RepeatedTerms, maximum: Int?) async throws {
+        let world = Self.world(30, others: ["VIP-1", "QT-2", "VIP-3"]) { account in
+            account.searchBehavior.repeatedTerms = repeated
+            account.searchBehavior.maximumTerms = maximum
+        }
+        await Self.deliverAll(world, (0..<30).map { "A-\($0)x" })
+        #expect((1...30).allSatisfy { world.status($0) == "Booked" })
+    }
+
+    @Test("a query that is too long for the account is asked in parts")
+    func tooLong() async throws {
+        let world = Self.world(30, others: ["VIP-1", "QT-2"]) { $0.searchBehavior.longestQuery = 250 }
+        await Self.deliverAll(world, (0..<30).map { "A-\($0)x" })
+        #expect((1...30).allSatisfy { world.status($0) == "Booked" })
+    }
+
+    @Test("more tickets than a page has are found in halves")
+    func tooMany() async throws {
+        let world = Self.world(20, others: ["VIP-1", "QT-2"])
+        for id in 2000..<2150 { world.open(id, booking: "A-3x") }
+        for id in 2000..<2150 { world.age(id, by: 600) }
+        await Self.deliverAll(world, (0..<20).map { "A-\($0)x" })
+        #expect((1...20).allSatisfy { world.status($0) == "Booked" })
+        #expect((2000..<2150).allSatisfy { world.status($0) == "Booked" })
+    }
+
+    @Test("an account without two tickets that name bookings is searched singly")
+    func noWitnesses() async throws {
+        let world = Self.world(0, others: ["VIP-1"])
+        try await world.deliver(Self.record(["B-0x"]))
+        let before = Self.searches(world)
+        try await world.deliver(Self.record((0..<10).map { "A-\($0)x" }))
+        #expect(Self.searches(world) - before == 11)
+    }
+
+    @Test("an ID without a letter or a digit is asked for alone")
+    func bareID() async throws {
+        let world = Self.world(3, others: ["VIP-1", "QT-2", "-"])
+        await Self.deliverAll(world, ["A-0x", "-", "A-1x", "A-2x"])
+        #expect((1...3).allSatisfy { world.status($0) == "Booked" })
+    }
+
+    /// One condition of the proof left out, and an account on which changes are lost without it.
+    struct Hole: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let proof: SearchProof
+        let others: [String]
+        let behavior: @Sendable (inout SearchBehavior) -> Void
+        /// Of the last witness, in the moment of the search.
+        var becomes: String?
+    }
+
+    static let holes = [
+        Hole(testDescription: "no proof at all", proof: SearchProof(isWhole: { _, _ in true }), others: ["VIP-1", "QT-2"]) {
+            $0.repeatedTerms = .all
+        },
+        Hole(testDescription: "the first witness alone", proof: SearchProof(isWhole: { first, _ in first }), others: ["VIP-1", "QT-2"]) {
+            $0.repeatedTerms = .first
+        },
+        Hole(testDescription: "the last witness alone", proof: SearchProof(isWhole: { _, last in last }), others: ["VIP-1", "QT-2"]) {
+            $0.repeatedTerms = .last
+        },
+        Hole(testDescription: "a witness that the other one's term finds, too", proof: SearchProof(isApart: { $0 != $1 }), others: ["RES-12", "RES-1"]) {
+            $0.repeatedTerms = .first
+        },
+        Hole(
+            testDescription: "a witness by its ticket, which is of another booking by now",
+            proof: SearchProof(isFound: { $0.ticket == $1.ticket }),
+            others: ["VIP-1", "QT-2"],
+            behavior: { $0.maximumTerms = 2 },
+            becomes: "A-0x"
+        ),
+    ]
+
+    @Test("each condition of the proof keeps changes from being lost", arguments: holes)
+    func conditions(hole: Hole) async throws {
+        for isLeftOut in [false, true] {
+            var world = Self.world(10, others: hole.others) { hole.behavior(&$0.searchBehavior) }
+            if isLeftOut { world.proof = hole.proof }
+            if let booking = hole.becomes {
+                let transport = world.transport
+                transport.before { request, _ in
+                    guard request.target.contains("search.json"), request.target.contains("A-1x") else { return nil }
+                    transport.withAccount { account, now in
+                        for id in [1000, 1001] {
+                            let text = account.tickets[id]?.text(of: HandlerWorld.bookingField) ?? ""
+                            guard request.target.contains("\(text)%22&") else { continue }
+                            account.edit(id, now: now - 100) { $0.customFields[HandlerWorld.bookingField] = .string(booking) }
+                        }
+                    }
+                    return nil
+                }
+            }
+            try await world.deliver(Self.record(["B-0x"]))
+            await Self.deliverAll(world, (0..<10).map { "A-\($0)x" })
+            let lost = (1...10).count { world.status($0) != "Booked" }
+            #expect((lost > 0) == isLeftOut, "\(lost) of 10 changes are lost")
+        }
+    }
+
+    // MARK: Jobs
+
+    /// A burst of which most tickets are updated in jobs.
+    private static func burst(_ count: Int = 80, _ prepare: (inout SimulatedZendesk) -> Void) async -> HandlerWorld {
+        let world = Self.world(count, others: ["VIP-1", "QT-2"], prepare)
+        await deliverAll(world, (0..<count).map { "A-\($0)x" })
+        return world
+    }
+
+    private static func jobs(_ world: HandlerWorld) -> [ZendeskRequest] {
+        world.transport.requests.filter { $0.target.contains("update_many") }
+    }
+
+    @Test("what the budget of updates has no place for is updated in jobs, once their stamps have been seen to count")
+    func jobsWrite() async throws {
+        let world = await Self.burst { _ in }
+        #expect((1...80).allSatisfy { world.status($0) == "Booked" && world.kept($0) != nil })
+        let jobs = Self.jobs(world)
+        // Two that prove, of which the second has the stamps the other way round; they set nothing.
+        #expect(jobs.prefix(2).allSatisfy { String(decoding: $0.body ?? Data(), as: UTF8.self).contains(#""custom_fields":[]"#) })
+        #expect(jobs.count > 2)
+        #expect(world.transport.writes.count - jobs.count <= 25)
+        #expect(world.transport.requests.count < 80)
+    }
+
+    @Test("an account whose jobs ignore stamps gets none")
+    func stampsIgnored() async throws {
+        let world = await Self.burst { $0.jobBehavior.honorsStamps = false }
+        #expect((1...80).allSatisfy { world.status($0) == "Booked" })
+        #expect(Self.jobs(world).count == 1)
+    }
+
+    @Test("a ticket that cannot be updated proves nothing of stamps")
+    func failsForItsOwnReasons() async throws {
+        let world = Self.world(80, others: []) { account in
+            account.jobBehavior.honorsStamps = false
+            // The one that is to fail for its stale stamp fails for its own limit.
+            for id in 1...40 { account.limitsOfTickets[id] = 0 }
+        }
+        for _ in 0..<10 {
+            _ = try? await world.deliver(Self.record((0..<80).map { "A-\($0)x" }))
+            world.time.advance(.seconds(61))
+        }
+        #expect((41...80).allSatisfy { world.status($0) == "Booked" })
+        #expect(!Self.jobs(world).isEmpty)
+        #expect(Self.jobs(world).allSatisfy { String(decoding: $0.body ?? Data(), as: UTF8.self).contains(#""custom_fields":[]"#) })
+    }
+
+    @Test(
+        "jobs that stall, vanish, fail, lose tags or are too many cost time and nothing else",
+        arguments: ["stalled", "vanished", "failed", "tags", "too many", "without metadata", "positions"]
+    )
+    func jobsFail(fault: String) async throws {
+        let world = await Self.burst { account in
+            switch fault {
+            case "stalled": account.faults.stalledJobs = 0.5
+            case "vanished": account.faults.vanishedJobs = 0.5
+            case "failed": account.faults.failedJobs = 0.5
+            case "tags": account.faults.tagsDroppedByJobs = 0.3
+            case "too many": account.faults.tooManyJobs = 0.5
+            case "without metadata":
+                account.faults.tagsDroppedByJobs = 0.3
+                account.jobBehavior.keepsMetadata = false
+            default: account.jobBehavior.namesPositions = true
+            }
+        }
+        #expect((1...80).allSatisfy { world.status($0) == "Booked" && world.kept($0) != nil })
+    }
+
+    @Test("TooManyJobs blocks no other call, whatever its status", arguments: [400, 403, 422, 429, 503])
+    func tooManyJobs(status: Int) async throws {
+        let world = Self.world(35, others: ["VIP-1", "QT-2"]) { account in
+            account.jobBehavior.tooManyStatus = status
+            account.faults.tooManyJobs = 1
+        }
+        try await world.deliver(Self.record((0..<35).map { "A-\($0)x" }))
+        #expect(Self.jobs(world).count == 1)
+        #expect((1...35).allSatisfy { world.status($0) == "Booked" })
+    }
+
+    @Test("no ticket is in two jobs at a time, and none has more than a hundred")
+    func oneJobATicket() async throws {
+        let world = await Self.burst(300) { _ in }
+        #expect((1...300).allSatisfy { world.status($0) == "Booked" })
+        #expect(Self.jobs(world).allSatisfy { String(decoding: $0.body ?? Data(), as: UTF8.self).ranges(of: #""id":"#).count <= 300 })
+    }
+
+    @Test("without shared calls there are rounds of one booking and updates of one ticket")
+    func single() async throws {
+        var world = Self.world(30, others: ["VIP-1", "QT-2"])
+        world.settings.sharesCalls = false
+        await Self.deliverAll(world, (0..<30).map { "A-\($0)x" })
+        #expect((1...30).allSatisfy { world.status($0) == "Booked" })
+        #expect(Self.jobs(world).isEmpty)
+        #expect(world.transport.requests.filter { $0.target.contains("search.json") }.allSatisfy { $0.target.ranges(of: "custom_field").count == 1 })
+    }
+
+    // MARK: Parking
+
+    @Test("a change that waits for the one before it is taken along when that comes")
+    func parked() async throws {
+        let world = Self.world(1, others: [])
+        world.setByHand(1, "Tentative")
+        world.age(1, by: 600)
+        try await world.handler.whileRunning {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await world.deliver("A-0x", from: "Booked", to: "InStay", at: 5) }
+                while !world.transport.requests.contains(where: { $0.target.contains("show_many") }) { await Task.yield() }
+                group.addTask { try await world.deliver("A-0x", from: "Tentative", to: "Booked", at: 4) }
+                try await group.waitForAll()
+            }
+        }
+        #expect(world.status(1) == "InStay")
+    }
+
+    @Test("what is parked is read once more after five seconds, and then refused")
+    func parkedInVain() async throws {
+        let world = Self.world(1, others: [])
+        world.setByHand(1, "Tentative")
+        world.age(1, by: 600)
+        let begin = world.time.secondsSince1970
+        await #expect(throws: (any Error).self) { try await world.deliver("A-0x", from: "Booked", to: "InStay", at: 5) }
+        #expect(world.time.secondsSince1970 - begin == 5)
+        #expect(world.outcomes == ["1 waiting"])
+        #expect(world.transport.requests.count { $0.target.contains("show_many") || $0.target.contains("tickets/1.") } == 2)
+    }
+
+    @Test("beyond the events that may wait, a change is refused at once")
+    func parkedTooMany() async throws {
+        var world = Self.world(1, others: [])
+        world.settings.maximumWaiting = 0
+        world.setByHand(1, "Tentative")
+        world.age(1, by: 600)
+        let begin = world.time.secondsSince1970
+        await #expect(throws: (any Error).self) { try await world.deliver("A-0x", from: "Booked", to: "InStay", at: 5) }
+        #expect(world.time.secondsSince1970 == begin)
+    }
+}
