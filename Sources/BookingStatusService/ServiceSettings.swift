@@ -23,7 +23,8 @@ package import Zendesk
 /// | `ZENDESK_BOOKING_VERSION_FIELD` | none | id of the text field that keeps the version |
 /// | `BOOKING_STATUS_TAGS` | – | `InStay=booking_1_in_stay,Booked=booking_2_booked` |
 /// | `ZENDESK_WRITES_PER_MINUTE` | 50 | ticket updates that this instance makes at most |
-/// | `ZENDESK_READS_PER_MINUTE` | 200 | other calls that this instance makes at most |
+/// | `ZENDESK_READS_PER_MINUTE` | 350 | other calls that this instance makes at most |
+/// | `ZENDESK_SHARED_CALLS` | true | false: a search for each booking, and an update for each ticket |
 /// | `BOOKING_TABLE` | Bookings | the watched table |
 /// | `BOOKING_ID_COLUMN` | ID | its key column |
 /// | `BOOKING_STATUS_COLUMN` | Status | the watched column |
@@ -69,7 +70,7 @@ package struct ServiceSettings: Equatable, Sendable {
         logLevel = values.choice("LOG_LEVEL", of: Logger.Level.allCases.map { ($0.rawValue, $0) }, default: .info)
         zendeskURL = values.url("ZENDESK_URL")
         zendeskCredentials = values.credentials()
-        readsPerMinute = values.integer("ZENDESK_READS_PER_MINUTE", in: 1...100_000, default: 200)
+        readsPerMinute = values.integer("ZENDESK_READS_PER_MINUTE", in: 1...100_000, default: 350)
         writesPerMinute = values.integer("ZENDESK_WRITES_PER_MINUTE", in: 1...100_000, default: 50)
         bookingStatus = BookingStatusSettings(
             bookingIDField: values.fieldID("ZENDESK_BOOKING_ID_FIELD") ?? 0,
@@ -80,7 +81,9 @@ package struct ServiceSettings: Equatable, Sendable {
             bookingIDColumn: values.text("BOOKING_ID_COLUMN", default: "ID"),
             statusColumn: values.text("BOOKING_STATUS_COLUMN", default: "Status"),
             reorderWindow: .seconds(values.integer("REORDER_WINDOW_SECONDS", in: 0...86_400, default: 120)),
-            dryRun: values.choice("DRY_RUN", of: [("true", true), ("false", false)], default: false)
+            dryRun: values.choice("DRY_RUN", of: [("true", true), ("false", false)], default: false),
+            sharesCalls: values.choice("ZENDESK_SHARED_CALLS", of: [("true", true), ("false", false)], default: true),
+            maximumWaiting: server.concurrency / 4
         )
         spanner = values.spanner()
         values.requireDistinct(["ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD", "ZENDESK_BOOKING_VERSION_FIELD"])
@@ -133,7 +136,7 @@ extension ServiceSettings {
         bookingStatus: BookingStatusSettings,
         zendeskURL: String,
         zendeskCredentials: ZendeskCredentials,
-        readsPerMinute: Int = 200,
+        readsPerMinute: Int = 350,
         writesPerMinute: Int = 50,
         logLevel: Logger.Level = .info,
         pushTokens: PushTokenSettings? = nil,

@@ -66,6 +66,9 @@ public struct BookingStatusHandler: FunctionHandler {
     /// Works on the changes that events and sweeps submit, until the task is cancelled.
     public func run() async throws { await queue.run() }
 
+    /// Begins no job any more.
+    public func shutdownBegan() { queue.drain() }
+
     /// Runs the handler while the body does: for calls without a host.
     package func whileRunning<Result>(_ body: () async throws -> Result) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -29,8 +29,12 @@ public protocol FunctionHandler<Event>: Sendable {
     /// What the function does beside its events. The host calls it when it starts to take events, and cancels it when the last one is
     /// answered. It may return earlier. If it throws, the host stops. The default returns at once.
     func run() async throws
+
+    /// The host is about to stop: what is in flight is finished, and nothing that takes long is begun. The default does nothing.
+    func shutdownBegan()
 }
 
 extension FunctionHandler {
     public func run() async throws {}
+    public func shutdownBegan() {}
 }

@@ -21,3 +21,22 @@ final class Admission: Sendable {
 
     func leave() { taken.withLock { $0 -= 1 } }
 }
+
+/// The bytes of requests that are held at once: from their arrival until the request is answered.
+final class BodyBudget: Sendable {
+    private let limit: Int
+    private let taken = Mutex(0)
+
+    init(limit: Int) { self.limit = limit }
+
+    /// Takes room for so many bytes; false where there is none.
+    func take(_ bytes: Int) -> Bool {
+        taken.withLock { taken in
+            guard taken + bytes <= limit else { return false }
+            taken += bytes
+            return true
+        }
+    }
+
+    func give(back bytes: Int) { taken.withLock { $0 -= bytes } }
+}

@@ -30,6 +30,13 @@ struct Answer: Equatable, Sendable {
         headers: [.retryAfter: "1"]
     )
 
+    static let tooManyBytes = Answer(
+        status: .tooManyRequests,
+        code: "too_many_bytes",
+        message: "the requests in flight are as long as this instance takes",
+        headers: [.retryAfter: "1"]
+    )
+
     static func bodyTooLarge(_ limit: Int) -> Answer {
         Answer(status: .contentTooLarge, code: "body_too_large", message: "the body is longer than \(limit) bytes")
     }

@@ -58,7 +58,13 @@ struct FunctionChannel: ServerChildChannel {
         if request.headers.value(.expect)?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
-        let outcome = await responder.answer(request.head, body: { () async throws(Refusal) in try await body(of: request) }, execution)
+        var held = 0
+        defer { responder.bodies.give(back: held) }
+        let outcome = await responder.answer(
+            request.head,
+            body: { () async throws(Refusal) in try await body(of: request, &held) },
+            execution
+        )
         if let interruption = end.interruption {
             // The connection has answered already.
             outcome.logger.log(Answer(interruption))
@@ -68,16 +74,25 @@ struct FunctionChannel: ServerChildChannel {
         try await writer.write(response: outcome.answer.head, body: ResponseBody(byteBuffer: outcome.answer.body))
     }
 
-    private func body(of request: Request) async throws(Refusal) -> Data {
+    /// - Parameter held: counts the bytes that were taken of the budget.
+    private func body(of request: Request, _ held: inout Int) async throws(Refusal) -> Data {
         let limit = responder.configuration.maximumBodyBytes
+        var body = ByteBuffer()
         do {
-            var body = try await request.body.collect(upTo: limit)
-            // Not a copy of what may be megabytes, but the same bytes.
-            return body.readData(length: body.readableBytes, byteTransferStrategy: .noCopy) ?? Data()
-        } catch is NIOTooManyBytesError {
-            throw Refusal(answer: .bodyTooLarge(limit))
+            for try await var part in request.body {
+                let length = part.readableBytes
+                guard held + length <= limit else { throw Refusal(answer: .bodyTooLarge(limit)) }
+                guard responder.bodies.take(length) else { throw Refusal(answer: .tooManyBytes) }
+                // Most bodies come in one part.
+                if held == 0 { body = part } else { body.writeBuffer(&part) }
+                held += length
+            }
+        } catch let refusal as Refusal {
+            throw refusal
         } catch {
             throw Refusal(answer: .malformed("the request's body is damaged, or ended before it was complete"))
         }
+        // Not a copy of what may be megabytes, but the same bytes.
+        return body.readData(length: body.readableBytes, byteTransferStrategy: .noCopy) ?? Data()
     }
 }

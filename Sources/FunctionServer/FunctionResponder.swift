@@ -12,6 +12,7 @@ struct FunctionResponder: Sendable {
     let configuration: FunctionServerConfiguration
     let callerCheck: (any CallerCheck)?
     let admission: Admission
+    let bodies: BodyBudget
     let logger: Logger
 
     init(_ function: HostedFunction, _ configuration: FunctionServerConfiguration, _ callerCheck: (any CallerCheck)?, _ logger: Logger) {
@@ -19,6 +20,7 @@ struct FunctionResponder: Sendable {
         self.configuration = configuration
         self.callerCheck = callerCheck
         self.admission = Admission(places: configuration.concurrency)
+        self.bodies = BodyBudget(limit: configuration.maximumBodyBytesInFlight)
         self.logger = logger
     }
 

@@ -47,7 +47,11 @@ public struct FunctionServer: Service {
                 return false
             }
             group.addTask {
-                try await serve()
+                try await withGracefulShutdownHandler {
+                    try await serve()
+                } onGracefulShutdown: {
+                    responder.function.shutdownBegan()
+                }
                 return true
             }
             defer { group.cancelAll() }

@@ -17,9 +17,13 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var drainTime: Duration
     /// The longest request body, in bytes.
     public var maximumBodyBytes: Int
+    /// How many bytes of requests may be held at once, those of unfinished ones included; what comes beyond that is answered 429. A request
+    /// costs several times its length in memory.
+    public var maximumBodyBytesInFlight: Int
     /// The Google Cloud project, which log lines need to name their trace.
     public var project: String?
 
+    /// - Parameter maximumBodyBytesInFlight: nil for four times the longest body.
     public init(
         host: String = "0.0.0.0",
         port: Int = 8080,
@@ -29,6 +33,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         idleTimeout: Duration = .seconds(620),
         drainTime: Duration = .seconds(8),
         maximumBodyBytes: Int = 32 << 20,
+        maximumBodyBytesInFlight: Int? = nil,
         project: String? = nil
     ) {
         self.host = host
@@ -39,6 +44,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         self.idleTimeout = idleTimeout
         self.drainTime = drainTime
         self.maximumBodyBytes = maximumBodyBytes
+        self.maximumBodyBytesInFlight = maximumBodyBytesInFlight ?? maximumBodyBytes * 4
         self.project = project
     }
 }

@@ -7,6 +7,7 @@ struct HostedFunction: Sendable {
     let invocation: @Sendable (ReceivedEvent) throws -> Invocation
     /// What the function does beside its events.
     let run: @Sendable () async throws -> Void
+    let shutdownBegan: @Sendable () -> Void
 
     struct Invocation: Sendable {
         let deliveryAttempt: Int?
@@ -15,6 +16,7 @@ struct HostedFunction: Sendable {
 
     init<Handler: FunctionHandler>(_ handler: Handler) {
         run = { try await handler.run() }
+        shutdownBegan = { handler.shutdownBegan() }
         invocation = { received in
             let input = try received.message as? Handler.Event ?? Handler.Event(received.event)
             return Invocation(deliveryAttempt: input.deliveryAttempt) { context in

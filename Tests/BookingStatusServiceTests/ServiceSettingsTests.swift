@@ -85,8 +85,9 @@ struct ServiceSettingsTests {
             "PORT": "9000", "HOST": "127.0.0.1", "LOG_LEVEL": "DEBUG", "ZENDESK_URL": "http://127.0.0.1:8081", "BOOKING_TABLE": "Stays",
             "BOOKING_ID_COLUMN": "Key", "BOOKING_STATUS_COLUMN": "State", "REORDER_WINDOW_SECONDS": "5", "FUNCTION_TIMEOUT_SECONDS": "7",
             "MAX_BODY_BYTES": "100", "FUNCTION_CONCURRENCY": "3", "GOOGLE_CLOUD_PROJECT": "my-project", "DRY_RUN": "true",
-            "ZENDESK_BOOKING_VERSION_FIELD": "",
+            "ZENDESK_BOOKING_VERSION_FIELD": "", "ZENDESK_SHARED_CALLS": "false",
         ])
+        #expect(!settings.bookingStatus.sharesCalls)
         #expect(
             settings.server
                 == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), concurrency: 3, maximumBodyBytes: 100, project: "my-project")

@@ -11,7 +11,9 @@ import ZendeskSimulator
 struct SharedCallsTests {
     /// A record of inserts.
     private static func record(_ bookings: [String], to status: String = "Booked") -> String {
-        let mods = bookings.map { #"{"keysJson":"{\"ID\":\"\#($0)\"}","oldValuesJson":"{}","newValuesJson":"{\"Status\":\"\#(status)\"}"}"# }
+        let mods = bookings.map {
+            #"{"keysJson":"{\"ID\":\"\#($0)\"}","oldValuesJson":"{}","newValuesJson":"{\"Status\":\"\#(status)\"}"}"#
+        }
         return """
             {"commitTimestamp":{"seconds":1795464801,"nanos":0},"serverTransactionId":"t1","recordSequence":"0",
             "tableName":"Bookings","modType":"INSERT","mods":[\(mods.joined(separator: ","))]}
@@ -134,7 +136,11 @@ struct SharedCallsTests {
         Hole(testDescription: "the last witness alone", proof: SearchProof(isWhole: { _, last in last }), others: ["VIP-1", "QT-2"]) {
             $0.repeatedTerms = .last
         },
-        Hole(testDescription: "a witness that the other one's term finds, too", proof: SearchProof(isApart: { $0 != $1 }), others: ["RES-12", "RES-1"]) {
+        Hole(
+            testDescription: "a witness that the other one's term finds, too",
+            proof: SearchProof(isApart: { $0 != $1 }),
+            others: ["RES-12", "RES-1"]
+        ) {
             $0.repeatedTerms = .first
         },
         Hole(
@@ -266,7 +272,11 @@ struct SharedCallsTests {
         await Self.deliverAll(world, (0..<30).map { "A-\($0)x" })
         #expect((1...30).allSatisfy { world.status($0) == "Booked" })
         #expect(Self.jobs(world).isEmpty)
-        #expect(world.transport.requests.filter { $0.target.contains("search.json") }.allSatisfy { $0.target.ranges(of: "custom_field").count == 1 })
+        #expect(
+            world.transport.requests.filter { $0.target.contains("search.json") }.allSatisfy {
+                $0.target.ranges(of: "custom_field").count == 1
+            }
+        )
     }
 
     // MARK: Parking

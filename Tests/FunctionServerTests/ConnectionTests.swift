@@ -312,6 +312,29 @@ struct ConnectionTests {
         }
     }
 
+    @Test("unfinished requests hold no place, and no more bytes than there is room for; what comes beyond that is answered 429")
+    func bytesInFlight() async throws {
+        var configuration = Self.configuration(concurrency: 1)
+        configuration.maximumBodyBytesInFlight = 100_000
+        try await serving(configuration) { (_: PubSubMessage, _) in
+        } _: { server in
+            try await RawConnection.open(port: server.port) { unfinished in
+                try await unfinished.send("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99000\r\n\r\n")
+                try await unfinished.send(String(repeating: " ", count: 98_000))
+                // The only place is free, and there is room for a short request.
+                try await eventually("its bytes are counted") {
+                    let long = #"{"message":{"messageId":"1","data":"\#(String(repeating: "A", count: 4000))"}}"#
+                    return try await server.post(long).status == 429
+                }
+                #expect(try await server.post(Self.push).status == 204)
+            }
+            // What it held is given back.
+            let long = #"{"message":{"messageId":"1","data":"\#(String(repeating: "A", count: 80_000))"}}"#
+            try await eventually("there is room again") { try await server.post(long).status == 204 }
+            for _ in 0..<5 { #expect(try await server.post(long).status == 204) }
+        }
+    }
+
     @Test("two hundred requests in flight are all answered when the server is told to stop, and no connection is taken after that")
     func drains() async throws {
         let begun = Recorder<String>()

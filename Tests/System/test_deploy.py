@@ -84,11 +84,11 @@ class DeployTests(unittest.TestCase):
         # Two revisions overlap while one is deployed.
         scale = int(service["spec"]["template"]["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"])
         self.assertLess(int(environment["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale, 100)
-        # The message's largest size in base64, and memory for all of them at once, four times over.
+        # The message's largest size in base64, and memory for four of them at once, four times over.
         body = int(environment["MAX_BODY_BYTES"])
         self.assertGreater(body, 10_000_000 * 4 / 3 * 1.05)
         memory = int(container["resources"]["limits"]["memory"].removesuffix("Mi")) << 20
-        self.assertGreater(memory, body * revision["containerConcurrency"] * 4 + (64 << 20))
+        self.assertGreater(memory, body * 4 * 4 + (64 << 20))
         # The token's audience and account are the ones that the function asks for.
         self.assertEqual(environment["PUSH_AUDIENCE"], push["push-auth-token-audience"])
         self.assertEqual(environment["PUSH_SERVICE_ACCOUNT"], push["push-auth-service-account"])
