@@ -5,17 +5,26 @@ import FoundationEssentials
 /// Source: Zendesk API reference, "Pagination", "Search", "Ticket audits" and "Views".
 extension SimulatedZendesk {
     /// Part of a list by its cursor, which is the number of items before it.
-    private func cursorPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String], isExport: Bool = false) -> Response
-    {
+    ///
+    /// - Parameter export: where the page begins, if it is one of an export, and the cursor behind so many items.
+    private func cursorPage(
+        _ name: String,
+        _ items: [JSON],
+        _ path: String,
+        _ query: [String: String],
+        export: (start: Int, cursor: (Int) -> String)? = nil
+    ) -> Response {
+        let isExport = export != nil
+        let cursor = export?.cursor ?? Self.cursor
         let largest = isExport ? pages.exported : pages.items
         let size = min(max(Int(query["page[size]"] ?? "") ?? 100, 1), largest)
-        let start = query["page[after]"].flatMap(Self.offset) ?? 0
+        let start = export?.start ?? query["page[after]"].flatMap(Self.offset) ?? 0
         let end = min(start + size, items.count)
         let hasMore = end < items.count
         var kept = query
         func link(_ name: String, _ offset: Int) -> JSON {
             kept["page[after]"] = nil
-            kept[name] = Self.cursor(offset)
+            kept[name] = cursor(offset)
             let pairs = kept.sorted { $0.key < $1.key }.map { "\(Self.escaped($0.key))=\(Self.escaped($0.value))" }
             return .string("\(baseURL)\(path)?\(pairs.joined(separator: "&"))")
         }
@@ -26,8 +35,8 @@ extension SimulatedZendesk {
                 .init(
                     name: "meta",
                     value: [
-                        "has_more": .bool(hasMore), "after_cursor": end > start ? .string(Self.cursor(end)) : .null,
-                        "before_cursor": isExport || start == end ? .null : .string(Self.cursor(start)),
+                        "has_more": .bool(hasMore), "after_cursor": end > start ? .string(cursor(end)) : .null,
+                        "before_cursor": isExport || start == end ? .null : .string(cursor(start)),
                     ]
                 ),
                 .init(
@@ -78,8 +87,12 @@ extension SimulatedZendesk {
             unknownRequests.append("search term \(error.term)")
             return invalidSearch("Invalid search: \(error.term)")
         }
-        let hits = index.hits(parsed, now: now).map { $0.hit(fields, form) }
-        var response = cursorPage("results", hits, "/api/v2/search/export.json", query, isExport: true)
+        let hits = index.hits(parsed, now: now)
+        // A ticket that leaves the list moves no other one to another page: the cursor names the last ticket.
+        let passed = query["page[after]"].flatMap(Self.lastTicket)
+        let start = passed.map { last in hits.firstIndex { ($0.createdAt, $0.id) > last } ?? hits.count } ?? 0
+        let items = hits.map { $0.hit(fields, form) }
+        var response = cursorPage("results", items, "/api/v2/search/export.json", query, export: (start, { Self.cursor(hits[$0 - 1]) }))
         if case .object(let members) = response.json { response = .init(200, .object(members + [.init(name: "facets", value: nil)])) }
         return response
     }
@@ -132,6 +145,14 @@ extension SimulatedZendesk {
             return nil
         }
         return Int(text.dropFirst(7))
+    }
+
+    private static func cursor(_ last: SimulatedTicket) -> String { Data("after \(last.createdAt) \(last.id)".utf8).base64EncodedString() }
+
+    private static func lastTicket(_ cursor: String) -> (Double, Int)? {
+        let words = Data(base64Encoded: cursor).map { String(decoding: $0, as: UTF8.self).split(separator: " ") } ?? []
+        guard words.count == 3, let createdAt = Double(words[1]), let id = Int(words[2]) else { return nil }
+        return (createdAt, id)
     }
 
     private static func escaped(_ text: String) -> String {
