@@ -63,5 +63,7 @@ struct SimulatorCommand: AsyncParsableCommand {
         try await ServiceGroup(
             configuration: .init(services: [simulator], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         ).run()
+        let answered = simulator.withAccount { account, _ in account.answered }
+        for (kind, count) in answered.sorted(by: { $0.key < $1.key }) { print("answered \(count) x \(kind)") }
     }
 }

@@ -46,7 +46,15 @@ final class BookingQueue: Sendable {
         self.limits = limits
         maximumParked = settings.maximumWaiting
         self.time = time
-        state = Mutex(State(schedule: RoundSchedule(bookingsPerRound: limits.bookings, maximumRounds: limits.rounds)))
+        state = Mutex(
+            State(
+                schedule: RoundSchedule(
+                    bookingsPerRound: limits.bookings,
+                    maximumInWork: limits.bookingsInWork,
+                    maximumRounds: limits.rounds
+                )
+            )
+        )
     }
 
     // MARK: Submitting
@@ -164,10 +172,11 @@ final class BookingQueue: Sendable {
         let (wantsRound, untilParked) = state.withLock { ($0.schedule.wantsRound(now), $0.schedule.untilParked(now)) }
         let room = zendesk.room
         guard let shortage, wantsRound else {
-            let bookings = state.withLock { $0.schedule.draw(room, sharing, now: now) }
-            // No bell rings for the first answer of all, nor when a round has lasted too long to keep others back.
-            let wait = wantsRound ? (room.isKnown ? RoundSchedule.patience : .milliseconds(20)) : untilParked
-            return (bookings, wait)
+            let (bookings, untilNext) = state.withLock { state in
+                (state.schedule.draw(room, sharing, now: now), state.schedule.untilNextRound(now, isRelaxed: room.isRelaxed))
+            }
+            // No bell rings for the first answer of all.
+            return (bookings, wantsRound ? (room.isKnown ? untilNext : .milliseconds(20)) : untilParked)
         }
         let wait = shortage.retryAfter ?? .seconds(1)
         for continuation in state.withLock({ $0.refuse(whoCannotWait: wait, shortage) }) { continuation.resume() }
@@ -179,7 +188,10 @@ final class BookingQueue: Sendable {
         let deadline = Deadline(after: Self.roundBound, time)
         let door = RoundCarrier.Door(
             close: { bookings in self.state.withLock { state in for booking in bookings { state.schedule.close(booking) } } },
-            take: { booking in self.state.withLock { $0.schedule.take(booking) } },
+            take: { booking in
+                defer { self.bell.ring() }
+                return self.state.withLock { $0.schedule.take(booking) }
+            },
             leave: { booking, settled in self.leave(booking, settled) }
         )
         await withTaskGroup(of: Void.self) { group in

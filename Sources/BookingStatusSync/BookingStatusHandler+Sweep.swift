@@ -5,9 +5,6 @@ package import Logging
 package import Zendesk
 
 extension BookingStatusHandler {
-    /// How far back a sweep looks. Search lags by minutes, and a sweep may be late.
-    private static let window: Int64 = 15 * 60
-
     /// A message with the attribute `task=sweep`, as a schedule publishes it.
     func handleSweep(_ message: PubSubMessage, _ context: FunctionContext) async throws(FunctionFailure) {
         guard let sweep else { throw .unprocessable("SPANNER_DATABASE is not set: without it there is nothing to sweep from") }
@@ -19,17 +16,19 @@ extension BookingStatusHandler {
         case .timeIsUp: throw .tryAgain(after: .seconds(5), "another sweep is running")
         }
         defer { sweeps.end() }
-        let (scope, cursor) = sweeps.start(time.now(), secondsSince1970: Int64(now), window: Self.window)
-        let report: SweepReport
+        let pass: Sweep.Pass
         do {
             let caller = Sweep.Caller(id: context.eventID, priority: .low, deadline: deadline, logger: context.logger)
-            report = try await sweep.run(scope, after: cursor, caller)
+            pass = try await sweep.runRecent(from: sweeps.start(Int64(now)), caller)
         } catch {
-            sweeps.stopped(scope, at: cursor, time.now())
             if error.needsPerson { context.logger.error("sweep", metadata: ["reason": "\(error)"]) }
             throw .tryAgain(after: error.retryAfter ?? .seconds(10), "the sweep cannot go on: \(error)")
         }
-        if report.isStopped { sweeps.stopped(scope, at: report.stoppedAt, time.now()) } else { sweeps.finished() }
+        let report = pass.report
+        if pass.isComplete, report.isComplete, let begin = pass.begin { sweeps.finished(begin: begin) }
+        if !pass.isComplete, !report.isStopped {
+            context.logger.warning("sweep", metadata: ["reason": "more tickets were updated than one sweep looks at: the oldest are left"])
+        }
         context.logger.info("sweep", metadata: report.metadata)
         guard report.isComplete else {
             throw .tryAgain(after: report.retryAfter ?? .seconds(10), "tickets are left: \(report.reason ?? "")")

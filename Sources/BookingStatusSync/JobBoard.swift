@@ -50,6 +50,8 @@ struct JobBoard {
     private let limits: RoundLimits
     private var trust = Trust.unknown
     private var isDraining = false
+    /// Jobs are about to be begun.
+    private var isBeginning = false
     private var waiting: [Item] = []
     private var running: [String: Job] = [:]
     /// Tickets of jobs that were given up and may still do their work, and until when no other job takes them.
@@ -127,7 +129,10 @@ struct JobBoard {
         }
         if now >= pausedUntil {
             if trust != .proven, !isProving { return .prove }
-            if trust == .proven, canBegin { return .begin }
+            if trust == .proven, !isBeginning, canBegin {
+                isBeginning = true
+                return .begin
+            }
         }
         let pause = pausedUntil > now ? pausedUntil - now : nil
         return .wait([untilPoll(now), waiting.map(\.deadline.remaining).min(), pause].compactMap(\.self).min())
@@ -140,13 +145,21 @@ struct JobBoard {
 
     private var isProving: Bool { running.values.contains { $0.proof != nil } }
 
-    /// Whether there is a place for what waits. Sweeps beside live changes have one.
+    /// Whether there is a place for what waits. What is less than a job is worth waits for one that runs. Sweeps beside live changes have
+    /// one job.
     private var canBegin: Bool {
         guard running.count < limits.jobs else { return false }
-        return waiting.contains { $0.priority > .low } || !running.values.contains(where: \.isSwept)
+        let live = waiting.count { $0.priority > .low }
+        if live >= fewest || (live > 0 && running.values.allSatisfy(\.isSwept)) { return true }
+        return live < waiting.count && !running.values.contains(where: \.isSwept)
     }
 
+    private var fewest: Int { min(limits.fewestTicketsPerJob, limits.ticketsPerJob) }
+
     private func untilPoll(_ now: Duration) -> Duration? { running.values.map { $0.pollAt - now }.min() }
+
+    /// The jobs that were to be begun have been, or could not.
+    mutating func endedBeginning() { isBeginning = false }
 
     /// Takes the updates of the next jobs: several smaller ones side by side, since a job does its tickets one after the other.
     mutating func form() -> [[Item]] {
@@ -155,12 +168,10 @@ struct JobBoard {
             let places = limits.jobs - running.count - jobs.count
             let free = isSwept ? min(places, running.values.contains(where: \.isSwept) ? 0 : 1) : places
             var items = waiting.filter { ($0.priority == .low) == isSwept }
-            let shares = isSwept ? 1 : limits.jobs
-            let size = min(
-                limits.ticketsPerJob,
-                max(min(limits.fewestTicketsPerJob, limits.ticketsPerJob), (items.count + shares - 1) / shares)
-            )
-            for _ in 0..<max(free, 0) where !items.isEmpty {
+            let count = min(free, max(1, items.count / fewest))
+            guard count > 0 else { continue }
+            let size = min(limits.ticketsPerJob, (items.count + count - 1) / count)
+            for _ in 0..<count where !items.isEmpty {
                 jobs.append(Array(items.prefix(size)))
                 items.removeFirst(min(size, items.count))
             }

@@ -62,16 +62,26 @@ final class JobDesk: Sendable {
         // One at a time, should the queue be run twice.
         guard await gate.enter(before: Deadline(after: .seconds(31_536_000), time)) else { return }
         defer { gate.leave() }
-        while !Task.isCancelled {
-            switch board.withLock({ $0.next(time.now()) }) {
-            case .wait(let limit): await bell.wait(atMost: limit.map { max($0, .milliseconds(1)) }, time)
-            case .release(let numbers): give(.none, to: numbers)
-            case .expire(let numbers):
-                give(.failed(ZendeskError(.timeIsUp, "no job could take the update in time")), to: numbers)
-            case .prove: await prove()
-            case .begin: await begin()
-            case .poll(let ids): await poll(ids)
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                switch board.withLock({ $0.next(time.now()) }) {
+                case .wait(let limit): await bell.wait(atMost: limit.map { max($0, .milliseconds(1)) }, time)
+                case .release(let numbers): give(.none, to: numbers)
+                case .expire(let numbers):
+                    give(.failed(ZendeskError(.timeIsUp, "no job could take the update in time")), to: numbers)
+                case .prove: await prove()
+                case .begin:
+                    group.addTask {
+                        await self.begin()
+                        self.board.withLock { $0.endedBeginning() }
+                        self.bell.ring()
+                    }
+                case .poll(let ids):
+                    let over = await poll(ids)
+                    group.addTask { await self.tell(over) }
+                }
             }
+            group.cancelAll()
         }
     }
 
@@ -167,14 +177,15 @@ final class JobDesk: Sendable {
         }
     }
 
-    private func poll(_ ids: [String]) async {
+    /// - Returns: the items of jobs that are over, or were given up.
+    private func poll(_ ids: [String]) async -> [JobBoard.Item] {
         var statuses: [JobStatus] = []
         do throws(ZendeskError) {
             statuses = try await desk.zendesk.jobs(ids, priority: .high, deadline: callDeadline)
         } catch {
             // What cannot be read for long is given up.
         }
-        await tell(board.withLock { $0.polled(statuses, time.now()) })
+        return board.withLock { $0.polled(statuses, time.now()) }
     }
 
     /// Reads the tickets of jobs, and tells those who wait.

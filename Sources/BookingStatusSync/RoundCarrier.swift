@@ -154,8 +154,9 @@ struct RoundCarrier: Sendable {
         guard !tickets.isEmpty else {
             return door.leave(booking, entries.map { told($0, [TicketResult(ticket: nil, outcome: .noTicket)]) })
         }
+        let isAlone = entries.contains(where: \.isAlone)
         let settled = await concurrently(tickets, width: Self.width) { ticket in
-            await self.settle(ticket, entries.map(\.change), deadline)
+            await self.settle(ticket, entries.map(\.change), isAlone, deadline)
         }
         door.leave(booking, entries.indices.map { index in told(entries[index], settled.map { $0[index] }) })
     }
@@ -176,7 +177,12 @@ struct RoundCarrier: Sendable {
     // MARK: One ticket
 
     /// Does what the ticket's settlement says, until it is done.
-    private func settle(_ ticket: TicketFound, _ changes: [PendingChange], _ deadline: Deadline) async -> [TicketResult] {
+    private func settle(
+        _ ticket: TicketFound,
+        _ changes: [PendingChange],
+        _ isAlone: Bool,
+        _ deadline: Deadline
+    ) async -> [TicketResult] {
         var settlement = TicketSettlement(
             ticket: ticket.id,
             changes: changes,
@@ -200,7 +206,7 @@ struct RoundCarrier: Sendable {
                 return results
             }
             do throws(ZendeskError) {
-                event = try await answer(action, ticket.id, priority, deadline)
+                event = try await answer(action, ticket.id, priority, isAlone, deadline)
             } catch {
                 event = .failed(error)
             }
@@ -211,6 +217,7 @@ struct RoundCarrier: Sendable {
         _ action: TicketSettlement.Action,
         _ ticket: Int,
         _ priority: CallPriority,
+        _ isAlone: Bool,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> TicketSettlement.Event {
         switch action {
@@ -220,8 +227,9 @@ struct RoundCarrier: Sendable {
         case .askOption(let tag): return .option(exists: try await desk.accepts(tag, priority: priority, deadline: deadline))
         case .readAudits: return .audits(try await desk.zendesk.audits(of: ticket, priority: priority, deadline: deadline))
         case .write(let update, let mayShare):
-            // Half of the places are left to those who are in a hurry; what has none of the others goes in a job.
-            if mayShare, desk.zendesk.room.spareWrites == 0 {
+            let room = desk.zendesk.room
+            // Half of the places are left to second updates, a quarter where one change is alone; what has no place goes in a job.
+            if mayShare, room.writes <= (isAlone ? room.writeLimit / 4 : room.writeLimit / 2) {
                 switch await jobs.write(ticket, update, priority: priority, deadline: deadline) {
                 case .none: break
                 case .reading(let reading): return reading.map { .reading($0) } ?? .gone

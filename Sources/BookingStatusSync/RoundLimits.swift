@@ -2,6 +2,8 @@
 package struct RoundLimits: Sendable {
     /// Bookings in one round.
     package var bookings = 100
+    /// Bookings in work at once, besides single changes: more could not be written before the deadline of a round.
+    package var bookingsInWork = 1000
     /// Rounds at once, while the budgets are hardly used.
     package var rounds = 3
     /// Bookings that one search asks for, besides its two witnesses.
@@ -9,8 +11,8 @@ package struct RoundLimits: Sendable {
     /// Jobs at once. Zendesk takes thirty for the whole account.
     package var jobs = 5
     package var ticketsPerJob = 100
-    /// A job has as many tickets if as many wait: it costs a call.
-    package var fewestTicketsPerJob = 5
+    /// A job costs three calls and a second, so while others run it waits until it has as many tickets.
+    package var fewestTicketsPerJob = 20
     /// How long a change waits for the one before it, until its tickets are read once more.
     package var parking = Duration.seconds(5)
 

@@ -9,6 +9,8 @@ import Zendesk
 struct RoundSchedule {
     /// Bookings in one round at most.
     let bookingsPerRound: Int
+    /// Bookings of all rounds together at most, besides changes that came alone.
+    let maximumInWork: Int
     /// Rounds at once at most.
     let maximumRounds: Int
     /// Bookings at once that only sweeps ask for. They may wait for budget, so they keep no round open.
@@ -20,8 +22,9 @@ struct RoundSchedule {
     private var waitingFor: [String: [Int]] = [:]
     private var submissions: [Submission] = []
     private var inWork: [String: Work] = [:]
-    /// How many bookings each round still has, and when it began.
+    /// How many bookings of each round have not been read, and when it began.
     private var rounds: [Int: (left: Int, begun: Duration)] = [:]
+    private var lastRound: Duration?
     private var sweptInWork = 0
 
     /// One change of a submission.
@@ -32,6 +35,8 @@ struct RoundSchedule {
         let change: PendingChange
         /// The booking's tickets, where a sweep has read them.
         let readings: [TicketReading]
+        /// Whether it came by itself while little else was waiting: it is not part of a burst, nor of a large record.
+        let isAlone: Bool
         /// Nil for a change that has not been tried.
         var parked: Parking?
 
@@ -73,8 +78,9 @@ struct RoundSchedule {
         var writes = true
     }
 
-    init(bookingsPerRound: Int = 100, maximumRounds: Int = 3, maximumSwept: Int = 8) {
+    init(bookingsPerRound: Int = 100, maximumInWork: Int = 1000, maximumRounds: Int = 3, maximumSwept: Int = 8) {
         self.bookingsPerRound = bookingsPerRound
+        self.maximumInWork = maximumInWork
         self.maximumRounds = maximumRounds
         self.maximumSwept = maximumSwept
     }
@@ -83,8 +89,9 @@ struct RoundSchedule {
     mutating func submit(_ changes: [(change: PendingChange, readings: [TicketReading])]) -> Int {
         let id = number()
         var queue: ArraySlice<Int> = []
+        let isAlone = changes.count == 1 && submissions.count <= Self.fewSubmissions
         for (index, item) in changes.enumerated() {
-            let entry = Entry(submission: id, index: index, change: item.change, readings: item.readings)
+            let entry = Entry(submission: id, index: index, change: item.change, readings: item.readings, isAlone: isAlone)
             let number = number()
             waiting[number] = entry
             waitingFor[entry.bookingID, default: []].append(number)
@@ -99,6 +106,9 @@ struct RoundSchedule {
         return nextNumber
     }
 
+    /// More submissions at once are a burst.
+    private static let fewSubmissions = 4
+
     // MARK: Rounds
 
     /// What a search needs of the budget for reads: itself, a reading, and one more reading or the options.
@@ -108,6 +118,8 @@ struct RoundSchedule {
 
     /// For how long a round keeps others back: one booking whose calls hang must not stop all.
     static let patience = Duration.seconds(3)
+    /// How far apart rounds begin once a quarter of the budget is used: fewer and larger ones need fewer calls.
+    static let pace = Duration.milliseconds(1300)
 
     /// Whether nothing waits and nothing is in work.
     var isEmpty: Bool { waiting.isEmpty && submissions.isEmpty && inWork.isEmpty && rounds.isEmpty }
@@ -125,8 +137,17 @@ struct RoundSchedule {
         waiting.values.compactMap { $0.parked?.until }.filter { $0 > now }.min().map { $0 - now }
     }
 
+    /// How many bookings live changes wait for.
+    private func readyBookings(_ now: Duration) -> Int {
+        waitingFor.count { booking, numbers in
+            inWork[booking] == nil && numbers.contains { isReady($0, now) && waiting[$0]?.change.isSweep == false }
+        }
+    }
+
     private func isReady(_ number: Int, _ now: Duration) -> Bool {
-        guard let entry = waiting[number], inWork[entry.bookingID] == nil else { return false }
+        guard let entry = waiting[number], inWork[entry.bookingID] == nil, inWork.count < maximumInWork || entry.isAlone else {
+            return false
+        }
         return entry.parked.map { $0.until <= now } ?? true
     }
 
@@ -145,12 +166,22 @@ struct RoundSchedule {
         var limit = min(bookingsPerRound, searches * sharing.bookingsPerSearch - inWork.count)
         if sharing.writes, !sharing.hasJobs { limit = min(limit, room.writes - inWork.count) }
         if inWork.isEmpty { limit = room.isKnown ? max(1, limit) : 1 }
+        // Where calls are scarce, searches are full.
+        let full = sharing.bookingsPerSearch
+        if !room.isRelaxed, full > 1 {
+            let ready = readyBookings(now)
+            if ready > full { limit = min(limit, ready / full * full) }
+        }
         guard limit > 0 else { return [] }
         var bookings: [String] = []
-        if rounds.values.count(where: { now - $0.begun < Self.patience }) < (room.isRelaxed ? maximumRounds : 1) {
+        let isTime = room.isRelaxed || lastRound.map { now - $0 >= Self.pace } ?? true
+        if isTime, rounds.values.count(where: { now - $0.begun < Self.patience }) < (room.isRelaxed ? maximumRounds : 1) {
             let round = number()
             bookings = takeTurns(isSweep: false, upTo: limit, round, now)
-            if !bookings.isEmpty { rounds[round] = (bookings.count, now) }
+            if !bookings.isEmpty {
+                rounds[round] = (bookings.count, now)
+                lastRound = now
+            }
         }
         let places = sharing.hasJobs ? bookingsPerRound : maximumSwept
         let swept = takeTurns(isSweep: true, upTo: min(limit - bookings.count, places - sweptInWork), nil, now)
@@ -214,7 +245,10 @@ struct RoundSchedule {
 
     /// Takes what waits for a booking in work, now that its tickets have been read.
     mutating func take(_ booking: String) -> [Entry] {
-        inWork[booking]?.isRead = true
+        if let work = inWork[booking], !work.isRead {
+            inWork[booking]?.isRead = true
+            if let round = work.round { pass(round) }
+        }
         let last = inWork[booking]?.lastToJoin ?? .max
         let numbers = waitingFor.removeValue(forKey: booking) ?? []
         let later = numbers.filter { $0 > last }
@@ -226,8 +260,19 @@ struct RoundSchedule {
     mutating func leave(_ booking: String) {
         guard let work = inWork.removeValue(forKey: booking) else { return }
         guard let round = work.round else { return sweptInWork -= 1 }
+        if !work.isRead { pass(round) }
+    }
+
+    /// A booking's tickets have been read: what is left of its way keeps no other round back.
+    private mutating func pass(_ round: Int) {
         rounds[round]!.left -= 1
         if rounds[round]!.left == 0 { rounds[round] = nil }
+    }
+
+    /// How long until another round may begin, as far as time alone decides that.
+    func untilNextRound(_ now: Duration, isRelaxed: Bool) -> Duration {
+        let pace = isRelaxed ? .zero : lastRound.map { $0 + Self.pace - now } ?? .zero
+        return pace > .zero ? pace : Self.patience
     }
 
     /// Takes away what a submission still waits for. What is in a round goes on.

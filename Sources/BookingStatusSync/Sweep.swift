@@ -16,6 +16,7 @@ struct Sweep: Sendable {
     let settings: BookingStatusSettings
     let time: TimeSource
     let reported = ReportedTickets()
+    let settled = SettledTickets()
 
     private static let idsInAQuery = 100
     /// How often an export is begun anew at the same place.
@@ -25,8 +26,6 @@ struct Sweep: Sendable {
 
     /// Which tickets to look at: unsolved ones. Times are in seconds since 1970.
     enum Scope: Equatable, Sendable {
-        /// Those that name a booking and were updated after this time.
-        case updatedAfter(Int64)
         /// Those that name a booking and were created at this time or later.
         case createdFrom(Int64)
         /// Those that name no booking, though they have our version.
@@ -107,8 +106,7 @@ struct Sweep: Sendable {
 
     private func search(_ scope: Scope) -> TicketSearch? {
         switch scope {
-        case .updatedAfter(let time): TicketSearch(unsolvedWithValueIn: settings.bookingIDField, .updatedAfter, time)
-        case .createdFrom(let time): TicketSearch(unsolvedWithValueIn: settings.bookingIDField, .createdFrom, time)
+        case .createdFrom(let time): TicketSearch(unsolvedWithValueIn: settings.bookingIDField, createdFrom: time)
         case .withoutBookingID:
             settings.bookingVersionField.map { TicketSearch(unsolvedWithValueIn: $0, andNoneIn: settings.bookingIDField) }
         }
@@ -129,6 +127,11 @@ struct Sweep: Sendable {
         _ report: inout SweepReport
     ) async throws(SweepFailure) {
         if scope == .withoutBookingID { return try await submit(forgotten(readings, caller), caller, &report) }
+        try await settleNamed(readings, caller, &report)
+    }
+
+    /// Brings the statuses of bookings to the tickets that name them.
+    func settleNamed(_ readings: [TicketReading], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         var named: [(bookingID: String, readings: [TicketReading])] = []
         for reading in readings {
             guard let bookingID = reading.ticket.text(of: settings.bookingIDField) else { continue }
@@ -239,6 +242,7 @@ struct Sweep: Sendable {
                         continue
                     }
                     report.add(result, isRepair: isRepair(item.change, open[index]))
+                    if result.outcome.isDone { settled.note(open[index], now: time.secondsSince1970()) }
                     reported.note(result, time.now())
                     open.remove(at: index)
                 }

@@ -1,23 +1,23 @@
 import Synchronization
 import Zendesk
 
-/// Lets one sweep run at a time, and none that has been overtaken by a later one; and remembers where one stopped.
+/// Lets one sweep run at a time, and none that has been overtaken by a later one; and remembers how far back the next one has to look.
 final class SweepTurns: Sendable {
     private let gate = Gate()
     private let state = Mutex(State())
 
     private struct State {
         var latest = -Double.infinity
-        var stop: (scope: Sweep.Scope, cursor: String?, at: Duration)?
-        /// When the pass at hand began, and the last one that came to its end, in seconds since 1970.
-        var began: Int64?
-        var lastComplete: Int64?
+        /// From when on tickets are looked at, in seconds since 1970 by Zendesk's clock.
+        var start: Int64?
     }
 
     enum Turn { case taken, superseded, timeIsUp }
 
-    /// A cursor of the search's export lasts for an hour.
-    private static let cursorLifetime = Duration.seconds(3000)
+    /// How far back the first sweep of an instance looks, in seconds.
+    private static let window: Int64 = 15 * 60
+    /// What two passes have in common, in seconds: Zendesk's machines do not all show the same time.
+    private static let overlap: Int64 = 60
 
     /// - Parameter publishedAt: seconds since 1970.
     func take(_ publishedAt: Double, before deadline: Deadline) async -> Turn {
@@ -32,26 +32,19 @@ final class SweepTurns: Sendable {
 
     func end() { gate.leave() }
 
-    /// Where the next sweep begins: where the one before stopped, so that the tickets at the end have their turn, too. A new pass looks as
-    /// far back as the last complete one began, and the window besides.
-    func start(_ now: Duration, secondsSince1970: Int64, window: Int64) -> (scope: Sweep.Scope, cursor: String?) {
+    /// From when on the next sweep looks at tickets. Only a pass that came to its end moves that.
+    ///
+    /// - Parameter secondsSince1970: now.
+    func start(_ secondsSince1970: Int64) -> Int64 {
         state.withLock { state in
-            if let stop = state.stop { return (stop.scope, now - stop.at < Self.cursorLifetime ? stop.cursor : nil) }
-            state.began = secondsSince1970
-            return (.updatedAfter(min(secondsSince1970, state.lastComplete ?? secondsSince1970) - window), nil)
+            let start = state.start ?? secondsSince1970 - Self.window
+            state.start = start
+            return start
         }
     }
 
-    func stopped(_ scope: Sweep.Scope, at cursor: String?, _ now: Duration) {
-        state.withLock { $0.stop = (scope, cursor, now) }
-    }
-
-    func finished() {
-        state.withLock { state in
-            state.stop = nil
-            state.lastComplete = state.began
-        }
-    }
+    /// A pass that began then has come to its end.
+    func finished(begin: Int64) { state.withLock { $0.start = begin - Self.overlap } }
 
     private func isOvertaken(_ publishedAt: Double) -> Bool {
         state.withLock { state in

@@ -83,10 +83,10 @@ struct CallBudget: Sendable {
         return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority > .low })
     }
 
-    /// Whether less than half of the places were used in the last minute.
+    /// Whether less than a quarter of the places were used in the last minute.
     mutating func isRelaxed(now: Duration) -> Bool {
         forget(now)
-        return (running + ended.count) * 2 < limit
+        return (running + ended.count) * 4 < limit
     }
 
     private mutating func forget(_ now: Duration) {

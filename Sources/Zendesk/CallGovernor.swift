@@ -51,8 +51,8 @@ final class CallGovernor: Sendable {
     func room() -> CallRoom {
         let knowsLimits = state.withLock { $0.knowsLimits }
         let (reads, readsAreRelaxed) = withBudget(.read) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
-        let (writes, spare) = withBudget(.write) { ($0.room(now: $1), max(0, $0.room(now: $1) - $0.limit / 2)) }
-        return CallRoom(reads: reads, writes: writes, spareWrites: spare, isRelaxed: readsAreRelaxed, isKnown: knowsLimits)
+        let (writes, limit) = withBudget(.write) { ($0.room(now: $1), $0.limit) }
+        return CallRoom(reads: reads, writes: writes, writeLimit: limit, isRelaxed: readsAreRelaxed, isKnown: knowsLimits)
     }
 
     /// Why so many calls could not begin now; nil if they could.
@@ -104,17 +104,17 @@ final class CallGovernor: Sendable {
 public struct CallRoom: Equatable, Sendable {
     public var reads: Int
     public var writes: Int
-    /// Ticket updates that leave half of their budget free.
-    public var spareWrites: Int
-    /// Whether less than half of the budget for reads was used in the last minute.
+    /// What the budget for ticket updates has places for in a minute.
+    public var writeLimit: Int
+    /// Whether less than a quarter of the budget for reads was used in the last minute.
     public var isRelaxed: Bool
     /// Whether the account has told its limits yet.
     public var isKnown: Bool
 
-    public init(reads: Int, writes: Int, spareWrites: Int, isRelaxed: Bool, isKnown: Bool) {
+    public init(reads: Int, writes: Int, writeLimit: Int, isRelaxed: Bool, isKnown: Bool) {
         self.reads = reads
         self.writes = writes
-        self.spareWrites = spareWrites
+        self.writeLimit = writeLimit
         self.isRelaxed = isRelaxed
         self.isKnown = isKnown
     }

@@ -33,22 +33,16 @@ public struct TicketSearch: Equatable, Sendable {
     /// Tickets that are not closed and have some value in the custom field.
     package init(withValueIn field: Int) { query = "status<closed custom_field_\(field):*" }
 
-    /// Tickets that are not solved, have some value in the custom field, and were updated after a time; or were created at a time or later.
+    /// Tickets that are not solved, have some value in the custom field, and were created at a time or later.
     ///
-    /// - Parameters:
-    ///   - seconds: since 1970.
-    package init(unsolvedWithValueIn field: Int, _ moment: Moment, _ seconds: Int64) {
-        query = "status<solved custom_field_\(field):* \(moment.rawValue)\(RFC3339(seconds: seconds))"
+    /// - Parameter seconds: since 1970.
+    package init(unsolvedWithValueIn field: Int, createdFrom seconds: Int64) {
+        query = "status<solved custom_field_\(field):* created>=\(RFC3339(seconds: seconds))"
     }
 
     /// Unsolved tickets that have some value in one custom field, and none in another.
     package init(unsolvedWithValueIn field: Int, andNoneIn other: Int) {
         query = "status<solved custom_field_\(field):* -custom_field_\(other):*"
-    }
-
-    package enum Moment: String {
-        case updatedAfter = "updated>"
-        case createdFrom = "created>="
     }
 
     /// The search's export, which has no limit of results and comes in the order of creation.

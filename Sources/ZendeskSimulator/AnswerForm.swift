@@ -33,6 +33,14 @@ package struct AnswerForm: Equatable, Sendable {
     }
 }
 
+/// What nobody documents of the list of tickets by their update.
+package struct ListForm: Equatable, Sendable {
+    package var isSorted = true
+    package var hasCustomFields = true
+
+    package init() {}
+}
+
 /// The sizes of what an account gives at once.
 ///
 /// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".

@@ -27,7 +27,6 @@ struct SearchQuery {
         case anything
         case statusBelow(Int)
         /// Seconds since 1970.
-        case updatedAfter(Double)
         case createdFrom(Double)
         case hasValue(Int)
         case noValue(Int)
@@ -46,8 +45,6 @@ struct SearchQuery {
                 terms.append(.anything)
             } else if let status = term.dropping("status<"), let rank = Self.statuses.firstIndex(of: status) {
                 terms.append(.statusBelow(rank))
-            } else if let time = term.dropping("updated>").flatMap({ RFC3339($0) }) {
-                terms.append(.updatedAfter(Double(time.seconds)))
             } else if let time = term.dropping("created>=").flatMap({ RFC3339($0) }) {
                 terms.append(.createdFrom(Double(time.seconds)))
             } else if let id = term.dropping("-custom_field_")?.dropping(suffix: ":*").flatMap({ Int($0) }) {
@@ -81,7 +78,6 @@ struct SearchQuery {
             switch term {
             case .anything: true
             case .statusBelow(let rank): (Self.statuses.firstIndex(of: ticket.status) ?? 0) < rank
-            case .updatedAfter(let time): ticket.updatedAt > time
             case .createdFrom(let time): ticket.createdAt >= time
             case .noValue(let id): ticket.customFields[id] == nil
             case .hasValue(let id): ticket.customFields[id] != nil

@@ -103,11 +103,15 @@ extension SimulatedZendesk {
 
     func ticketList(_ query: [String: String]) -> Response {
         let all =
-            query["sort"] == "-updated_at"
+            query["sort"] == "-updated_at" && listForm.isSorted
             ? tickets.values.sorted { ($0.updatedAt, $0.id) > ($1.updatedAt, $1.id) }
             : tickets.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
         let found = query["external_id"] == nil ? all : []
-        return page("tickets", found.map { $0.json(fields, form) }, "/api/v2/tickets.json", query)
+        let shown = found.map { ticket in
+            guard !listForm.hasCustomFields, case .object(let members) = ticket.json(fields, form) else { return ticket.json(fields, form) }
+            return .object(members.filter { $0.name != "custom_fields" && $0.name != "fields" })
+        }
+        return page("tickets", shown, "/api/v2/tickets.json", query)
     }
 
     func audits(of id: String, _ query: [String: String]) -> Response {

@@ -23,6 +23,7 @@ package struct SimulatedZendesk: Sendable {
     package var form: AnswerForm
     package var searchBehavior = SearchBehavior()
     package var jobBehavior = JobBehavior()
+    package var listForm = ListForm()
     /// How long the search index lags behind, in seconds: each change takes a random time from this range.
     package var searchLag: ClosedRange<Double> = 0...0
     /// What goes wrong besides, while it is switched on.
@@ -39,6 +40,8 @@ package struct SimulatedZendesk: Sendable {
     package var ticketForms: [JSON] = []
     /// What was asked that the simulator does not know, for whoever relies on it.
     package internal(set) var unknownRequests: [String] = []
+    /// How many requests of each kind there were, by method, path without numbers, and the answer's status.
+    package private(set) var answered: [String: Int] = [:]
 
     var index = SearchIndex()
     private var requestWindow = RateWindow(length: 60)
@@ -133,6 +136,8 @@ package struct SimulatedZendesk: Sendable {
     package mutating func respond(to request: Request, now: Double) -> Response {
         runJobs(now: now)
         var response = admit(request, now: now) ?? route(request, now: now)
+        let path = request.target.prefix { $0 != "?" && $0 != "." }.split(separator: "/").filter { Int($0) == nil }.dropFirst(2)
+        answered["\(request.method) \(path.joined(separator: "/")) \(response.status)", default: 0] += 1
         response.headers["date"] = HTTPDate.text(seconds: Int64(now.rounded(.down)))
         response.headers["content-type"] = response.contentType
         response.headers["x-rate-limit"] = String(limits.requests)

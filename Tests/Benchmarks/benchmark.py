@@ -34,11 +34,11 @@ def free_port():
 class Server:
     """A process in a group of its own, ended with the measurement."""
 
-    def __init__(self, command, environment=None, log=subprocess.DEVNULL):
+    def __init__(self, command, environment=None, log=subprocess.DEVNULL, output=subprocess.DEVNULL):
         self.port = free_port()
         self.begin = time.monotonic()
         self.process = subprocess.Popen(
-            [str(word).replace("PORT", str(self.port)) for word in command], stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+            [str(word).replace("PORT", str(self.port)) for word in command], stdout=output, stderr=log, start_new_session=True,
             cwd=pathlib.Path(__file__).parent, env={**os.environ, "PORT": str(self.port), **(environment or {})})
 
     def __enter__(self):

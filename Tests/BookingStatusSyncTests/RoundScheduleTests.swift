@@ -6,7 +6,7 @@ import Zendesk
 
 @Suite("What the next round takes")
 struct RoundScheduleTests {
-    private static let wide = CallRoom(reads: 300, writes: 100, spareWrites: 0, isRelaxed: true, isKnown: true)
+    private static let wide = CallRoom(reads: 300, writes: 100, writeLimit: 50, isRelaxed: true, isKnown: true)
 
     private func changes(_ bookings: [String], isSweep: Bool = false) -> [(change: PendingChange, readings: [TicketReading])] {
         bookings.map { booking in
@@ -65,7 +65,7 @@ struct RoundScheduleTests {
     func room() {
         var schedule = RoundSchedule()
         _ = schedule.submit(changes((1...50).map { "b-\($0)" }))
-        let room = CallRoom(reads: 30, writes: 4, spareWrites: 0, isRelaxed: true, isKnown: true)
+        let room = CallRoom(reads: 30, writes: 4, writeLimit: 50, isRelaxed: true, isKnown: true)
         #expect(schedule.draw(room, .init(), now: .zero).count == 4)
         #expect(schedule.draw(room, .init(), now: .zero).isEmpty)
         #expect(schedule.draw(room, .init(writes: false), now: .zero).count == 6)
@@ -86,10 +86,30 @@ struct RoundScheduleTests {
         for booking in ["b-1", "b-2", "b-3"] { #expect(schedule.take(booking).count == 1) }
         schedule.leave("b-2")
         room.isRelaxed = false
-        #expect(schedule.draw(room, .init(), now: .zero).isEmpty)
-        schedule.leave("b-1")
-        schedule.leave("b-3")
-        #expect(schedule.draw(room, .init(), now: .zero) == ["b-4"])
+        // What has been read keeps nobody back; but where calls are scarce rounds keep apart.
+        #expect(schedule.draw(room, .init(), now: .milliseconds(1299)).isEmpty)
+        #expect(schedule.untilNextRound(.milliseconds(1299), isRelaxed: false) == .milliseconds(1))
+        #expect(schedule.draw(room, .init(), now: .milliseconds(1300)) == ["b-4"])
+        #expect(schedule.draw(room, .init(), now: .milliseconds(2600)).isEmpty)
+        #expect(schedule.take("b-4").count == 1)
+        #expect(schedule.draw(room, .init(), now: .milliseconds(2600)) == ["b-5"])
+    }
+
+    @Test("where calls are scarce, searches are full; and a change that came alone has a place beside a large record")
+    func full() {
+        var schedule = RoundSchedule(maximumInWork: 20)
+        var room = Self.wide
+        room.isRelaxed = false
+        let sharing = RoundSchedule.Sharing(bookingsPerSearch: 8, hasJobs: true)
+        _ = schedule.submit(changes((1...20).map { "b-\($0)" }))
+        #expect(schedule.draw(room, sharing, now: .zero).count == 16)
+        for number in 1...16 { #expect(schedule.take("b-\(number)").count == 1) }
+        #expect(schedule.draw(room, sharing, now: .seconds(2)).count == 4)
+        for number in 17...20 { #expect(schedule.take("b-\(number)").count == 1) }
+        _ = schedule.submit(changes(["c-1", "c-2"]))
+        #expect(schedule.draw(room, sharing, now: .seconds(4)).isEmpty)
+        _ = schedule.submit(changes(["alone"]))
+        #expect(schedule.draw(room, sharing, now: .seconds(4)) == ["alone"])
     }
 
     @Test("a booking whose calls hang keeps others back for three seconds, not for as long as it hangs")

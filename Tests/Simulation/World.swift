@@ -184,6 +184,8 @@ final class World: @unchecked Sendable {
         sweeps = executor.chance(0.5) && self.keepsVersions
         checker = Checker(self)
         drawSharedCalls()
+        account.listForm.isSorted = executor.chance(0.8)
+        account.listForm.hasCustomFields = executor.chance(0.8)
         account.onJobUpdate = { [unowned self] in landed.append($0) }
     }
 
