@@ -15,6 +15,9 @@ final class Answers<Answer: Sendable>: Sendable {
     /// Says that the answer with this number will be waited for.
     func expect(_ number: Int) { state.withLock { _ = $0.open.insert(number) } }
 
+    /// Whether the answer is still to come.
+    func expects(_ number: Int) -> Bool { state.withLock { $0.open.contains(number) } }
+
     /// Waits for an answer that is expected.
     ///
     /// - Parameter cancelled: is called if the task is cancelled before that, and gives the answer.

@@ -82,6 +82,9 @@ struct JobBoard {
     /// Whether jobs are to be had, as far as is known.
     func isOpen(_ now: Duration) -> Bool { limits.jobs > 0 && trust != .refuted && !isDraining && now >= closedUntil }
 
+    /// Whether more updates may be planned than their budget has places for: until a proof has failed, that is taken for granted.
+    func isPromising(_ now: Duration) -> Bool { isOpen(now) && (trust == .proven || failures == 0) }
+
     /// - Returns: the item's number.
     mutating func add(
         _ ticket: Int,
@@ -163,6 +166,7 @@ struct JobBoard {
 
     /// Takes the updates of the next jobs: several smaller ones side by side, since a job does its tickets one after the other.
     mutating func form() -> [[Item]] {
+        guard !isDraining else { return [] }
         var jobs: [[Item]] = []
         for isSwept in [false, true] {
             let places = limits.jobs - running.count - jobs.count

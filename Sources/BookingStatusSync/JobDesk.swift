@@ -30,8 +30,8 @@ final class JobDesk: Sendable {
         board = Mutex(JobBoard(limits: limits))
     }
 
-    /// Whether jobs are to be had, as far as is known.
-    var isOpen: Bool { board.withLock { $0.isOpen(time.now()) } }
+    /// Whether more updates may be planned than their budget has places for.
+    var isPromising: Bool { board.withLock { $0.isPromising(time.now()) } }
 
     /// No job is begun any more: the instance is about to end.
     func drain() {
@@ -119,7 +119,8 @@ final class JobDesk: Sendable {
     }
 
     private func postpone(_ items: [JobBoard.Item], _ error: ZendeskError) {
-        board.withLock { $0.postpone(items, for: error.retryAfter ?? .seconds(1), time.now()) }
+        let open = items.filter { answers.expects($0.number) }
+        board.withLock { $0.postpone(open, for: error.retryAfter ?? .seconds(1), time.now()) }
     }
 
     /// What the drop-down takes is asked anew: a job does not say which tags it has dropped.
@@ -153,6 +154,7 @@ final class JobDesk: Sendable {
     }
 
     private func begin(_ items: [JobBoard.Item]) async {
+        guard board.withLock({ $0.isOpen(time.now()) }) else { return give(.none, to: items.map(\.number)) }
         do throws(ZendeskError) {
             let priority = items.map(\.priority).max() ?? .normal
             let job = try await desk.zendesk.begin(items.map { ($0.ticket, $0.update) }, priority: priority, deadline: callDeadline)

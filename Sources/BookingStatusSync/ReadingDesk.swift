@@ -68,7 +68,8 @@ final class ReadingDesk: Sendable {
 
     private func read(_ requests: [Request]) async {
         let priority = requests.map(\.priority).max() ?? .normal
-        let deadline = requests.map(\.deadline).min { $0.remaining < $1.remaining }!
+        // One that has little time left must not take it from the others.
+        let deadline = requests.map(\.deadline).max { $0.remaining < $1.remaining }!
         do throws(ZendeskError) {
             let tickets = requests.map(\.ticket)
             // One alone is read on its own path, which also tells whether it is gone.

@@ -54,7 +54,7 @@ struct RoundCarrier: Sendable {
 
     /// What the bookings of the next round can share.
     var sharing: RoundSchedule.Sharing {
-        .init(bookingsPerSearch: finder.bookingsPerSearch, hasJobs: jobs.isOpen, writes: !settings.dryRun)
+        .init(bookingsPerSearch: finder.bookingsPerSearch, hasJobs: jobs.isPromising, writes: !settings.dryRun)
     }
 
     /// No job is begun any more.
@@ -108,10 +108,28 @@ struct RoundCarrier: Sendable {
                     let own = candidates.compactMap { candidate in
                         found[candidate.ticket].flatMap { candidate.isHit || names(booking, $0) ? $0 : nil }
                     }
-                    group.addTask { await self.settle(booking, own, door.take(booking), deadline, door) }
+                    group.addTask { await self.settleWithParked(booking, own, door.take(booking), deadline, door) }
                 }
             }
         }
+    }
+
+    /// A change that was parked knows tickets that this search may have left out.
+    private func settleWithParked(
+        _ booking: String,
+        _ own: [TicketFound],
+        _ entries: [RoundSchedule.Entry],
+        _ deadline: Deadline,
+        _ door: Door
+    ) async {
+        let known = Set(entries.flatMap { $0.parked?.tickets ?? [] }).subtracting(own.map(\.id))
+        var tickets = own
+        do throws(ZendeskError) {
+            if !known.isEmpty { tickets += try await desk.read(known.sorted(), priority: .high, deadline: deadline) }
+        } catch {
+            return door.leave(booking, entries.map { told($0, [TicketResult(error, ticket: nil)]) })
+        }
+        await settle(booking, tickets, entries, deadline, door)
     }
 
     private func names(_ booking: String, _ ticket: TicketFound) -> Bool {

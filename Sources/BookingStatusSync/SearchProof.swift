@@ -69,6 +69,8 @@ struct WitnessPool: Sendable {
 
     /// How many bookings a search may ask for now.
     func limit(_ now: Duration) -> Int {
+        // Without two witnesses there is no sharing, and no use in looking for some again and again.
+        if witnesses.count < 2, let lookedAt, now - lookedAt < Self.patience { return 1 }
         guard let halved, now < halved.until else { return maximum }
         return min(maximum, halved.limit)
     }
@@ -79,11 +81,12 @@ struct WitnessPool: Sendable {
     }
 
     /// Whether candidates have to be looked for.
-    mutating func wantsCandidates(_ now: Duration) -> Bool {
-        guard witnesses.count < 4, lookedAt.map({ now - $0 >= Self.patience }) ?? true else { return false }
-        lookedAt = now
-        return true
+    func wantsCandidates(_ now: Duration) -> Bool {
+        witnesses.count < 4 && lookedAt.map { now - $0 >= Self.patience } ?? true
     }
+
+    /// Candidates have been looked for.
+    mutating func looked(_ now: Duration) { lookedAt = now }
 
     /// Two witnesses for a search; nil if none are known that stand apart from its bookings and from one another.
     func pair(for bookings: [String], _ proof: SearchProof) -> (first: Witness, last: Witness)? {

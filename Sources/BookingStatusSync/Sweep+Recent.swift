@@ -95,11 +95,11 @@ final class SettledTickets: Sendable {
 
     func contains(_ reading: TicketReading) -> Bool { stamps.withLock { $0[reading.ticket.id] == reading.ticket.updatedStamp } }
 
-    /// - Parameter now: seconds since 1970. What happens to a ticket within the second of its stamp does not move that, so it has to be old
-    ///   by both clocks.
+    /// - Parameter now: seconds since 1970. The ticket has to be old by both clocks: as long as search may not show it, a change of its
+    ///   booking does not find it.
     func note(_ reading: TicketReading, now: Double) {
         guard let stamp = RFC3339(reading.ticket.updatedStamp)?.seconds, let readAt = reading.readAt,
-            min(readAt, Int64(now)) >= stamp + TicketSettlement.stampAge
+            min(readAt, Int64(now)) >= stamp + SweepTurns.window
         else { return }
         stamps.withLock { stamps in
             if stamps.count >= Self.maximum { stamps = [:] }

@@ -14,10 +14,9 @@ final class SweepTurns: Sendable {
 
     enum Turn { case taken, superseded, timeIsUp }
 
-    /// How far back the first sweep of an instance looks, in seconds.
-    private static let window: Int64 = 15 * 60
-    /// What two passes have in common, in seconds: Zendesk's machines do not all show the same time.
-    private static let overlap: Int64 = 60
+    /// How far a sweep looks back behind the last complete one, in seconds. For as long a change may miss a new ticket, since the search
+    /// index lags.
+    static let window: Int64 = 15 * 60
 
     /// - Parameter publishedAt: seconds since 1970.
     func take(_ publishedAt: Double, before deadline: Deadline) async -> Turn {
@@ -44,7 +43,7 @@ final class SweepTurns: Sendable {
     }
 
     /// A pass that began then has come to its end.
-    func finished(begin: Int64) { state.withLock { $0.start = begin - Self.overlap } }
+    func finished(begin: Int64) { state.withLock { $0.start = begin - Self.window } }
 
     private func isOvertaken(_ publishedAt: Double) -> Bool {
         state.withLock { state in

@@ -103,7 +103,7 @@ final class TicketFinder: Sendable {
             return .unproven(missing: (first ? [] : [pair.first]) + (last ? [] : [pair.last]))
         }
         pool.withLock { $0.learn(page.hits) }
-        return .whole(page.hits.filter { $0.text != pair.first.bookingID && $0.text != pair.last.bookingID })
+        return .whole(page.hits)
     }
 
     private func isFound(_ witness: Witness, _ page: SearchPage) -> Bool { page.hits.contains { proof.isFound(witness, $0) } }
@@ -116,7 +116,17 @@ final class TicketFinder: Sendable {
         defer { gate.leave() }
         if let pair = pool.withLock({ $0.pair(for: bookings, proof) }) { return pair }
         guard pool.withLock({ $0.wantsCandidates(time.now()) }) else { return nil }
-        let page = try await zendesk.hits(TicketSearch(withValueIn: field), showing: field, isNewestFirst: true, deadline: deadline)
+        let page: SearchPage
+        defer { pool.withLock { $0.looked(time.now()) } }
+        do throws(ZendeskError) {
+            page = try await zendesk.hits(TicketSearch(withValueIn: field), showing: field, isNewestFirst: true, deadline: deadline)
+        } catch {
+            switch error.kind {
+            case .limited, .cancelled, .timeIsUp: throw error
+            // Without witnesses each booking is searched for by itself.
+            default: return nil
+            }
+        }
         return pool.withLock { pool in
             pool.learn(page.hits)
             return pool.pair(for: bookings, proof)

@@ -297,6 +297,28 @@ struct SharedCallsTests {
         #expect(world.status(1) == "InStay")
     }
 
+    @Test("a parked change keeps its tickets, though the search of the change that wakes it leaves them out")
+    func parkedAndFlapping() async throws {
+        let world = Self.world(1, others: [])
+        world.setByHand(1, "Tentative")
+        world.age(1, by: 600)
+        let transport = world.transport
+        transport.before { request, _ in
+            let searches = transport.requests.count { $0.target.contains("search.json") }
+            guard request.target.contains("search.json"), searches > 1 else { return nil }
+            return ZendeskResponse(status: 200, body: Data(#"{"results":[],"count":0,"next_page":null}"#.utf8))
+        }
+        try await world.handler.whileRunning {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { try? await world.deliver("A-0x", from: "Booked", to: "InStay", at: 5) }
+                while !world.transport.requests.contains(where: { $0.target.contains("show_many") }) { await Task.yield() }
+                group.addTask { try? await world.deliver("A-0x", from: "Tentative", to: "Booked", at: 4) }
+                await group.waitForAll()
+            }
+        }
+        #expect(!world.outcomes.contains("no_ticket"))
+    }
+
     @Test("what is parked is read once more after five seconds, and then refused")
     func parkedInVain() async throws {
         let world = Self.world(1, others: [])

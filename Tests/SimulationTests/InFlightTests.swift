@@ -48,7 +48,7 @@ struct InFlightTests {
             return ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
         }
 
-        func handler(writesPerMinute: Int = 50) -> BookingStatusHandler {
+        func handler(writesPerMinute: Int = 50, sharesCalls: Bool = true) -> BookingStatusHandler {
             let executor = executor
             let time = TimeSource(
                 now: { executor.now },
@@ -62,7 +62,8 @@ struct InFlightTests {
                     bookingIDField: 1,
                     bookingStatusField: 2,
                     bookingVersionField: 3,
-                    tags: Dictionary(uniqueKeysWithValues: tags.map { ($0, $0) })
+                    tags: Dictionary(uniqueKeysWithValues: tags.map { ($0, $0) }),
+                    sharesCalls: sharesCalls
                 ),
                 zendesk: ZendeskClient(transport: self, credentials: .accessToken("t"), writesPerMinute: writesPerMinute, time: time),
                 time: time
@@ -137,7 +138,7 @@ struct InFlightTests {
                 now: History.start - 100
             )
         }
-        let handler = bench.handler(writesPerMinute: 5)
+        let handler = bench.handler(writesPerMinute: 5, sharesCalls: false)
         let mods = (10..<22).map { (id: "many-\($0)", from: "a", to: "b") }
         bench.run(handler) {
             var deliveries = 0
@@ -159,7 +160,7 @@ struct InFlightTests {
     @Test("without a place in the write budget nothing is read")
     func looksAtBudgetFirst() {
         let bench = Bench()
-        let handler = bench.handler(writesPerMinute: 2)
+        let handler = bench.handler(writesPerMinute: 2, sharesCalls: false)
         bench.run(handler) {
             #expect(await bench.deliver([("bk", "a", "b")], at: 1, handler) == nil)
             let calls = bench.calls
