@@ -18,12 +18,11 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     /// The longest request body, in bytes.
     public var maximumBodyBytes: Int
     /// How many bytes of requests may be held at once, those of unfinished ones included; what comes beyond that is answered 429. A request
-    /// costs several times its length in memory.
+    /// costs several times its length in memory. By default four times the longest body.
     public var maximumBodyBytesInFlight: Int
     /// The Google Cloud project, which log lines need to name their trace.
     public var project: String?
 
-    /// - Parameter maximumBodyBytesInFlight: nil for four times the longest body.
     public init(
         host: String = "0.0.0.0",
         port: Int = 8080,
