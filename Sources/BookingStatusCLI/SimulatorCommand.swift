@@ -36,6 +36,9 @@ struct SimulatorCommand: AsyncParsableCommand {
     @OptionGroup
     var limits: AccountLimits
 
+    @OptionGroup
+    var behavior: AccountBehavior
+
     func run() async throws {
         var account = SimulatedZendesk(fields: LocalAccount.fields)
         if let tickets {
@@ -48,6 +51,7 @@ struct SimulatorCommand: AsyncParsableCommand {
         }
         account.accessToken = token
         account.limits = limits.limits
+        behavior.apply(to: &account)
         account.clients = [LocalAccount.client]
         let logger = Logger(label: "zendesk-simulator") { CloudLogHandler(label: $0, output: .text) }
         let count = account.tickets.count

@@ -14,6 +14,8 @@ struct RoundCarrier: Sendable {
 
     /// How many of a booking's tickets are worked on at once.
     private static let width = 100
+    /// For how long a sweep's reading will do, in seconds.
+    private static let freshness = 30.0
 
     /// What a round asks of the queue and tells it, by booking.
     struct Door: Sendable {
@@ -144,7 +146,11 @@ struct RoundCarrier: Sendable {
     /// Brings changes to tickets that are known: a sweep has read them, or they were found before.
     func carryKnown(_ booking: String, _ entries: [RoundSchedule.Entry], deadline: Deadline, _ door: Door) async {
         var tickets: [TicketFound] = []
-        let parked = Set(entries.flatMap { $0.parked?.tickets ?? [] }).sorted()
+        // What a sweep has read long ago, and had no place for since, is read again.
+        let old = entries.flatMap(\.readings).filter { reading in
+            reading.readAt.map { time.secondsSince1970() - Double($0) > Self.freshness } ?? false
+        }
+        let parked = Set(entries.flatMap { $0.parked?.tickets ?? [] } + old.map(\.ticket.id)).sorted()
         do throws(ZendeskError) {
             tickets = try await desk.read(parked, priority: .high, deadline: deadline)
         } catch {

@@ -1,0 +1,48 @@
+import ArgumentParser
+import ZendeskSimulator
+
+/// What Zendesk documents nowhere of searches and jobs, as options: what most accounts were seen to do where they are not given.
+struct AccountBehavior: ParsableArguments {
+    @Option(help: "Which of several terms of a field a ticket has to meet: any, all, first or last.")
+    var repeatedTerms = SearchBehavior.RepeatedTerms.any
+
+    @Option(help: "Terms of a field beyond so many are ignored.")
+    var maximumTerms: Int?
+
+    @Option(help: "Queries of more characters are refused.")
+    var longestQuery: Int?
+
+    @Flag(help: "Jobs ignore the stamps of their items.")
+    var jobsIgnoreStamps = false
+
+    @Option(help: "The share of jobs that begin minutes late, from 0 to 1.")
+    var stalledJobs = 0.0
+
+    @Option(help: "The share of jobs whose status cannot be read.")
+    var vanishedJobs = 0.0
+
+    @Option(help: "The share of jobs that fail as a whole.")
+    var failedJobs = 0.0
+
+    @Option(help: "The share of jobs that are answered with TooManyJobs.")
+    var refusedJobs = 0.0
+
+    func validate() throws {
+        guard [stalledJobs, vanishedJobs, failedJobs, refusedJobs].allSatisfy({ (0...1).contains($0) }) else {
+            throw ValidationError("a share lies between 0 and 1")
+        }
+    }
+
+    func apply(to account: inout SimulatedZendesk) {
+        account.searchBehavior.repeatedTerms = repeatedTerms
+        account.searchBehavior.maximumTerms = maximumTerms
+        account.searchBehavior.longestQuery = longestQuery
+        account.jobBehavior.honorsStamps = !jobsIgnoreStamps
+        account.faults.stalledJobs = stalledJobs
+        account.faults.vanishedJobs = vanishedJobs
+        account.faults.failedJobs = failedJobs
+        account.faults.tooManyJobs = refusedJobs
+    }
+}
+
+extension SearchBehavior.RepeatedTerms: ExpressibleByArgument {}
