@@ -168,8 +168,10 @@ final class BookingQueue: Sendable {
         let now = time.now()
         let sharing = carrier.sharing
         let writes = sharing.writes && !sharing.hasJobs ? 1 : 0
-        let shortage = zendesk.shortage(reads: RoundSchedule.readsPerSearch, writes: writes)
-        let (wantsRound, untilParked) = state.withLock { ($0.schedule.wantsRound(now), $0.schedule.untilParked(now)) }
+        let (wantsRound, untilParked, reads) = state.withLock { state in
+            (state.schedule.wantsRound(now), state.schedule.untilParked(now), state.schedule.readsPerSearch)
+        }
+        let shortage = zendesk.shortage(reads: reads, writes: writes)
         let room = zendesk.room
         guard let shortage, wantsRound else {
             let (bookings, untilNext) = state.withLock { state in
@@ -211,7 +213,7 @@ final class BookingQueue: Sendable {
     /// A booking leaves its round.
     private func leave(_ booking: String, _ settled: [RoundCarrier.Settled]) {
         let released = state.withLock { state in
-            state.schedule.leave(booking)
+            state.schedule.leave(booking, ranOut: settled.contains { $0.results.contains(where: \.isShortOfReads) })
             return settled.compactMap { entry, results -> CheckedContinuation<Void, Never>? in
                 if let parking = state.parking(entry, results, limits.parking, maximumParked, time.now()) {
                     state.schedule.park(entry, parking)

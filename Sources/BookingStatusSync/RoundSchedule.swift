@@ -26,6 +26,8 @@ struct RoundSchedule {
     private var rounds: [Int: (left: Int, begun: Duration)] = [:]
     private var lastRound: Duration?
     private var sweptInWork = 0
+    /// What a search is thought to need of the budget for reads, until its tickets are read.
+    private(set) var readsPerSearch = Self.leastReadsPerSearch
 
     /// One change of a submission.
     struct Entry: Sendable {
@@ -111,8 +113,11 @@ struct RoundSchedule {
 
     // MARK: Rounds
 
-    /// What a search needs of the budget for reads: itself, a reading, and one more reading or the options.
-    static let readsPerSearch = 3
+    /// A search, a reading, and one more reading or the options.
+    static let leastReadsPerSearch = 3
+    /// One that takes several pages needs more, and nobody knows before. After the budget did not do, fewer begin at once, so that what
+    /// has been begun comes to an end.
+    private static let mostReadsPerSearch = 48
     /// What the jobs of a round need besides.
     static let readsPerJobs = 6
 
@@ -162,7 +167,7 @@ struct RoundSchedule {
         // The first answers tell the account's limits: until then one booking goes alone.
         guard room.isKnown || inWork.isEmpty else { return [] }
         // What is in work has not made all of its calls.
-        let searches = (room.reads - (sharing.hasJobs && room.reads > Self.readsPerJobs * 4 ? Self.readsPerJobs : 0)) / Self.readsPerSearch
+        let searches = (room.reads - (sharing.hasJobs && room.reads > Self.readsPerJobs * 4 ? Self.readsPerJobs : 0)) / readsPerSearch
         var limit = min(bookingsPerRound, searches * sharing.bookingsPerSearch - inWork.count)
         if sharing.writes, !sharing.hasJobs { limit = min(limit, room.writes - inWork.count) }
         if inWork.isEmpty { limit = room.isKnown ? max(1, limit) : 1 }
@@ -257,7 +262,11 @@ struct RoundSchedule {
     }
 
     /// A booking leaves its round: its own tickets are settled.
-    mutating func leave(_ booking: String) {
+    ///
+    /// - Parameter ranOut: whether the budget for reads was used up before its tickets had been read.
+    mutating func leave(_ booking: String, ranOut: Bool = false) {
+        readsPerSearch =
+            ranOut ? min(readsPerSearch * 2, Self.mostReadsPerSearch) : max(readsPerSearch / 2, Self.leastReadsPerSearch)
         guard let work = inWork.removeValue(forKey: booking) else { return }
         guard let round = work.round else { return sweptInWork -= 1 }
         if !work.isRead { pass(round) }

@@ -14,6 +14,8 @@ struct TicketResult: Equatable, Sendable {
     var needsPerson = false
     /// Whether budget or time ran out, so that the rest of the record would fare no better.
     var isRefusal = false
+    /// Whether the budget was used up before its tickets had been read.
+    var isShortOfReads = false
     /// Whether Zendesk refuses to update this one ticket.
     var concernsTicket = false
     /// When the ticket showed the new status, in seconds since 1970.
@@ -32,7 +34,9 @@ extension TicketResult {
         needsPerson = error.kind == .misconfigured
         concernsTicket = ticket != nil && [400, 403, 422].contains(error.status)
         switch error.kind {
-        case .limited(let limit): isRefusal = limit != .ticket
+        case .limited(let limit):
+            isRefusal = limit != .ticket
+            isShortOfReads = isRefusal && ticket == nil
         case .timeIsUp, .cancelled: isRefusal = true
         default: break
         }

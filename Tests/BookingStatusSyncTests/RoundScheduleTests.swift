@@ -112,6 +112,30 @@ struct RoundScheduleTests {
         #expect(schedule.draw(room, sharing, now: .seconds(4)) == ["alone"])
     }
 
+    @Test("after the budget did not do for what had been begun together, less is begun at once, until that works")
+    func ranOut() {
+        var schedule = RoundSchedule()
+        var room = Self.wide
+        room.reads = 15
+        let bookings = ["b-1", "b-2", "b-3"]
+        _ = schedule.submit(changes(bookings))
+        #expect(schedule.draw(room, .init(), now: .zero) == bookings)
+        for booking in bookings {
+            #expect(schedule.take(booking).count == 1)
+            schedule.leave(booking, ranOut: true)
+        }
+        #expect(schedule.readsPerSearch == 24)
+        _ = schedule.submit(changes(bookings))
+        #expect(schedule.draw(room, .init(bookingsPerSearch: 23), now: .zero) == ["b-1"])
+        #expect(schedule.take("b-1").count == 1)
+        schedule.leave("b-1")
+        #expect(schedule.draw(room, .init(), now: .zero) == ["b-2"])
+        #expect(schedule.take("b-2").count == 1)
+        schedule.leave("b-2")
+        for _ in 0..<3 { schedule.leave("b-3", ranOut: false) }
+        #expect(schedule.readsPerSearch == 3)
+    }
+
     @Test("a booking whose calls hang keeps others back for three seconds, not for as long as it hangs")
     func hangs() {
         var schedule = RoundSchedule(maximumRounds: 1)
