@@ -139,10 +139,14 @@ package struct History: Sendable {
         }
     }
 
+    /// Microseconds after the start.
+    static func microseconds(_ time: CommitTimestamp) -> Int64 {
+        (time.seconds - Int64(start)) * 1_000_000 + Int64(time.nanoseconds) / 1000
+    }
+
     /// Whether everything that was committed before a version can have led to this tag.
     func couldRead(_ tag: String?, of bookingID: String, at version: BookingVersion) -> Bool {
-        let time = version.commitTimestamp
-        let microseconds = (time.seconds - Int64(Self.start)) * 1_000_000 + Int64(time.nanoseconds) / 1000
+        let microseconds = Self.microseconds(version.commitTimestamp)
         let later = commits[bookingID]?.filter { $0.microseconds >= microseconds } ?? []
         return ([status(bookingID, at: microseconds - 1)] + later.map(\.to)).contains { Self.tag($0) == tag }
     }

@@ -16,6 +16,8 @@ package enum KnownLimit: String, CaseIterable, Sendable {
     case replacedInRace =
         "a person's status replaced between check and update, whose answer was lost, or not seen again by the instance that got it"
     case reversalWithinMillisecond = "two commits within a millisecond, cut to milliseconds"
+    case sweptWithinMillisecond = "a change without old values within the millisecond of a sweep's reading, and no sweep since"
+    case copiedUnfinished = "a follow-up ticket with fields copied from an update whose tag was dropped, before it was made good"
 }
 
 package enum Simulation {

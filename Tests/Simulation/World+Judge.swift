@@ -64,8 +64,10 @@ extension World {
             return .unversionedUnseen
         }
         if unversioned.contains(ticket.id), isReorderedBeyondWindow(records) { return .unversionedBeyondWindow }
-        if readWhileHidden[ticket.id] != nil { return .hiddenField }
+        if readWhileHidden[ticket.id] != nil || writtenWhileHidden.contains(ticket.id) { return .hiddenField }
         if !sweeps, isReversedWithinMillisecond(commits) { return .reversalWithinMillisecond }
+        if !sweeps, isSweptWithinMillisecond(ticket, commits) { return .sweptWithinMillisecond }
+        if let copied = copiedUnfinished[ticket.id], copied == ticket.customFields { return .copiedUnfinished }
         checker.violation("ticket \(ticket.id) of \(bookingID) shows \(shown ?? "nothing") instead of \(expected ?? "nothing")")
         return nil
     }
@@ -122,5 +124,14 @@ extension World {
             return unordered.count > 1
                 || unordered.contains { $0.to == nil || earlier.contains($0.to) || !history.capture.knowsOldValues }
         }
+    }
+
+    /// A sweep's version, which is cut to milliseconds, and a change of the same millisecond that does not tell what it replaces.
+    private func isSweptWithinMillisecond(_ ticket: SimulatedTicket, _ commits: [History.Commit]) -> Bool {
+        guard !history.capture.knowsOldValues, let kept = ticket.text(of: Self.versionField).flatMap({ KeptVersion(text: $0) }),
+            kept.version.transactionID == "sweep"
+        else { return false }
+        let readAt = History.microseconds(kept.version.commitTimestamp)
+        return commits.contains { $0.bookingID == kept.bookingID && $0.microseconds / 1000 == readAt / 1000 }
     }
 }

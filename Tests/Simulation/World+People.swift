@@ -246,6 +246,7 @@ extension World {
         account.put(SimulatedTicket(id: id, subject: "T", createdAt: zendeskNow, customFields: former.customFields), now: zendeskNow)
         indexedAt[id] = elapsed + account.searchLag.upperBound
         if touches[source] != nil { touch(id) }
+        if hasVersion(source), !isOurs(source) { copiedUnfinished[id] = former.customFields }
         if unversioned.contains(source) { unversioned.insert(id) }
         if let moment = readWhileHidden[source] { readWhileHidden[id] = moment }
         trace { "ticket \(id) follows up ticket \(source)" }

@@ -56,6 +56,8 @@ final class World: @unchecked Sendable {
     var touches: [Int: Touch] = [:]
     var editsByHand: [Int: Int] = [:]
     var unversioned: Set<Int> = []
+    /// Follow-up tickets whose fields were copied while they contradicted each other, with what was copied.
+    var copiedUnfinished: [Int: [Int: JSON]] = [:]
     var indexedAt: [Int: Double] = [:]
     var flappedAt: [Int: Double] = [:]
     /// The records that did not come to a ticket, since search had left it out.
@@ -72,6 +74,8 @@ final class World: @unchecked Sendable {
     /// Tickets that were read while a field was hidden, and the product could not know it yet: it looks at the fields once a minute, and a
     /// round lasts half a minute.
     var readWhileHidden: [Int: Double] = [:]
+    /// And those that were written then, having been read before: the version may not have been kept.
+    var writtenWhileHidden: Set<Int> = []
     var isFreshlyHidden: Bool { hiddenSince.map { elapsed - $0 < 95 } ?? false }
     /// Tickets on which a person's status was replaced between check and update, and is to be put back by an instance that got the answer.
     var raced: [Int: (status: String, by: Instance, update: Data?, isKnown: Bool)] = [:]
