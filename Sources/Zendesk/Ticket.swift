@@ -1,5 +1,3 @@
-import Timestamps
-
 /// What we use of a ticket.
 ///
 /// Source: Zendesk API reference, "Tickets", JSON format.
@@ -50,15 +48,5 @@ public struct TicketReading: Equatable, Sendable {
     public init(ticket: Ticket, readAt: Int64?) {
         self.ticket = ticket
         self.readAt = readAt
-    }
-
-    /// How long to wait until a ticket read now can be updated safely; nil if this reading will do.
-    ///
-    /// The stamp has whole seconds, so a change within the second of the stamp would escape a safe update. Only a stamp that lies two
-    /// seconds back is sure to be that of the last change. Without a date nothing is sure, and the wait is as long as it gets.
-    public var waitForStamp: Duration? {
-        guard let stamp = RFC3339(ticket.updatedStamp)?.seconds, let readAt else { return .seconds(2) }
-        let missing = stamp + 2 - readAt
-        return missing > 0 ? .seconds(min(missing, 2)) : nil
     }
 }
