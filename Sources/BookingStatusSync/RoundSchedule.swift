@@ -265,10 +265,11 @@ struct RoundSchedule {
     ///
     /// - Parameter ranOut: whether the budget for reads was used up before its tickets had been read.
     mutating func leave(_ booking: String, ranOut: Bool = false) {
+        guard let work = inWork.removeValue(forKey: booking) else { return }
+        // Nobody has searched for what a sweep brought.
+        guard let round = work.round else { return sweptInWork -= 1 }
         readsPerSearch =
             ranOut ? min(readsPerSearch * 2, Self.mostReadsPerSearch) : max(readsPerSearch / 2, Self.leastReadsPerSearch)
-        guard let work = inWork.removeValue(forKey: booking) else { return }
-        guard let round = work.round else { return sweptInWork -= 1 }
         if !work.isRead { pass(round) }
     }
 

@@ -122,7 +122,7 @@ final class Checker {
         }
         let former = before.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
         let written = after.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
-        if world.isFreshlyHidden { world.writtenWhileHidden.insert(after.id) }
+        if written == nil, world.isFreshlyHidden { world.writtenWhileHidden.insert(after.id) }
         if let written { lastWrite[after.id] = (written.text, before.text(of: World.versionField), before.text(of: World.statusField)) }
         if before.text(of: World.bookingField) != booking {
             let isForgotten = isSweep && before.text(of: World.bookingField) == nil && former?.bookingID == booking

@@ -74,7 +74,7 @@ final class World: @unchecked Sendable {
     /// Tickets that were read while a field was hidden, and the product could not know it yet: it looks at the fields once a minute, and a
     /// round lasts half a minute.
     var readWhileHidden: [Int: Double] = [:]
-    /// And those that were written then, having been read before: the version may not have been kept.
+    /// And those that were written then, having been read before: no version was kept.
     var writtenWhileHidden: Set<Int> = []
     var isFreshlyHidden: Bool { hiddenSince.map { elapsed - $0 < 95 } ?? false }
     /// Tickets on which a person's status was replaced between check and update, and is to be put back by an instance that got the answer.
