@@ -4,7 +4,9 @@ func concurrently<Element: Sendable, Result: Sendable>(
     width: Int,
     _ work: @escaping @Sendable (Element) async -> Result
 ) async -> [Result] {
-    await withTaskGroup(of: (Int, Result).self) { group in
+    // Most often there is one: without a task of its own it needs half the memory.
+    if elements.count == 1 { return [await work(elements[0])] }
+    return await withTaskGroup(of: (Int, Result).self) { group in
         var results: [Int: Result] = [:]
         for (index, element) in elements.enumerated() {
             if index >= width, let (finished, result) = await group.next() { results[finished] = result }

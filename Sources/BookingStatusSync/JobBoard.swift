@@ -3,8 +3,9 @@ import Zendesk
 /// Which updates go together in a job, whether jobs can be relied on, and when to look at them: a pure state machine.
 ///
 /// Jobs are relied on once this instance has seen that they honor stamps: of two items that change nothing, the one with a stale stamp has
-/// to fail and the other one to succeed; and in a second job the other way round, since a ticket may fail for reasons of its own. They name no field at all: should stamps be ignored, and the job come minutes late, there is nothing
-/// that it could overwrite. A job that does not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
+/// to fail and the other one to succeed; and in a second job the other way round, since a ticket may fail for reasons of its own. The items
+/// name no field at all: should stamps be ignored, and the job come minutes late, there is nothing that it could overwrite. A job that does
+/// not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
 struct JobBoard {
     /// An update that waits for a job, or is in one.
     struct Item: Sendable {

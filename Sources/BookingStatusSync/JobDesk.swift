@@ -5,6 +5,7 @@ import Zendesk
 /// Updates tickets in jobs, many at once, as the ``JobBoard`` says. ``run()`` is its own task beside the queue's rounds.
 final class JobDesk: Sendable {
     private let desk: TicketDesk
+    private let readings: ReadingDesk
     private let time: TimeSource
     private let bell = Bell()
     private let gate = Gate()
@@ -22,8 +23,9 @@ final class JobDesk: Sendable {
     /// What a call for jobs may take.
     private static let longestCall = Duration.seconds(10)
 
-    init(desk: TicketDesk, limits: RoundLimits, time: TimeSource) {
+    init(desk: TicketDesk, readings: ReadingDesk, limits: RoundLimits, time: TimeSource) {
         self.desk = desk
+        self.readings = readings
         self.time = time
         var limits = limits
         limits.ticketsPerJob = min(limits.ticketsPerJob, desk.zendesk.ticketsPerCall)
@@ -123,9 +125,10 @@ final class JobDesk: Sendable {
         board.withLock { $0.postpone(open, for: error.retryAfter ?? .seconds(1), time.now()) }
     }
 
-    /// What the drop-down takes is asked anew: a job does not say which tags it has dropped.
+    /// What the drop-down takes is asked anew, but for what another job has asked within a second: a job does not say which tags it has
+    /// dropped.
     private func begin() async {
-        desk.zendesk.forgetOptions(of: desk.settings.bookingStatusField)
+        desk.zendesk.forgetOptions(of: desk.settings.bookingStatusField, olderThan: .seconds(1))
         var jobs = [[JobBoard.Item]]()
         do throws(ZendeskError) {
             try await desk.expectFields(priority: .high, deadline: callDeadline)
@@ -192,13 +195,13 @@ final class JobDesk: Sendable {
 
     /// Reads the tickets of jobs, and tells those who wait.
     private func tell(_ items: [JobBoard.Item]) async {
-        guard !items.isEmpty else { return }
-        do throws(ZendeskError) {
-            let found = try await desk.read(items.map(\.ticket), priority: .high, deadline: callDeadline)
-            let readings = Dictionary(found.map { ($0.id, $0.reading) }, uniquingKeysWith: { _, last in last })
-            for item in items { give(.reading(readings[item.ticket] ?? nil), to: [item.number]) }
-        } catch {
-            give(.failed(ZendeskError(.outcomeUnknown, "what became of a job cannot be read: \(error)")), to: items.map(\.number))
+        let found = await readings.read(items.map(\.ticket), priority: .high, deadline: callDeadline)
+        for item in items {
+            do throws(ZendeskError) {
+                give(.reading(try found[item.ticket]!.get()), to: [item.number])
+            } catch {
+                give(.failed(ZendeskError(.outcomeUnknown, "what became of a job cannot be read: \(error)")), to: [item.number])
+            }
         }
     }
 }

@@ -1,63 +1,52 @@
 import Synchronization
 import Zendesk
 
-/// Reads tickets, many with one call: while calls are under way, what is asked for gathers. ``run()`` is its own task beside the queue's
-/// rounds.
+/// Reads tickets, many with one call, as its ``Gathering`` says. ``run()`` is its own task beside the queue's rounds.
 final class ReadingDesk: Sendable {
     private let desk: TicketDesk
     private let time: TimeSource
     private let bell = Bell()
-    private let answers = Answers<Result<TicketReading?, ZendeskError>>()
-    private let state = Mutex(State())
-
-    fileprivate struct State {
-        var nextNumber = 0
-        var waiting: [Request] = []
-        var calls = 0
-    }
-
-    fileprivate struct Request {
-        let number: Int
-        let ticket: Int
-        let priority: CallPriority
-        let deadline: Deadline
-    }
-
-    /// Calls at once: one that hangs must not hold up all others.
-    private static let width = 4
+    private let answers = Answers<TicketReadings>()
+    private let gathering: Mutex<Gathering>
 
     init(desk: TicketDesk, time: TimeSource) {
         self.desk = desk
         self.time = time
+        gathering = Mutex(Gathering(ticketsPerCall: desk.zendesk.ticketsPerCall))
     }
 
     /// - Returns: nil if the ticket is gone.
     func read(_ ticket: Int, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> TicketReading? {
-        let number = state.withLock { state in
-            state.nextNumber += 1
-            state.waiting.append(Request(number: state.nextNumber, ticket: ticket, priority: priority, deadline: deadline))
-            answers.expect(state.nextNumber)
-            return state.nextNumber
+        try await read([ticket], priority: priority, deadline: deadline)[ticket]!.get()
+    }
+
+    /// - Returns: a result for each of the tickets.
+    func read(_ tickets: [Int], priority: CallPriority, deadline: Deadline) async -> TicketReadings {
+        guard !tickets.isEmpty else { return [:] }
+        let number = gathering.withLock { gathering in
+            let number = gathering.add(tickets, priority: priority, deadline: deadline, time.now())
+            answers.expect(number)
+            return number
         }
         bell.ring()
-        let result = await answers.answer(number) {
-            self.state.withLock { $0.waiting.removeAll { $0.number == number } }
-            return .failure(ZendeskError(.cancelled, "cancelled while waiting for a reading"))
+        return await answers.answer(number) {
+            self.gathering.withLock { $0.withdraw(number) }
+            let error = ZendeskError(.cancelled, "cancelled while waiting for a reading")
+            return Dictionary(tickets.map { ($0, .failure(error)) }, uniquingKeysWith: { first, _ in first })
         }
-        return try result.get()
     }
 
     /// Reads until the task is cancelled.
     func run() async {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
-                let requests = state.withLock { $0.take(width: Self.width, upTo: desk.zendesk.ticketsPerCall) }
-                if requests.isEmpty {
-                    await bell.wait(atMost: nil, time)
-                } else {
+                let (isScarce, now) = (!desk.zendesk.room.isRelaxed, time.now())
+                switch gathering.withLock({ $0.next(isScarce: isScarce, now) }) {
+                case .wait(let limit): await bell.wait(atMost: limit, time)
+                case .read(let requests, let call):
                     group.addTask {
                         await self.read(requests)
-                        self.state.withLock { $0.calls -= 1 }
+                        self.gathering.withLock { $0.ended(call) }
                         self.bell.ring()
                     }
                 }
@@ -66,29 +55,72 @@ final class ReadingDesk: Sendable {
         }
     }
 
-    private func read(_ requests: [Request]) async {
+    private func read(_ requests: [Gathering.Request]) async {
         let priority = requests.map(\.priority).max() ?? .normal
         // One that has little time left must not take it from the others.
         let deadline = requests.map(\.deadline).max { $0.remaining < $1.remaining }!
-        do throws(ZendeskError) {
-            let tickets = requests.map(\.ticket)
-            // One alone is read on its own path, which also tells whether it is gone.
-            let found =
-                tickets.count == 1
-                ? [TicketFound(id: tickets[0], reading: try await desk.read(tickets[0], priority: priority, deadline: deadline))]
-                : try await desk.read(tickets, priority: priority, deadline: deadline)
-            for (request, found) in zip(requests, found) { answers.give(.success(found.reading), to: request.number) }
-        } catch {
-            for request in requests { answers.give(.failure(error), to: request.number) }
-        }
+        let tickets = Set(requests.flatMap(\.tickets)).sorted()
+        let results = await desk.readEach(tickets, priority: priority, deadline: deadline)
+        for request in requests { answers.give(results, to: request.number) }
     }
 }
 
-extension ReadingDesk.State {
-    fileprivate mutating func take(width: Int, upTo limit: Int) -> [ReadingDesk.Request] {
-        guard calls < width, !waiting.isEmpty else { return [] }
-        calls += 1
-        defer { waiting.removeFirst(min(limit, waiting.count)) }
-        return Array(waiting.prefix(limit))
+/// Which tickets the next call reads: a pure state machine. What is asked for is read at once, and gathers only while four calls are under
+/// way. Where calls are scarce it waits for what comes together with it, and for the call that is under way.
+struct Gathering {
+    struct Request {
+        let number: Int
+        let tickets: [Int]
+        let priority: CallPriority
+        let deadline: Deadline
+        let addedAt: Duration
     }
+
+    enum Step {
+        /// Nothing to do until something is asked for or a call ends; or until this time has passed.
+        case wait(Duration?)
+        case read([Request], call: Int)
+    }
+
+    private let ticketsPerCall: Int
+    private var nextNumber = 0
+    private var waiting: [Request] = []
+    /// When the calls that are under way began.
+    private var calls: [Int: Duration] = [:]
+
+    private static let width = 4
+    /// How far apart come the answers to the searches of one round.
+    private static let togetherness = Duration.milliseconds(50)
+    /// How long a call keeps others back where calls are scarce: one that hangs must not hold up all others.
+    private static let patience = Duration.seconds(1)
+
+    init(ticketsPerCall: Int) { self.ticketsPerCall = ticketsPerCall }
+
+    /// - Returns: the request's number.
+    mutating func add(_ tickets: [Int], priority: CallPriority, deadline: Deadline, _ now: Duration) -> Int {
+        nextNumber += 1
+        waiting.append(Request(number: nextNumber, tickets: tickets, priority: priority, deadline: deadline, addedAt: now))
+        return nextNumber
+    }
+
+    /// Forgets a request for which nobody waits.
+    mutating func withdraw(_ number: Int) { waiting.removeAll { $0.number == number } }
+
+    mutating func next(isScarce: Bool, _ now: Duration) -> Step {
+        guard let first = waiting.first, calls.count < Self.width else { return .wait(nil) }
+        var (count, tickets) = (0, 0)
+        for request in waiting {
+            if count > 0, tickets + request.tickets.count > ticketsPerCall { break }
+            (count, tickets) = (count + 1, tickets + request.tickets.count)
+        }
+        if isScarce, count == waiting.count {
+            let begin = max(first.addedAt + Self.togetherness, calls.values.max().map { $0 + Self.patience } ?? .zero)
+            guard now >= begin else { return .wait(begin - now) }
+        }
+        calls[first.number] = now
+        defer { waiting.removeFirst(count) }
+        return .read(Array(waiting.prefix(count)), call: first.number)
+    }
+
+    mutating func ended(_ call: Int) { calls[call] = nil }
 }

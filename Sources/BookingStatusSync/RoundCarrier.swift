@@ -49,7 +49,7 @@ struct RoundCarrier: Sendable {
             time: time
         )
         readings = ReadingDesk(desk: desk, time: time)
-        jobs = JobDesk(desk: desk, limits: limits, time: time)
+        jobs = JobDesk(desk: desk, readings: readings, limits: limits, time: time)
     }
 
     var lastWrite: Duration? { memory.lastWrite }
@@ -97,23 +97,30 @@ struct RoundCarrier: Sendable {
         let results = await finder.find(bookings, deadline: deadline, answered: door.close)
         var ids: Set<Int> = []
         for case .success(let candidates) in results.map(\.result) { ids.formUnion(candidates.map(\.ticket)) }
-        let (found, failure) = await desk.readSome(ids.sorted(), priority: .normal, deadline: deadline)
+        let found = await readings.read(ids.sorted(), priority: .normal, deadline: deadline)
         await withTaskGroup(of: Void.self) { group in
             for (booking, result) in results {
-                switch result {
-                case .failure(let error): refuse(booking, error, door)
-                case .success(let candidates):
-                    if let failure, candidates.contains(where: { found[$0.ticket] == nil }) {
-                        refuse(booking, failure, door)
-                        continue
-                    }
-                    let own = candidates.compactMap { candidate in
-                        found[candidate.ticket].flatMap { candidate.isHit || names(booking, $0) ? $0 : nil }
-                    }
+                do throws(ZendeskError) {
+                    let own = try tickets(of: booking, among: result.get(), found)
                     group.addTask { await self.settleWithParked(booking, own, door.take(booking), deadline, door) }
+                } catch {
+                    refuse(booking, error, door)
                 }
             }
         }
+    }
+
+    private func tickets(
+        of booking: String,
+        among candidates: [TicketFinder.Candidate],
+        _ found: TicketReadings
+    ) throws(ZendeskError) -> [TicketFound] {
+        var own: [TicketFound] = []
+        for candidate in candidates {
+            let ticket = try TicketFound(id: candidate.ticket, reading: found[candidate.ticket]!.get())
+            if candidate.isHit || ticket.reading?.ticket.text(of: settings.bookingIDField) == booking { own.append(ticket) }
+        }
+        return own
     }
 
     /// A change that was parked knows tickets that this search may have left out.
@@ -127,15 +134,16 @@ struct RoundCarrier: Sendable {
         let known = Set(entries.flatMap { $0.parked?.tickets ?? [] }).subtracting(own.map(\.id))
         var tickets = own
         do throws(ZendeskError) {
-            if !known.isEmpty { tickets += try await desk.read(known.sorted(), priority: .high, deadline: deadline) }
+            tickets += try await read(known, deadline)
         } catch {
             return door.leave(booking, entries.map { told($0, [TicketResult(error, ticket: nil)]) })
         }
         await settle(booking, tickets, entries, deadline, door)
     }
 
-    private func names(_ booking: String, _ ticket: TicketFound) -> Bool {
-        ticket.reading?.ticket.text(of: settings.bookingIDField) == booking
+    private func read(_ tickets: Set<Int>, _ deadline: Deadline) async throws(ZendeskError) -> [TicketFound] {
+        let found = await readings.read(tickets.sorted(), priority: .high, deadline: deadline)
+        return try tickets.sorted().map { ticket throws(ZendeskError) in try TicketFound(id: ticket, reading: found[ticket]!.get()) }
     }
 
     private func refuse(_ booking: String, _ error: ZendeskError, _ door: Door) {
@@ -150,9 +158,9 @@ struct RoundCarrier: Sendable {
         let old = entries.flatMap(\.readings).filter { reading in
             reading.readAt.map { time.secondsSince1970() - Double($0) > Self.freshness } ?? false
         }
-        let parked = Set(entries.flatMap { $0.parked?.tickets ?? [] } + old.map(\.ticket.id)).sorted()
+        let parked = Set(entries.flatMap { $0.parked?.tickets ?? [] } + old.map(\.ticket.id))
         do throws(ZendeskError) {
-            tickets = try await desk.read(parked, priority: .high, deadline: deadline)
+            tickets = try await read(parked, deadline)
         } catch {
             return door.leave(booking, entries.map { told($0, [TicketResult(error, ticket: nil)]) })
         }

@@ -12,7 +12,7 @@ package struct RoundLimits: Sendable {
     package var jobs = 5
     package var ticketsPerJob = 100
     /// A job costs three calls and a second, so while others run it waits until it has as many tickets.
-    package var fewestTicketsPerJob = 16
+    package var fewestTicketsPerJob = 18
     /// How long a change waits for the one before it, until its tickets are read once more.
     package var parking = Duration.seconds(5)
 

@@ -123,8 +123,9 @@ struct RoundSchedule {
 
     /// For how long a round keeps others back: one booking whose calls hang must not stop all.
     static let patience = Duration.seconds(3)
-    /// How far apart rounds begin once a quarter of the budget is used: fewer and larger ones need fewer calls.
+    /// How far apart rounds begin once a quarter of the budget is used, unless enough waits for one: fewer and larger ones need fewer calls.
     static let pace = Duration.milliseconds(1300)
+    private static let enough = 16
 
     /// Whether nothing waits and nothing is in work.
     var isEmpty: Bool { waiting.isEmpty && submissions.isEmpty && inWork.isEmpty && rounds.isEmpty }
@@ -173,13 +174,11 @@ struct RoundSchedule {
         if inWork.isEmpty { limit = room.isKnown ? max(1, limit) : 1 }
         // Where calls are scarce, searches are full.
         let full = sharing.bookingsPerSearch
-        if !room.isRelaxed, full > 1 {
-            let ready = readyBookings(now)
-            if ready > full { limit = min(limit, ready / full * full) }
-        }
+        let ready = room.isRelaxed ? 0 : readyBookings(now)
+        if full > 1, ready > full { limit = min(limit, ready / full * full) }
         guard limit > 0 else { return [] }
         var bookings: [String] = []
-        let isTime = room.isRelaxed || lastRound.map { now - $0 >= Self.pace } ?? true
+        let isTime = room.isRelaxed || ready >= Self.enough || lastRound.map { now - $0 >= Self.pace } ?? true
         if isTime, rounds.values.count(where: { now - $0.begun < Self.patience }) < (room.isRelaxed ? maximumRounds : 1) {
             let round = number()
             bookings = takeTurns(isSweep: false, upTo: limit, round, now)

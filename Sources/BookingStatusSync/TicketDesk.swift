@@ -8,37 +8,31 @@ struct TicketDesk: Sendable {
 
     /// Reads tickets. One that Zendesk leaves out is read on its own path, which alone tells whether it is gone.
     func read(_ ids: [Int], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [TicketFound] {
-        let readings = try await zendesk.tickets(ids, priority: priority, deadline: deadline)
-        let known = Dictionary(readings.map { ($0.ticket.id, $0) }, uniquingKeysWith: { _, last in last })
-        var found: [TicketFound] = []
-        for id in ids {
-            if let reading = known[id] {
-                found.append(TicketFound(id: id, reading: reading))
-            } else {
-                found.append(TicketFound(id: id, reading: try await read(id, priority: priority, deadline: deadline)))
-            }
-        }
-        return found
+        let results = await readEach(ids, priority: priority, deadline: deadline)
+        return try ids.map { id throws(ZendeskError) in try TicketFound(id: id, reading: results[id]!.get()) }
     }
 
-    /// Reads as many of the tickets as it can.
-    ///
-    /// - Returns: the tickets, and why there are not more; nil if they are all there.
-    func readSome(
-        _ ids: [Int],
-        priority: CallPriority,
-        deadline: Deadline
-    ) async -> (found: [Int: TicketFound], error: ZendeskError?) {
-        var found: [Int: TicketFound] = [:]
+    /// Reads each of the tickets that can be read.
+    func readEach(_ ids: [Int], priority: CallPriority, deadline: Deadline) async -> TicketReadings {
+        var results: TicketReadings = [:]
         for start in stride(from: 0, to: ids.count, by: zendesk.ticketsPerCall) {
+            let part = ids[start..<min(start + zendesk.ticketsPerCall, ids.count)]
             do throws(ZendeskError) {
-                let part = Array(ids[start..<min(start + zendesk.ticketsPerCall, ids.count)])
-                for ticket in try await read(part, priority: priority, deadline: deadline) { found[ticket.id] = ticket }
+                for reading in try await zendesk.tickets(Array(part), priority: priority, deadline: deadline) {
+                    results[reading.ticket.id] = .success(reading)
+                }
             } catch {
-                return (found, error)
+                for id in part { results[id] = .failure(error) }
+            }
+            for id in part where results[id] == nil {
+                do throws(ZendeskError) {
+                    results[id] = .success(try await read(id, priority: priority, deadline: deadline))
+                } catch {
+                    results[id] = .failure(error)
+                }
             }
         }
-        return (found, nil)
+        return results
     }
 
     /// - Returns: nil if the ticket is gone.
@@ -93,6 +87,9 @@ struct TicketDesk: Sendable {
         return try await self.update(id, update, priority: priority, deadline: deadline)
     }
 }
+
+/// What reading each ticket came to, by id; a ticket that is gone has no reading.
+typealias TicketReadings = [Int: Result<TicketReading?, ZendeskError>]
 
 /// A ticket that may be a booking's.
 struct TicketFound: Equatable, Sendable {

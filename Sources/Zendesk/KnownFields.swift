@@ -46,8 +46,15 @@ final class KnownFields: Sendable {
         return entry.takes(tag)
     }
 
-    /// Forgets a field whose options turned out to be others.
-    func forget(_ field: Int) { known.withLock { $0[field] = nil } }
+    /// Forgets a field whose options may be others by now.
+    ///
+    /// - Parameter age: what was read less long ago is kept.
+    func forget(_ field: Int, olderThan age: Duration) {
+        let now = time.now()
+        known.withLock { known in
+            if let entry = known[field], now - entry.readAt >= age { known[field] = nil }
+        }
+    }
 
     /// Nil if the field has to be read first.
     private func answer(_ tag: String?, _ field: Int) -> Bool? {

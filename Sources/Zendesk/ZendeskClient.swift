@@ -87,8 +87,10 @@ public final class ZendeskClient: Sendable {
         }
     }
 
-    /// Forgets a field's options, for when Zendesk dropped a tag that it had.
-    public func forgetOptions(of field: Int) { fields.forget(field) }
+    /// Forgets a field's options: Zendesk dropped a tag that it had, or will not say if it does.
+    ///
+    /// - Parameter age: what was read less long ago is kept.
+    public func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
 
     /// The tickets as they are now, without those that Zendesk left out: whether one is gone, only ``ticket(_:priority:deadline:)`` tells.
     public func tickets(

@@ -1,4 +1,4 @@
-import BookingStatusSync
+@testable import BookingStatusSync
 import Foundation
 import FunctionRuntime
 import InMemoryLogging
@@ -119,6 +119,19 @@ struct RealAccountTests {
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
         #expect((1...2).map(world.status) == ["Booked", "Booked"])
         #expect(world.outcomes.sorted() == ["1 added", "2 added", "3 gone"])
+    }
+
+    @Test("a ticket that cannot be read takes none of those with it that are read together with it")
+    func unreadable() async throws {
+        let world = HandlerWorld()
+        for id in 1...3 { world.open(id, booking: "b") }
+        world.transport.withAccount { account, _ in account.delete(2, keepsIndex: true) }
+        world.transport.before { request, _ in request.target.contains("tickets/2.") ? ZendeskResponse(status: 500, body: Data()) : nil }
+        let client = ZendeskClient(transport: world.transport, credentials: .accessToken("t"), time: world.time.source)
+        let desk = TicketDesk(zendesk: client, settings: world.settings)
+        let results = await desk.readEach([1, 2, 3], priority: .normal, deadline: Deadline(after: .seconds(30), world.time.source))
+        #expect(try [1, 3].map { try #require(results[$0]).get()?.ticket.id } == [1, 3])
+        #expect(throws: ZendeskError.self) { try #require(results[2]).get() }
     }
 
     // MARK: Taking back

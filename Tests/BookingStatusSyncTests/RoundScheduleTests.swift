@@ -95,6 +95,21 @@ struct RoundScheduleTests {
         #expect(schedule.draw(room, .init(), now: .milliseconds(2600)) == ["b-5"])
     }
 
+    @Test("where calls are scarce, sixteen bookings wait for no time to pass")
+    func enough() {
+        var schedule = RoundSchedule()
+        var room = Self.wide
+        room.isRelaxed = false
+        let sharing = RoundSchedule.Sharing(bookingsPerSearch: 23, hasJobs: true)
+        _ = schedule.submit(changes(["first"]))
+        #expect(schedule.draw(room, sharing, now: .zero) == ["first"])
+        _ = schedule.take("first")
+        _ = schedule.submit(changes((1...15).map { "b-\($0)" }))
+        #expect(schedule.draw(room, sharing, now: .milliseconds(1)).isEmpty)
+        _ = schedule.submit(changes(["b-16"]))
+        #expect(schedule.draw(room, sharing, now: .milliseconds(1)).count == 16)
+    }
+
     @Test("where calls are scarce, searches are full; and a change that came alone has a place beside a large record")
     func full() {
         var schedule = RoundSchedule(maximumInWork: 20)

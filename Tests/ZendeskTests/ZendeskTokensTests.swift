@@ -110,6 +110,24 @@ struct ZendeskTokensTests {
         #expect(try await client.field(3, accepts: "anything", deadline: deadline))
     }
 
+    @Test("what was read within a second is not forgotten where that will do")
+    func forgottenOptions() async throws {
+        let (transport, client) = world()
+        func reads() async throws -> Int {
+            _ = try await client.field(2, accepts: "booked", deadline: deadline)
+            return transport.requests.count { $0.target.contains("ticket_fields") }
+        }
+        #expect(try await reads() == 1)
+        time.advance(.milliseconds(999))
+        client.forgetOptions(of: 2, olderThan: .seconds(1))
+        #expect(try await reads() == 1)
+        time.advance(.milliseconds(1))
+        client.forgetOptions(of: 2, olderThan: .seconds(1))
+        #expect(try await reads() == 2)
+        client.forgetOptions(of: 2)
+        #expect(try await reads() == 3)
+    }
+
     @Test("a call whose turn does not come before the deadline is refused at once, with the time to wait")
     func budget() async throws {
         let (transport, _) = world()

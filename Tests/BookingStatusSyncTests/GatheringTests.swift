@@ -1,0 +1,89 @@
+import TestSupport
+import Testing
+import Zendesk
+
+@testable import BookingStatusSync
+
+@Suite("Gathering")
+struct GatheringTests {
+    private let deadline = Deadline(after: .seconds(30), ManualTime().source)
+    private var gathering = Gathering(ticketsPerCall: 5)
+
+    private mutating func add(_ tickets: [Int], at milliseconds: Int = 0) {
+        _ = gathering.add(tickets, priority: .normal, deadline: deadline, .milliseconds(milliseconds))
+    }
+
+    /// The tickets of the next call and its number; nil if none may begin.
+    private mutating func call(isScarce: Bool = false, at milliseconds: Int = 0) -> (tickets: [Int], number: Int)? {
+        guard case .read(let requests, let call) = gathering.next(isScarce: isScarce, .milliseconds(milliseconds)) else { return nil }
+        return (requests.flatMap(\.tickets), call)
+    }
+
+    @Test("what waits is read at once, and together")
+    mutating func together() {
+        add([1, 2])
+        add([3])
+        #expect(call()?.tickets == [1, 2, 3])
+        #expect(call() == nil)
+    }
+
+    @Test("four calls go at once, and the next when one of them has ended")
+    mutating func width() throws {
+        var numbers: [Int] = []
+        for ticket in 1...4 {
+            add([ticket])
+            numbers.append(try #require(call()).number)
+        }
+        add([5])
+        add([6])
+        #expect(call() == nil)
+        gathering.ended(numbers[2])
+        #expect(call()?.tickets == [5, 6])
+    }
+
+    @Test("where calls are scarce, a request waits for what comes together with it")
+    mutating func sameMoment() {
+        add([1])
+        #expect(call(isScarce: true, at: 49) == nil)
+        add([2], at: 49)
+        #expect(call(isScarce: true, at: 50)?.tickets == [1, 2])
+    }
+
+    @Test("where calls are scarce, what is asked for gathers while one is under way, for a second at most")
+    mutating func scarce() throws {
+        add([1])
+        let first = try #require(call(isScarce: true, at: 50))
+        add([2], at: 100)
+        #expect(call(isScarce: true, at: 1000) == nil)
+        add([3], at: 1040)
+        #expect(call(isScarce: true, at: 1050)?.tickets == [2, 3])
+        add([4], at: 1100)
+        gathering.ended(first.number)
+        #expect(call(isScarce: true, at: 1900) == nil)
+        #expect(call(isScarce: false, at: 1900)?.tickets == [4])
+    }
+
+    @Test("what fills a call waits for nobody")
+    mutating func full() {
+        add([1, 2, 3])
+        add([4, 5, 6])
+        #expect(call(isScarce: true)?.tickets == [1, 2, 3])
+        #expect(call(isScarce: true) == nil)
+    }
+
+    @Test("a request that is larger than a call goes alone")
+    mutating func large() {
+        add(Array(1...7))
+        add([8])
+        #expect(call()?.tickets == Array(1...7))
+        #expect(call()?.tickets == [8])
+    }
+
+    @Test("what nobody waits for any more is not read")
+    mutating func withdrawn() {
+        let number = gathering.add([1], priority: .normal, deadline: deadline, .zero)
+        add([2])
+        gathering.withdraw(number)
+        #expect(call()?.tickets == [2])
+    }
+}
