@@ -2,28 +2,47 @@
 # Puts the function and its part of Pub/Sub into a Google Cloud project. Run it again after any change: it creates what is missing and updates what is
 # there. README.md beside it explains each step.
 #
-#   function/deploy.sh [--dry-run]      --dry-run prints every command, as for a project in which nothing is there yet, and runs none
+#   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a project in which nothing is there yet, and runs none
+#   function/deploy.sh [--dry-run] service    the service alone
+#   function/deploy.sh [--dry-run] job        the nightly sweep's job alone
+#   function/deploy.sh render                 prints the manifests of both
+#   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what waits in them, secret, accounts and images stay
 #
 # It reads its settings from the environment; required are
-#   PROJECT, REGION                     where it goes
+#   PROJECT, REGION                     where it goes; `delete` needs no more
 #   ZENDESK_URL, ZENDESK_CLIENT_ID      the account, and the OAuth client's unique identifier
 #   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
 #                                       as `bookingstatus setup` prints them
 # and, the first time, ZENDESK_CLIENT_SECRET_FILE: the file with the client's secret, which goes to Secret Manager.
 # With SPANNER_DATABASE (projects/P/instances/I/databases/D) tickets are swept: every minute those that were updated lately, every night all.
+# SUFFIX (as -staging) is appended to all names but those of the topic, the accounts and the repository: a second function beside the live one.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+usage() {
+  sed -n '2,19s/^# \{0,1\}//p' "$0"
+  exit 64
+}
+
 dry_run=false
-case "${1-}" in
-  '') ;;
-  --dry-run) dry_run=true ;;
-  *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 64 ;;
+if [ "${1-}" = --dry-run ]; then
+  dry_run=true
+  shift
+fi
+[ $# -le 1 ] || usage
+part=${1-all}
+case $part in
+  all | service | job | delete) ;;
+  render) dry_run=true ;;
+  *) usage ;;
 esac
 
+required='PROJECT REGION'
+[ "$part" = delete ] || required="$required ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD
+  ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS"
+[ "$part" != job ] || required="$required SPANNER_DATABASE"
 missing=
-for name in PROJECT REGION ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD \
-  ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS; do
+for name in $required; do
   eval "value=\${$name-}"
   [ -n "$value" ] || missing="$missing $name"
 done
@@ -32,19 +51,22 @@ if [ -n "$missing" ]; then
   exit 78
 fi
 
-service=booking-status-function
+suffix=${SUFFIX-}
+service=booking-status-function$suffix
 topic=bookings-table-status
-subscription=$topic-push
-dead_letter_topic=$topic-dead-letter
-dead_letter_subscription=$dead_letter_topic-keep
-sweep_topic=$topic-sweep
-sweep_job=booking-status-sweep
+subscription=$topic-push$suffix
+dead_letter_topic=$topic-dead-letter$suffix
+dead_letter_subscription=$topic-dead-letter-keep$suffix
+sweep_topic=$topic-sweep$suffix
+sweep_subscription=$topic-sweep-push$suffix
+sweep_job=booking-status-sweep$suffix
 database_role=booking_status_reader
-secret=zendesk-client-secret
+secret=zendesk-client-secret$suffix
 function_account=booking-status-function@$PROJECT.iam.gserviceaccount.com
 push_account=booking-status-push@$PROJECT.iam.gserviceaccount.com
+build_account=booking-status-build@$PROJECT.iam.gserviceaccount.com
 repository=booking-status
-image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/$service:$(git -C "$here" rev-parse --short=12 HEAD)}
+image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/booking-status-function:$(git -C "$here" rev-parse --short=12 HEAD)}
 
 # How long Pub/Sub goes on with a message: pauses of 10, 20, 40 ... 320 s and then of 600 s, 50 attempts. That is about seven hours: longer than four
 # hours of Zendesk being down (29 attempts), and a message that can never be processed is out of the way the same day.
@@ -77,6 +99,19 @@ say() { printf '\n# %s\n' "$*"; }
 gcloud_() { run gcloud --project="$PROJECT" --quiet "$@"; }
 exists() { there gcloud --project="$PROJECT" --quiet "$@"; }
 
+# Grants a role. An account that was created a moment ago is not known everywhere yet, for up to two minutes.
+grant() {
+  tries=24
+  until gcloud_ "$@" > /dev/null; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || return 1
+    sleep 5
+  done
+}
+
+# In a dry run a grant is printed.
+if $dry_run; then grant() { gcloud_ "$@"; }; fi
+
 # schedule KIND NAME FLAG...
 schedule() {
   kind=$1 name=$2
@@ -90,7 +125,7 @@ schedule() {
   fi
 }
 
-# Prints a manifest with the settings in it.
+# Fills a manifest in, and prints it if nothing is deployed.
 filled() {
   cp "$here/$1" "$manifest"
   shift
@@ -100,7 +135,12 @@ filled() {
     mv "$manifest.next" "$manifest"
     shift 2
   done
-  if $dry_run; then sed 's/^/#   /' "$manifest"; fi
+  if [ "$part" = render ]; then
+    echo ---
+    cat "$manifest"
+  elif $dry_run; then
+    sed 's/^/#   /' "$manifest"
+  fi
 }
 
 # A subscription keeps the topic that it was created with: create_or_update SUBSCRIPTION TOPIC FLAG...
@@ -114,92 +154,191 @@ create_or_update() {
   fi
 }
 
-if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
-pubsub_agent=service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
-url=https://$service-$number.$REGION.run.app
+# The steps, in the order in which they need one another.
 
-say "Services of the project"
-gcloud_ services enable run.googleapis.com pubsub.googleapis.com secretmanager.googleapis.com artifactregistry.googleapis.com \
-  cloudbuild.googleapis.com
+project_services() {
+  say "Services of the project"
+  gcloud_ services enable run.googleapis.com pubsub.googleapis.com secretmanager.googleapis.com artifactregistry.googleapis.com \
+    cloudbuild.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com storage.googleapis.com
+  # Without it a fresh project has no agent that could be granted anything.
+  gcloud_ beta services identity create --service=pubsub.googleapis.com
+}
 
-say "Service accounts: one that the function runs as, one that Pub/Sub calls it as"
-for account in booking-status-function booking-status-push; do
-  exists iam service-accounts describe "$account@$PROJECT.iam.gserviceaccount.com" ||
-    gcloud_ iam service-accounts create "$account" --display-name="$account"
-done
+accounts() {
+  say "Service accounts: one that the function runs as, one that Pub/Sub calls it as, one that builds the image"
+  for account in booking-status-function booking-status-push booking-status-build; do
+    exists iam service-accounts describe "$account@$PROJECT.iam.gserviceaccount.com" ||
+      gcloud_ iam service-accounts create "$account" --display-name="$account"
+  done
+}
 
-say "The Zendesk client's secret; the function's account may read this one and nothing else"
-exists secrets describe "$secret" || gcloud_ secrets create "$secret" --replication-policy=automatic
-[ -z "${ZENDESK_CLIENT_SECRET_FILE-}" ] || gcloud_ secrets versions add "$secret" --data-file="$ZENDESK_CLIENT_SECRET_FILE"
-gcloud_ secrets add-iam-policy-binding "$secret" --member="serviceAccount:$function_account" --role=roles/secretmanager.secretAccessor
+client_secret() {
+  say "The Zendesk client's secret; the function's account may read this one and nothing else"
+  exists secrets describe "$secret" || gcloud_ secrets create "$secret" --replication-policy=automatic
+  if [ -n "${ZENDESK_CLIENT_SECRET_FILE-}" ]; then
+    # A version for each secret, not for each deployment.
+    if $dry_run || ! gcloud --project="$PROJECT" --quiet secrets versions access latest --secret="$secret" 2> /dev/null |
+      cmp -s - "$ZENDESK_CLIENT_SECRET_FILE"; then
+      gcloud_ secrets versions add "$secret" --data-file="$ZENDESK_CLIENT_SECRET_FILE"
+    fi
+  fi
+  grant secrets add-iam-policy-binding "$secret" --member="serviceAccount:$function_account" --role=roles/secretmanager.secretAccessor
+}
 
-say "Topics; the first keeps what was published for a week, to be sought back to"
-exists pubsub topics describe "$topic" && verb=update || verb=create
-gcloud_ pubsub topics "$verb" "$topic" --message-retention-duration=7d
-exists pubsub topics describe "$dead_letter_topic" || gcloud_ pubsub topics create "$dead_letter_topic"
+# The manifest names the version: a new one is a new revision, and a rollback takes the old one along.
+find_secret_version() {
+  secret_version=1
+  $dry_run && return
+  secret_version=$(gcloud --project="$PROJECT" --quiet secrets versions describe latest --secret="$secret" --format='value(name)' 2> /dev/null) || true
+  secret_version=${secret_version##*/}
+  if [ -z "$secret_version" ]; then
+    echo "deploy.sh: there is no secret yet: set ZENDESK_CLIENT_SECRET_FILE to a file with the Zendesk client's secret" >&2
+    exit 78
+  fi
+}
 
-say "Dead letters: a subscription that never expires and keeps each message for as long as can be"
-create_or_update "$dead_letter_subscription" "$dead_letter_topic" \
-  --message-retention-duration=31d --expiration-period=never --ack-deadline=60
+topics() {
+  say "Topics; the first keeps what was published for a week, to be sought back to"
+  exists pubsub topics describe "$topic" && verb=update || verb=create
+  gcloud_ pubsub topics "$verb" "$topic" --message-retention-duration=7d
+  exists pubsub topics describe "$dead_letter_topic" || gcloud_ pubsub topics create "$dead_letter_topic"
 
-say "The image"
-if [ -z "${IMAGE-}" ]; then
+  say "Dead letters: a subscription that never expires and keeps each message for as long as can be"
+  create_or_update "$dead_letter_subscription" "$dead_letter_topic" \
+    --message-retention-duration=31d --expiration-period=never --ack-deadline=60
+}
+
+build() {
+  say "The image, which is named after the commit and built once"
+  [ -z "${IMAGE-}" ] || return 0
   exists artifacts repositories describe "$repository" --location="$REGION" ||
     gcloud_ artifacts repositories create "$repository" --location="$REGION" --repository-format=docker
-  gcloud_ builds submit "$here/.." --config="$here/cloudbuild.yaml" --substitutions="_IMAGE=$image" --ignore-file=function/Dockerfile.dockerignore
-fi
+  exists artifacts docker images describe "$image" && return
+  grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" --role=roles/cloudbuild.builds.builder --condition=None
+  gcloud_ builds submit "$here/.." --config="$here/cloudbuild.yaml" --substitutions="_IMAGE=$image" --ignore-file=function/gcloudignore \
+    --service-account="projects/$PROJECT/serviceAccounts/$build_account"
+}
 
-say "The service; Pub/Sub's account may invoke it, nobody else"
-manifest=$(mktemp)
-trap 'rm -f "$manifest"' EXIT
-set -- PROJECT "$PROJECT" IMAGE "$image" FUNCTION_ACCOUNT "$function_account" PUSH_ACCOUNT "$push_account" PUSH_AUDIENCE "$url" \
-  ZENDESK_SECRET "$secret" ZENDESK_URL "$ZENDESK_URL" ZENDESK_CLIENT_ID "$ZENDESK_CLIENT_ID" \
-  ZENDESK_BOOKING_ID_FIELD "$ZENDESK_BOOKING_ID_FIELD" ZENDESK_BOOKING_STATUS_FIELD "$ZENDESK_BOOKING_STATUS_FIELD" \
-  ZENDESK_BOOKING_VERSION_FIELD "$ZENDESK_BOOKING_VERSION_FIELD" BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" \
-  BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" BOOKING_STATUS_COLUMN "${BOOKING_STATUS_COLUMN:-Status}" \
-  ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" DRY_RUN "${DRY_RUN:-false}" \
-  SPANNER_DATABASE "${SPANNER_DATABASE-}" SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" \
-  SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}"
-filled service.yaml "$@"
-gcloud_ run services replace "$manifest" --region="$REGION"
-gcloud_ run services add-iam-policy-binding "$service" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
+fill() {
+  filled "$1" PROJECT "$PROJECT" SERVICE "$service" SWEEP_JOB "$sweep_job" IMAGE "$image" FUNCTION_ACCOUNT "$function_account" \
+    PUSH_ACCOUNT "$push_account" PUSH_AUDIENCE "$url" ZENDESK_SECRET "$secret" ZENDESK_SECRET_VERSION "$secret_version" \
+    ZENDESK_URL "$ZENDESK_URL" ZENDESK_CLIENT_ID "$ZENDESK_CLIENT_ID" ZENDESK_BOOKING_ID_FIELD "$ZENDESK_BOOKING_ID_FIELD" \
+    ZENDESK_BOOKING_STATUS_FIELD "$ZENDESK_BOOKING_STATUS_FIELD" ZENDESK_BOOKING_VERSION_FIELD "$ZENDESK_BOOKING_VERSION_FIELD" \
+    BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" \
+    BOOKING_STATUS_COLUMN "${BOOKING_STATUS_COLUMN:-Status}" ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" \
+    ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" DRY_RUN "${DRY_RUN:-false}" SPANNER_DATABASE "${SPANNER_DATABASE-}" \
+    SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}"
+}
 
-if [ -n "${SPANNER_DATABASE-}" ]; then
-  say "The sweep: the database role that may read two columns, the nightly job, and the schedule of both"
+deploy_service() {
+  say "The service; Pub/Sub's account may invoke it, nobody else"
+  fill service.yaml
+  gcloud_ run services replace "$manifest" --region="$REGION"
+  grant run services add-iam-policy-binding "$service" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
+}
+
+deploy_job() {
+  say "The nightly sweep's job"
+  fill sweep-job.yaml
+  gcloud_ run jobs replace "$manifest" --region="$REGION"
+  grant run jobs add-iam-policy-binding "$sweep_job" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
+}
+
+sweeps() {
+  say "The sweep: the database role that may read two columns, the job, and the schedule of both kinds"
   gcloud_ services enable spanner.googleapis.com cloudscheduler.googleapis.com
+  # projects/P/instances/I/databases/D: the database may lie in another project.
   database=${SPANNER_DATABASE##*/}
   instance=${SPANNER_DATABASE%/databases/*}
+  database_project=${instance#projects/}
+  database_project=${database_project%%/*}
   instance=${instance##*/}
-  gcloud_ spanner databases add-iam-policy-binding "$database" --instance="$instance" --member="serviceAccount:$function_account" \
-    --role=roles/spanner.fineGrainedAccessUser --condition=None
-  gcloud_ spanner databases add-iam-policy-binding "$database" --instance="$instance" --member="serviceAccount:$function_account" \
-    --role=roles/spanner.databaseRoleUser \
-    --condition="expression=resource.type==\"spanner.googleapis.com/DatabaseRole\"&&resource.name.endsWith(\"/$database_role\"),title=$database_role"
-  filled sweep-job.yaml "$@"
-  gcloud_ run jobs replace "$manifest" --region="$REGION"
-  gcloud_ run jobs add-iam-policy-binding "$sweep_job" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
+  for role in fineGrainedAccessUser databaseRoleUser; do
+    condition=None
+    [ $role = fineGrainedAccessUser ] ||
+      condition="expression=resource.type==\"spanner.googleapis.com/DatabaseRole\"&&resource.name.endsWith(\"/$database_role\"),title=$database_role"
+    grant spanner databases add-iam-policy-binding "$database" --instance="$instance" --project="$database_project" \
+      --member="serviceAccount:$function_account" --role="roles/spanner.$role" --condition="$condition"
+  done
+  deploy_job
   exists pubsub topics describe "$sweep_topic" || gcloud_ pubsub topics create "$sweep_topic"
   # Without dead letters: a minute later comes the next one, and what is ten minutes old is superseded by ten others.
-  create_or_update "$sweep_topic-push" "$sweep_topic" \
+  create_or_update "$sweep_subscription" "$sweep_topic" \
     --push-endpoint="$url/projects/$PROJECT/topics/$sweep_topic" \
     --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
     --ack-deadline="$ack_deadline" --min-retry-delay=10s --max-retry-delay=60s --message-retention-duration=10m --expiration-period=never
   schedule pubsub "$sweep_job-recent" --schedule='* * * * *' --topic="$sweep_topic" --message-body=sweep
   schedule http "$sweep_job-all" --schedule='0 3 * * *' --http-method=POST --oauth-service-account-email="$push_account" \
     --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run"
-fi
+}
 
-say "What Pub/Sub's own agent may: make tokens for the push account, and move dead letters"
-gcloud_ iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" --role=roles/iam.serviceAccountTokenCreator
-gcloud_ pubsub topics add-iam-policy-binding "$dead_letter_topic" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.publisher
+subscribe() {
+  say "What Pub/Sub's own agent may: make tokens for the push account, and move dead letters"
+  grant iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" --role=roles/iam.serviceAccountTokenCreator
+  grant pubsub topics add-iam-policy-binding "$dead_letter_topic" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.publisher
 
-say "The push subscription, last: from here on events come"
-create_or_update "$subscription" "$topic" \
-  --push-endpoint="$url/projects/$PROJECT/topics/$topic" \
-  --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
-  --ack-deadline="$ack_deadline" --min-retry-delay="$least_backoff" --max-retry-delay="$most_backoff" \
-  --dead-letter-topic="projects/$PROJECT/topics/$dead_letter_topic" --max-delivery-attempts="$attempts" \
-  --message-retention-duration=7d --expiration-period=never
-gcloud_ pubsub subscriptions add-iam-policy-binding "$subscription" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.subscriber
+  say "The push subscription, last: from here on events come"
+  create_or_update "$subscription" "$topic" \
+    --push-endpoint="$url/projects/$PROJECT/topics/$topic" \
+    --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
+    --ack-deadline="$ack_deadline" --min-retry-delay="$least_backoff" --max-retry-delay="$most_backoff" \
+    --dead-letter-topic="projects/$PROJECT/topics/$dead_letter_topic" --max-delivery-attempts="$attempts" \
+    --message-retention-duration=7d --expiration-period=never
+  grant pubsub subscriptions add-iam-policy-binding "$subscription" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.subscriber
+}
 
-say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md"
+# delete KIND... NAME FLAG...: what is not there needs no deletion.
+delete() {
+  if $dry_run || exists "$@"; then
+    # The same words, with delete in the place of describe.
+    for word in "$@"; do
+      shift
+      [ "$word" != describe ] || word=delete
+      set -- "$@" "$word"
+    done
+    gcloud_ "$@"
+  fi
+}
+
+delete_all() {
+  say "Away with what calls, then with what is called"
+  delete pubsub subscriptions describe "$subscription"
+  delete scheduler jobs describe "$sweep_job-recent" --location="$REGION"
+  delete scheduler jobs describe "$sweep_job-all" --location="$REGION"
+  delete pubsub subscriptions describe "$sweep_subscription"
+  delete pubsub topics describe "$sweep_topic"
+  delete run jobs describe "$sweep_job" --region="$REGION"
+  delete run services describe "$service" --region="$REGION"
+  say "Still there: topic $topic with a week of messages, $dead_letter_subscription, secret $secret, the accounts, the images, and the pipeline"
+}
+
+if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
+pubsub_agent=service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
+url=https://$service-$number.$REGION.run.app
+manifest=$(mktemp)
+trap 'rm -f "$manifest" "$manifest.next"' EXIT
+
+case $part in
+  delete) delete_all ;;
+  render)
+    find_secret_version
+    fill service.yaml
+    [ -z "${SPANNER_DATABASE-}" ] || fill sweep-job.yaml
+    ;;
+  service | job)
+    find_secret_version
+    "deploy_$part"
+    ;;
+  all)
+    project_services
+    accounts
+    client_secret
+    find_secret_version
+    topics
+    build
+    deploy_service
+    [ -z "${SPANNER_DATABASE-}" ] || sweeps
+    subscribe
+    say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md. Does it work? function/smoke.sh"
+    ;;
+esac

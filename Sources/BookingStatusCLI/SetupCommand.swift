@@ -61,11 +61,11 @@ struct SetupCommand: AsyncParsableCommand {
             }
             print(
                 """
-                The function's settings:
-                ZENDESK_BOOKING_ID_FIELD=\(fields.bookingID)
-                ZENDESK_BOOKING_STATUS_FIELD=\(fields.bookingStatus)
-                ZENDESK_BOOKING_VERSION_FIELD=\(fields.bookingVersion)
-                BOOKING_STATUS_TAGS=\(wanted.tags.text)
+                The function's settings, for a shell:
+                export ZENDESK_BOOKING_ID_FIELD=\(fields.bookingID)
+                export ZENDESK_BOOKING_STATUS_FIELD=\(fields.bookingStatus)
+                export ZENDESK_BOOKING_VERSION_FIELD=\(fields.bookingVersion)
+                export BOOKING_STATUS_TAGS='\(wanted.tags.text.replacing("'", with: #"'\''"#))'
                 """
             )
         }

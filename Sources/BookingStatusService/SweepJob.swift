@@ -75,7 +75,9 @@ struct SweepRun {
                 pause = min(pause * 2, Self.longestPause)
                 logger.warning(
                     "sweep",
-                    metadata: ["reason": "\(error)", "goes_on_in_s": "\(wait.components.seconds)", "from": "\(Self.text(start))"]
+                    metadata: [
+                        "reason": "\(error)", "goes_on_in_s": .stringConvertible(wait.components.seconds), "from": "\(Self.text(start))",
+                    ]
                 )
                 guard (try? await time.sleep(wait)) != nil else { return giveUp(error) }
             }
@@ -89,11 +91,11 @@ struct SweepRun {
 
     private func verdict(_ report: SweepReport) -> Int32 {
         let (repaired, unfinished) = (repaired + report.repaired, unfinished + report.unfinished)
-        if repaired > 0 { logger.error("sweep: changes were lost", metadata: ["repaired": "\(repaired)"]) }
+        if repaired > 0 { logger.error("sweep: changes were lost", metadata: ["repaired": .stringConvertible(repaired)]) }
         guard unfinished == 0 else {
             logger.error(
                 "sweep: tickets are left, run it again",
-                metadata: ["unfinished": "\(unfinished)", "reason": "\(report.reason ?? "see the lines above")"]
+                metadata: ["unfinished": .stringConvertible(unfinished), "reason": "\(report.reason ?? "see the lines above")"]
             )
             return 1
         }

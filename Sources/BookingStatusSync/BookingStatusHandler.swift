@@ -120,7 +120,8 @@ public struct BookingStatusHandler: FunctionHandler {
         logger.notice(
             "booking status",
             metadata: [
-                "outcome": "\(refusal.outcome.rawValue)", "changes": "\(unbegun.count)", "reason": "\(refusal.reason ?? "not begun")",
+                "outcome": "\(refusal.outcome.rawValue)", "changes": .stringConvertible(unbegun.count),
+                "reason": "\(refusal.reason ?? "not begun")",
             ]
         )
     }

@@ -64,10 +64,12 @@ package struct SweepReport: Equatable, Sendable {
     }
 
     package var metadata: Logger.Metadata {
-        var metadata: Logger.Metadata = ["tickets": "\(tickets)", "written": "\(written)", "repaired": "\(repaired)"]
-        if unfinished > 0 { metadata["unfinished"] = "\(unfinished)" }
+        var metadata: Logger.Metadata = [
+            "tickets": .stringConvertible(tickets), "written": .stringConvertible(written), "repaired": .stringConvertible(repaired),
+        ]
+        if unfinished > 0 { metadata["unfinished"] = .stringConvertible(unfinished) }
         for outcome in [Outcome.unknownBooking, .unknownStatus, .ambiguousBooking, .unexpectedStatus, .tagNotAccepted, .rejected, .dryRun] {
-            if let count = outcomes[outcome] { metadata[outcome.rawValue] = "\(count)" }
+            if let count = outcomes[outcome] { metadata[outcome.rawValue] = .stringConvertible(count) }
         }
         return metadata
     }

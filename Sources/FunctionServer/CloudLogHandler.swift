@@ -92,6 +92,8 @@ extension String {
     fileprivate mutating func appendJSON(_ value: Logger.MetadataValue) {
         switch value {
         case .string(let text): appendJSON(text)
+        // Filters and metrics compare a number only if it is one.
+        case .stringConvertible(let value as any FixedWidthInteger): self += "\(value)"
         case .stringConvertible(let value): appendJSON(value.description)
         case .array(let values):
             self += "["

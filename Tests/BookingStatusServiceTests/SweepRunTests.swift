@@ -38,8 +38,8 @@ struct SweepRunTests {
             return page()
         }
         #expect(result == 1)
-        #expect(log.entries.contains { "\($0.message)".contains("tickets are left") && $0.metadata["unfinished"] == "3" })
-        #expect(log.entries.contains { "\($0.message)".contains("changes were lost") && $0.metadata["repaired"] == "2" })
+        #expect(log.entries.contains { "\($0.message)".contains("tickets are left") && $0.metadata["unfinished"]?.description == "3" })
+        #expect(log.entries.contains { "\($0.message)".contains("changes were lost") && $0.metadata["repaired"]?.description == "2" })
     }
 
     @Test("an outage of ten minutes does not end it, and it goes on where it was stopped")

@@ -24,6 +24,16 @@ struct CloudLogHandlerTests {
         #expect(location["file"]?.hasSuffix("CloudLogHandlerTests.swift") == true)
     }
 
+    @Test("a count is a number, so that a filter can compare it")
+    func number() throws {
+        let line = try #require(
+            lines(isText: false) {
+                $0.info("x", metadata: ["count": .stringConvertible(12), "share": .stringConvertible(0.5), "id": "12"])
+            }.first
+        )
+        #expect(line.contains(#""count":12,"id":"12","share":"0.5""#))
+    }
+
     @Test(
         "every level has its severity",
         arguments: zip(Logger.Level.allCases, ["DEBUG", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"])

@@ -1,18 +1,17 @@
-"""Runs function/deploy.sh against the stand-in for gcloud."""
+"""function/deploy.sh, run twice with the real gcloud against a Google Cloud on loopback: once for all tests, since gcloud takes a second a command."""
 
-import json
+import atexit
+import functools
 import os
-import pathlib
-import re
 import subprocess
 import tempfile
 
-from support import FUNCTION
+from google_cloud import GoogleCloud
+from support import FUNCTION, http
 
 SETTINGS = {
     "PROJECT": "local-project",
     "REGION": "europe-west1",
-    "IMAGE": "registry.example/booking-status-function:1",
     "ZENDESK_URL": "https://example.zendesk.com",
     "ZENDESK_CLIENT_ID": "booking_status_sync",
     "ZENDESK_BOOKING_ID_FIELD": "1001",
@@ -21,40 +20,71 @@ SETTINGS = {
     "BOOKING_STATUS_TAGS": "InStay=booking_1_in_stay,Booked & paid=booking_2_booked",
     "SPANNER_DATABASE": "projects/local-project/instances/hotel/databases/bookings",
 }
+SECRET = "very secret"
+
+
+class Whole:
+    """Ends with the process instead of with a test."""
+
+    addCleanup = staticmethod(atexit.register)
+
+
+def run(cloud, script, *arguments, **more):
+    environment = {"PATH": os.environ["PATH"], **cloud.environment, **SETTINGS, **more}
+    environment = {name: value for name, value in environment.items() if value is not None}
+    return subprocess.run(["sh", FUNCTION / script, *arguments], env=environment, capture_output=True, text=True, timeout=300)
 
 
 class Deployment:
-    def __init__(self, test):
-        folder = tempfile.TemporaryDirectory(prefix="deployment-")
-        test.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        (self.folder / "bin").mkdir()
-        (self.folder / "bin" / "gcloud").symlink_to(pathlib.Path(__file__).with_name("gcloud_stand_in.py"))
+    """What was asked of Google Cloud by a first deployment, and by a second one that changes nothing."""
 
-    def run(self, *arguments, **more):
-        environment = {**SETTINGS, **more, "STAND_IN": str(self.folder), "PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
-        environment = {name: value for name, value in environment.items() if value is not None}
-        return subprocess.run(["sh", FUNCTION / "deploy.sh", *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    def __init__(self):
+        self.cloud = GoogleCloud(Whole)
+        secret = tempfile.NamedTemporaryFile("w")
+        secret.write(SECRET)
+        secret.flush()
+        self.results, self.requests = [], []
+        for refusals in (2, 0):
+            self.cloud.refusals = refusals
+            self.results.append(run(self.cloud, "deploy.sh", ZENDESK_CLIENT_SECRET_FILE=secret.name))
+            self.requests.append(self.cloud.take_requests())
+            assert self.results[-1].returncode == 0, self.results[-1].stderr
 
-    def take_calls(self):
-        """The calls since the last time."""
-        file = self.folder / "calls"
-        calls = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-        file.unlink(missing_ok=True)
-        return calls
+    def find(self, method, ending, attempt=0):
+        """The body of the one request of this method whose path ends so."""
+        found = [request.body for request in self.requests[attempt] if request.method == method and request.path.endswith(ending)]
+        assert len(found) == 1, (method, ending, found)
+        return found[0]
 
     @property
-    def manifest(self):
-        return (self.folder / "service.yaml").read_text()
+    def service(self):
+        return self.find("POST", "/serving.knative.dev/v1/namespaces/local-project/services")
 
     @property
     def job(self):
-        return (self.folder / "sweep-job.yaml").read_text()
+        return self.find("POST", "/run.googleapis.com/v1/namespaces/local-project/jobs")
 
 
-def words(call):
-    return [word for word in call if not word.startswith("--")]
+@functools.cache
+def deployment():
+    return Deployment()
 
 
-def flags(call):
-    return dict(re.fullmatch(r"--([^=]+)=?(.*)", word, re.S).groups() for word in call if word.startswith("--"))
+def set_up_emulator(pubsub, endpoint=None, quick=False):
+    """Sends the emulator the topics and subscriptions that gcloud asked for; it delivers over plain HTTP to this machine, and sends no token."""
+    for request in deployment().requests[0]:
+        if request.host != "pubsub.googleapis.com" or request.method != "PUT":
+            continue
+        body = dict(request.body)
+        # Google's service takes 31 days, its emulator 7.
+        if body.get("messageRetentionDuration") == "2678400s":
+            body["messageRetentionDuration"] = "604800s"
+        if "pushConfig" in body:
+            body["pushConfig"] = {"pushEndpoint": endpoint or body["pushConfig"]["pushEndpoint"]}
+        # Hours become seconds here; the shape of the policy stays.
+        if quick and "deadLetterPolicy" in body:
+            body["retryPolicy"] = {"minimumBackoff": "0.1s", "maximumBackoff": "0.2s"}
+            body["deadLetterPolicy"] = {**body["deadLetterPolicy"], "maxDeliveryAttempts": 5}
+            body["retainAckedMessages"] = True
+        status, answer = http("PUT", f"http://{pubsub}{request.path}", body)
+        assert status == 200, (request.path, answer)

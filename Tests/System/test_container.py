@@ -6,7 +6,7 @@ import tempfile
 import time
 import unittest
 
-from deployment import Deployment
+from deployment import set_up_emulator
 from support import ROOT, Process, free_port, function_environment, http, listens, needs, pubsub_emulator, sample, simulator, ticket_status, wait_until
 
 IMAGE = "localhost/booking-status-function:test"
@@ -64,9 +64,7 @@ class ContainerTests(unittest.TestCase):
         zendesk, port = free_port(), free_port()
         pubsub = pubsub_emulator(self)
         simulator(self, zendesk)
-        deployment = Deployment(self)
-        result = deployment.run(PUBSUB_EMULATOR_HOST=pubsub, PUSH_ENDPOINT=f"http://127.0.0.1:{port}/{TOPIC}", QUICK="1")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        set_up_emulator(pubsub, f"http://127.0.0.1:{port}/{TOPIC}", quick=True)
         container = self.start(zendesk, port, REORDER_WINDOW_SECONDS="0").wait_for(port)
         for name in ("1-inserted.google.json", "2-booked.google.json"):
             http("POST", f"http://{pubsub}/v1/{TOPIC}:publish", {"messages": [{"data": sample(name)}]})

@@ -1,163 +1,217 @@
-import importlib.util
-import pathlib
+import io
+import os
+import re
 import subprocess
+import tarfile
 import unittest
 
 import yaml
-from deployment import SETTINGS, Deployment, flags, words
-from support import FUNCTION, http, needs, pubsub_emulator
+from deployment import SECRET, SETTINGS, deployment, run, set_up_emulator
+from google_cloud import GoogleCloud
+from support import FUNCTION, ROOT, http, needs, pubsub_emulator
 
-COMPLETIONS = pathlib.Path("/usr/lib/google-cloud-sdk/data/cli/gcloud_completions.py")
+
+def environment(manifest):
+    """The variables of a manifest's container."""
+    spec = manifest["spec"]["template"]["spec"]
+    container = spec.get("template", {}).get("spec", spec)["containers"][0]
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}
 
 
 def seconds(text):
-    return int(text) * 1 if text.isdigit() else int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
+    return float(str(text).removesuffix("s"))
 
 
+@needs("gcloud")
 class DeployTests(unittest.TestCase):
-    """function/deploy.sh, against a stand-in that records what gcloud is asked to do."""
+    """function/deploy.sh with the real gcloud."""
 
-    def setUp(self):
-        self.deployment = Deployment(self)
-
-    def deploy(self, *arguments, **more):
-        result = self.deployment.run(*arguments, **more)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result.stdout
+    def granted(self, resource, attempt=0):
+        """The roles of a resource, with their members, as they were last set."""
+        policies = [request.body["policy"] for request in deployment().requests[attempt]
+                    if request.path.endswith(f"{resource}:setIamPolicy")]
+        self.assertTrue(policies, resource)
+        return {binding["role"]: binding for binding in policies[-1]["bindings"]}
 
     def test_a_second_run_creates_nothing(self):
-        self.deploy()
-        created = [words(call) for call in self.deployment.take_calls() if "create" in call]
-        self.assertEqual(len(created), 11, created)
-        self.deploy()
-        again = self.deployment.take_calls()
-        self.assertEqual([call for call in again if "create" in call], [])
-        self.assertIn(["pubsub", "subscriptions", "update", "bookings-table-status-push"], [words(call) for call in again])
+        def created(attempt):
+            return [f"{request.host} {request.path}" for request in deployment().requests[attempt]
+                    if request.method in ("POST", "PUT") and not re.search(r":[A-Za-z]+$", request.path)
+                    # The manifests are put in the place of those that are there.
+                    and not (request.method == "PUT" and "-run." in request.host)]
+
+        # Three accounts, secret, three topics, three subscriptions, repository, upload and build, service, job and two schedules.
+        self.assertEqual(len(created(0)), 17, created(0))
+        self.assertEqual(created(1), [])
+
+    def test_a_role_that_cannot_be_granted_yet_is_granted_a_moment_later(self):
+        self.assertEqual(deployment().results[0].stderr.count("Service account does not exist"), 2)
+        self.assertIn("roles/secretmanager.secretAccessor", self.granted("/secrets/zendesk-client-secret"))
+
+    def test_a_fresh_project_gets_what_it_lacks(self):
+        enabled = {service for request in deployment().requests[0] if request.path.endswith("services:batchEnable") for service in request.body["serviceIds"]}
+        used = {re.sub(r"^[a-z0-9]+-[a-z0-9]+-run", "run", request.host) for request in deployment().requests[0]}
+        # Those two are there in every project.
+        self.assertLessEqual(used - {"cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"}, enabled)
+        self.assertTrue(any(request.path.endswith("/pubsub.googleapis.com:generateServiceIdentity") for request in deployment().requests[0]))
+        [member] = self.granted("/projects/local-project")["roles/cloudbuild.builds.builder"]["members"]
+        build = deployment().find("POST", "/builds")
+        self.assertEqual(member, "serviceAccount:" + build["serviceAccount"].rsplit("/", 1)[-1])
+
+    def test_the_build_gets_what_it_needs_and_nothing_else(self):
+        [upload] = deployment().cloud.uploads
+        names = {member.name.removeprefix("./") for member in tarfile.open(fileobj=io.BytesIO(upload)).getmembers() if not member.isdir()}
+        kept = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "Package.swift", "Sources", "Tests", "function/Dockerfile"],
+                              cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+        self.assertLessEqual(set(kept), names)
+        self.assertLessEqual({name.split("/")[0] for name in names - {"Package.swift", "function/Dockerfile"}}, {"Sources", "Tests"})
+        build = deployment().find("POST", "/builds")
+        [step] = build["steps"]
+        self.assertIn("--file=function/Dockerfile", step["args"])
+        self.assertIn(build["substitutions"]["_IMAGE"], str(deployment().service))
+
+    def test_the_secret_goes_to_secret_manager_once_and_its_version_into_the_manifests(self):
+        added = [request for attempt in (0, 1) for request in deployment().requests[attempt] if request.path.endswith(":addVersion")]
+        self.assertEqual(len(added), 1)
+        for manifest in (deployment().service, deployment().job):
+            self.assertEqual(re.findall(r"'items': \[\{'key': '([^']*)'", str(manifest)), ["1"])
+            self.assertNotIn(SECRET, str(manifest))
+        self.assertNotIn(SECRET, deployment().results[0].stdout + deployment().results[0].stderr)
+
+    def test_without_a_secret_it_says_what_to_set(self):
+        result = run(GoogleCloud(self), "deploy.sh", "service")
+        self.assertEqual(result.returncode, 78)
+        self.assertIn("set ZENDESK_CLIENT_SECRET_FILE", result.stderr)
 
     def test_a_dry_run_prints_what_a_first_run_does_and_does_nothing(self):
-        printed = [line for line in self.deploy("--dry-run").splitlines() if line.startswith("gcloud ")]
-        self.assertEqual(self.deployment.take_calls(), [])
-        self.deploy()
-        done = [call for call in self.deployment.take_calls() if "describe" not in call]
-        self.assertEqual([line.split()[3:6] for line in printed], [call[2:5] for call in done])
+        cloud = GoogleCloud(self)
+        printed = run(cloud, "deploy.sh", "--dry-run", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
+        self.assertEqual(cloud.take_requests(), [])
+        commands = [line for line in printed.splitlines() if line.startswith("gcloud ")]
+        self.assertEqual(len([line for line in commands if " create " in line]), 14)
         # What is printed can be pasted into a shell.
-        for line in printed:
+        for line in commands:
             subprocess.run(["sh", "-n", "-c", line], check=True)
 
     def test_what_is_missing_is_named_in_one_go(self):
-        result = self.deployment.run(PROJECT=None, ZENDESK_URL="")
+        cloud = GoogleCloud(self)
+        result = run(cloud, "deploy.sh", PROJECT=None, ZENDESK_URL="")
         self.assertEqual(result.returncode, 78)
         self.assertIn("PROJECT ZENDESK_URL", result.stderr)
-        self.assertEqual(self.deployment.take_calls(), [])
+        self.assertEqual(cloud.take_requests(), [])
 
-    def test_the_secret_goes_to_secret_manager_by_its_file_alone(self):
-        secret = self.deployment.folder / "client-secret"
-        secret.write_text("very secret")
-        printed = self.deploy(ZENDESK_CLIENT_SECRET_FILE=str(secret))
-        self.assertEqual((self.deployment.folder / "secret").read_text(), "very secret")
-        self.assertNotIn("very secret", printed + str(self.deployment.take_calls()) + self.deployment.manifest)
+    def test_the_manifests_can_be_printed(self):
+        cloud = GoogleCloud(self)
+        service, job = yaml.safe_load_all(run(cloud, "deploy.sh", "render").stdout)
+        self.assertEqual(cloud.take_requests(), [])
+        self.assertEqual((service["kind"], job["kind"]), ("Service", "Job"))
+        self.assertEqual(environment(service)["BOOKING_STATUS_TAGS"], SETTINGS["BOOKING_STATUS_TAGS"])
 
     def test_the_pieces_fit_together(self):
-        self.deploy()
-        calls = self.deployment.take_calls()
-        push = flags(next(call for call in calls if words(call)[-1] == "bookings-table-status-push" and "create" in call))
-        keep = flags(next(call for call in calls if words(call)[-1] == "bookings-table-status-dead-letter-keep" and "create" in call))
-        service = yaml.safe_load(self.deployment.manifest)
+        push = deployment().find("PUT", "/subscriptions/bookings-table-status-push")
+        keep = deployment().find("PUT", "/subscriptions/bookings-table-status-dead-letter-keep")
+        service = deployment().service
         revision = service["spec"]["template"]["spec"]
-        container = revision["containers"][0]
-        environment = {variable["name"]: variable["value"] for variable in container["env"]}
+        container, variables = revision["containers"][0], environment(service)
 
-        self.assertNotRegex(self.deployment.manifest, "@[A-Z_]+@")
-        self.assertEqual(environment["BOOKING_STATUS_TAGS"], SETTINGS["BOOKING_STATUS_TAGS"])
+        self.assertNotRegex(str(service) + str(deployment().job), "@[A-Z_]+@")
+        self.assertEqual(variables["BOOKING_STATUS_TAGS"], SETTINGS["BOOKING_STATUS_TAGS"])
         # Who waits longer, waits for an answer.
-        self.assertGreater(seconds(push["ack-deadline"]), revision["timeoutSeconds"])
-        self.assertGreater(revision["timeoutSeconds"], int(environment["FUNCTION_TIMEOUT_SECONDS"]))
-        self.assertEqual(revision["containerConcurrency"], int(environment["FUNCTION_CONCURRENCY"]))
+        self.assertGreater(push["ackDeadlineSeconds"], revision["timeoutSeconds"])
+        self.assertGreater(revision["timeoutSeconds"], int(variables["FUNCTION_TIMEOUT_SECONDS"]))
+        self.assertEqual(revision["containerConcurrency"], int(variables["FUNCTION_CONCURRENCY"]))
         # Four hours of Zendesk being down are outlasted; poison is out of the way the same day.
-        pause, total = seconds(push["min-retry-delay"]), 0
-        for _ in range(int(push["max-delivery-attempts"]) - 1):
-            total += min(pause, seconds(push["max-retry-delay"]))
+        pause, total = seconds(push["retryPolicy"]["minimumBackoff"]), 0
+        for _ in range(push["deadLetterPolicy"]["maxDeliveryAttempts"] - 1):
+            total += min(pause, seconds(push["retryPolicy"]["maximumBackoff"]))
             pause *= 2
         self.assertTrue(4 * 3600 < total < 12 * 3600, total)
         # Dead letters stay.
-        self.assertEqual((keep["expiration-period"], seconds(keep["message-retention-duration"])), ("never", 31 * 86400))
+        self.assertEqual((keep["expirationPolicy"], seconds(keep["messageRetentionDuration"])), ({}, 31 * 86400))
         # Two revisions overlap while one is deployed.
         scale = int(service["spec"]["template"]["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"])
-        self.assertLess(int(environment["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale, 100)
+        self.assertLess(int(variables["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale, 100)
         # The message's largest size in base64, and memory for four of them at once, four times over.
-        body = int(environment["MAX_BODY_BYTES"])
+        body = int(variables["MAX_BODY_BYTES"])
         self.assertGreater(body, 10_000_000 * 4 / 3 * 1.05)
         memory = int(container["resources"]["limits"]["memory"].removesuffix("Mi")) << 20
         self.assertGreater(memory, body * 4 * 4 + (64 << 20))
         # The token's audience and account are the ones that the function asks for.
-        self.assertEqual(environment["PUSH_AUDIENCE"], push["push-auth-token-audience"])
-        self.assertEqual(environment["PUSH_SERVICE_ACCOUNT"], push["push-auth-service-account"])
-        self.assertTrue(push["push-endpoint"].startswith(push["push-auth-token-audience"]))
-        self.assertIn(["run", "services", "add-iam-policy-binding", "booking-status-function"], [words(call) for call in calls])
+        token = push["pushConfig"]["oidcToken"]
+        self.assertEqual(variables["PUSH_AUDIENCE"], token["audience"])
+        self.assertEqual(variables["PUSH_SERVICE_ACCOUNT"], token["serviceAccountEmail"])
+        self.assertTrue(push["pushConfig"]["pushEndpoint"].startswith(token["audience"]))
+        self.assertEqual(self.granted("/services/booking-status-function")["roles/run.invoker"]["members"],
+                         ["serviceAccount:booking-status-push@local-project.iam.gserviceaccount.com"])
 
     def test_the_sweep_has_its_own_topic_schedule_and_job_and_may_read_two_columns(self):
-        self.deploy()
-        calls = self.deployment.take_calls()
-        push = flags(next(call for call in calls if words(call)[-1] == "bookings-table-status-sweep-push" and "create" in call))
-        self.assertEqual(push["topic"], "bookings-table-status-sweep")
-        self.assertNotIn("dead-letter-topic", push)
-        recent, every = (flags(next(call for call in calls if words(call)[-1] == f"booking-status-sweep-{name}" and "create" in call))
-                         for name in ("recent", "all"))
-        self.assertEqual((recent["schedule"], recent["topic"], recent["attributes"]), ("* * * * *", push["topic"], "task=sweep"))
-        self.assertTrue(every["uri"].endswith("/jobs/booking-status-sweep:run"), every)
-        roles = [flags(call)["role"] for call in calls if words(call)[:2] == ["spanner", "databases"]]
-        self.assertEqual(roles, ["roles/spanner.fineGrainedAccessUser", "roles/spanner.databaseRoleUser"])
+        push = deployment().find("PUT", "/subscriptions/bookings-table-status-sweep-push")
+        self.assertTrue(push["topic"].endswith("/bookings-table-status-sweep"))
+        self.assertNotIn("deadLetterPolicy", push)
+        schedules = {request.body["name"].rsplit("/", 1)[-1]: request.body for request in deployment().requests[0]
+                     if request.method == "POST" and request.host.startswith("cloudscheduler")}
+        recent, every = schedules["booking-status-sweep-recent"], schedules["booking-status-sweep-all"]
+        self.assertEqual((recent["schedule"], recent["pubsubTarget"]["topicName"]), ("* * * * *", push["topic"]))
+        self.assertEqual({entry["key"]: entry["value"] for entry in recent["pubsubTarget"]["attributes"]["additionalProperties"]}
+                         if "additionalProperties" in recent["pubsubTarget"]["attributes"] else recent["pubsubTarget"]["attributes"], {"task": "sweep"})
+        self.assertTrue(every["httpTarget"]["uri"].endswith("/jobs/booking-status-sweep:run"), every)
+        roles = self.granted("/databases/bookings")
+        self.assertIn("booking_status_reader", roles["roles/spanner.databaseRoleUser"]["condition"]["expression"])
         role = (FUNCTION / "spanner" / "reader-role.sql").read_text()
         self.assertIn("GRANT SELECT(ID, Status) ON TABLE Bookings TO ROLE booking_status_reader;", role)
 
-        self.assertNotRegex(self.deployment.job, "@[A-Z_]+@")
-        job = yaml.safe_load(self.deployment.job)["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
-        service = yaml.safe_load(self.deployment.manifest)["spec"]["template"]
-        job_environment, environment = ({variable["name"]: variable["value"] for variable in container["env"]}
-                                        for container in (job, service["spec"]["containers"][0]))
-        self.assertEqual(job["args"], ["sweep", "--all"])
+        service, job = environment(deployment().service), environment(deployment().job)
         for name in ("SPANNER_DATABASE", "SPANNER_DATABASE_ROLE", "BOOKING_STATUS_TAGS", "ZENDESK_BOOKING_VERSION_FIELD", "BOOKING_TABLE"):
-            self.assertEqual(job_environment[name], environment[name], name)
-        self.assertEqual(job_environment["SPANNER_DATABASE_ROLE"], "booking_status_reader")
-        scale = int(service["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"])
-        writes = int(environment["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale + int(job_environment["ZENDESK_WRITES_PER_MINUTE"])
-        self.assertLess(writes, 100)
+            self.assertEqual(job[name], service[name], name)
+        self.assertEqual(job["SPANNER_DATABASE_ROLE"], "booking_status_reader")
+        scale = int(deployment().service["spec"]["template"]["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"])
+        self.assertLess(int(service["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale + int(job["ZENDESK_WRITES_PER_MINUTE"]), 100)
 
     def test_without_a_database_there_is_no_sweep(self):
-        self.deploy(SPANNER_DATABASE="")
-        calls = self.deployment.take_calls()
-        self.assertFalse([call for call in calls if {"scheduler", "spanner", "jobs"} & set(words(call))], calls)
-        self.assertIn('name: SPANNER_DATABASE\n              value: ""', self.deployment.manifest)
+        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SPANNER_DATABASE="").stdout
+        self.assertNotRegex(printed, "gcloud.*(scheduler|spanner|jobs)")
+        self.assertIn('name: SPANNER_DATABASE\n#                 value: ""', printed)
 
-    @unittest.skipUnless(COMPLETIONS.exists(), "the Cloud SDK is not installed")
-    def test_gcloud_knows_each_command_and_flag(self):
-        spec = importlib.util.spec_from_file_location("completions", COMPLETIONS)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        self.deploy(IMAGE=None)
-        self.deploy(IMAGE=None)
-        calls = self.deployment.take_calls()
-        for script in ("google-template.sh", "mercari.sh"):
-            subprocess.run(["sh", FUNCTION / "dataflow" / script], check=True, env={
-                "PATH": f"{self.deployment.folder}/bin:/usr/bin:/bin", "STAND_IN": str(self.deployment.folder), "PROJECT": "p", "REGION": "r",
-                "INSTANCE": "i", "DATABASE": "d", "BUCKET": "b"})
-        calls += self.deployment.take_calls()
-        self.assertGreater(len(calls), 40)
-        for call in calls:
-            tree, known = module.STATIC_COMPLETION_CLI_TREE, set(module.STATIC_COMPLETION_CLI_TREE["flags"])
-            for word in words(call):
-                if word not in tree["commands"]:
-                    break
-                tree = tree["commands"][word]
-                known |= set(tree["flags"])
-            self.assertEqual(tree["commands"], {}, f"not a command of gcloud: {call}")
-            for name in flags(call):
-                self.assertIn(f"--{name}", known, call)
+    def test_the_job_alone_can_get_another_budget(self):
+        cloud = deployment().cloud
+        result = run(cloud, "deploy.sh", "job", SWEEP_WRITES_PER_MINUTE="50")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        changes = [request for request in cloud.take_requests() if request.method in ("POST", "PUT", "PATCH") and not request.path.endswith("IamPolicy")]
+        self.assertEqual([environment(request.body)["ZENDESK_WRITES_PER_MINUTE"] for request in changes], ["50"])
 
-    @needs("gcloud")
+    def test_staging_shares_the_topic_and_is_deleted_without_the_rest(self):
+        names = re.findall(r"(?:bookings-table-status[a-z-]*|booking-status-(?:function|sweep)[a-z-]*)",
+                           run(GoogleCloud(self), "deploy.sh", "--dry-run", "delete", SUFFIX="-staging").stdout.split("# Still there")[0])
+        self.assertTrue(names)
+        self.assertEqual([name for name in names if not name.endswith(("-staging", "-staging-recent", "-staging-all"))], [])
+
+    def test_delete_takes_away_what_runs(self):
+        cloud = GoogleCloud(self)
+        cloud.things.update(deployment().cloud.things)
+        result = run(cloud, "deploy.sh", "delete", **{name: None for name in SETTINGS if name.startswith("ZENDESK")})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        deleted = [request.path.rsplit("/", 1)[-1] for request in cloud.take_requests() if request.method == "DELETE"]
+        self.assertEqual(deleted, ["bookings-table-status-push", "booking-status-sweep-recent", "booking-status-sweep-all",
+                                   "bookings-table-status-sweep-push", "bookings-table-status-sweep", "booking-status-sweep", "booking-status-function"])
+
+    def test_gcloud_takes_each_command_of_the_page(self):
+        page = (FUNCTION / "README.md").read_text()
+        blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
+        lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()] + re.findall(r"`(gcloud [^`]+)`", page)
+        commands = [line for line in lines if line.startswith("gcloud ")]
+        self.assertGreater(len(commands), 10)
+        cloud = GoogleCloud(self)
+        for command in commands:
+            result = subprocess.run(["sh", "-eu", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120, env={
+                "PATH": os.environ["PATH"], **cloud.environment, **SETTINGS, "INSTANCE": "hotel", "DATABASE": "bookings"})
+            # 1: what it names is not there. What gcloud does not know ends with 2.
+            self.assertIn(result.returncode, (0, 1), f"{command}\n{result.stderr}")
+            if not command.startswith("gcloud components"):
+                self.assertTrue(cloud.take_requests(), f"{command}\n{result.stderr}")
+
     def test_pub_sub_takes_topics_and_subscriptions(self):
         host = pubsub_emulator(self)
-        self.deploy(PUBSUB_EMULATOR_HOST=host)
+        set_up_emulator(host)
         base = f"http://{host}/v1/projects/local-project"
         _, subscription = http("GET", f"{base}/subscriptions/bookings-table-status-push")
         self.assertEqual(subscription["ackDeadlineSeconds"], 60)

@@ -4,7 +4,7 @@ import subprocess
 import time
 import unittest
 
-from deployment import Deployment
+from deployment import set_up_emulator
 from support import BINARIES, FUNCTION, Process, free_port, function_environment, http, needs, pubsub_emulator, sample, simulator, ticket_status, wait_until
 
 TOPIC = "projects/local-project/topics/bookings-table-status"
@@ -17,9 +17,7 @@ class ReplayTests(unittest.TestCase):
     def setUp(self):
         self.pubsub = pubsub_emulator(self)
         self.zendesk, self.port = free_port(), free_port()
-        deployment = Deployment(self)
-        result = deployment.run(PUBSUB_EMULATOR_HOST=self.pubsub, PUSH_ENDPOINT=f"http://127.0.0.1:{self.port}/{TOPIC}", QUICK="1")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        set_up_emulator(self.pubsub, f"http://127.0.0.1:{self.port}/{TOPIC}", quick=True)
 
     def function(self, **more):
         environment = function_environment(self.zendesk, PORT=str(self.port), REORDER_WINDOW_SECONDS="0", **more)

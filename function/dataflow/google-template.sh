@@ -1,14 +1,66 @@
 #!/bin/sh
-# Starts Google's Dataflow template "Spanner change streams to Pub/Sub". Nothing has to be built.
+# Starts Google's Dataflow template "Spanner change streams to Pub/Sub", and makes what it needs: a database for its own metadata, and an account for
+# its workers. Nothing has to be built. Run `../deploy.sh` first: a topic that does not exist leaves the pipeline retrying without end.
 #
 #   PROJECT, REGION, INSTANCE, DATABASE    required
-#   METADATA_DATABASE                      where the pipeline keeps its place in the stream; default DATABASE-cdc-metadata, of the same instance
+#   START_TIMESTAMP                        RFC 3339: reads the stream from then on, for a pipeline that stood still; default: from now on
+#   SPANNER_PROJECT                        where the database lies; default PROJECT
+#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the same instance; default DATABASE's first 26
+#                                          characters and -cdc
+#   TEMPLATE_VERSION                       as 2025-06-10-00_RC00, to pin it; default latest
+#   MAX_WORKERS                            default 2
 set -eu
 : "${PROJECT:?}" "${REGION:?}" "${INSTANCE:?}" "${DATABASE:?}"
-metadata=${METADATA_DATABASE:-$DATABASE-cdc-metadata}
+spanner_project=${SPANNER_PROJECT:-$PROJECT}
+# Spanner takes 30 characters.
+metadata=${METADATA_DATABASE:-$(printf %.26s "$DATABASE")-cdc}
+account=booking-status-pipeline@$PROJECT.iam.gserviceaccount.com
+job=bookings-status-to-pubsub
+if [ "${#metadata}" -gt 30 ]; then
+  echo "google-template.sh: $metadata is longer than the 30 characters that Spanner takes: set METADATA_DATABASE" >&2
+  exit 78
+fi
+
+gcloud_() { gcloud --project="$PROJECT" --quiet "$@"; }
+exists() { "$@" > /dev/null 2>&1; }
+
+# Grants the workers' account a role. One that was created a moment ago is not known everywhere yet, for up to two minutes.
+grant() {
+  tries=24
+  until gcloud_ "$@" --member="serviceAccount:$account" > /dev/null; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || return 1
+    sleep 5
+  done
+}
+
+gcloud_ services enable dataflow.googleapis.com compute.googleapis.com spanner.googleapis.com
+
+# Two pipelines would publish every change twice.
+running=$(gcloud_ dataflow jobs list --region="$REGION" --status=active --filter="name=$job" --format='value(id)')
+if [ -n "$running" ]; then
+  echo "google-template.sh: $job is running already, as $running: cancel it first" >&2
+  exit 1
+fi
+exists gcloud_ iam service-accounts describe "$account" ||
+  gcloud_ iam service-accounts create booking-status-pipeline --display-name=booking-status-pipeline
+exists gcloud_ spanner databases describe "$metadata" --instance="$INSTANCE" --project="$spanner_project" ||
+  gcloud_ spanner databases create "$metadata" --instance="$INSTANCE" --project="$spanner_project"
+
+# What Dataflow's documentation asks for an account of one's own, the two databases, and the one topic.
+for role in roles/dataflow.worker roles/storage.objectAdmin roles/viewer; do
+  grant projects add-iam-policy-binding "$PROJECT" --role="$role" --condition=None
+done
+for database in "$DATABASE" "$metadata"; do
+  grant spanner databases add-iam-policy-binding "$database" --instance="$INSTANCE" --project="$spanner_project" --role=roles/spanner.databaseUser \
+    --condition=None
+done
+grant pubsub topics add-iam-policy-binding bookings-table-status --role=roles/pubsub.publisher
 
 # pubsubTopic is the topic's bare ID: the template itself builds projects/PROJECT/topics/ID.
-exec gcloud dataflow flex-template run bookings-status-to-pubsub --project="$PROJECT" --region="$REGION" \
-  --template-file-gcs-location="gs://dataflow-templates-$REGION/latest/flex/Spanner_Change_Streams_to_PubSub" \
-  --parameters="spannerInstanceId=$INSTANCE,spannerDatabase=$DATABASE,spannerMetadataInstanceId=$INSTANCE,spannerMetadataDatabase=$metadata" \
-  --parameters="spannerChangeStreamName=BookingsTableStatusStream,pubsubTopic=bookings-table-status,outputDataFormat=JSON,rpcPriority=LOW"
+gcloud_ dataflow flex-template run "$job" --region="$REGION" --service-account-email="$account" --max-workers="${MAX_WORKERS:-2}" \
+  --template-file-gcs-location="gs://dataflow-templates-$REGION/${TEMPLATE_VERSION:-latest}/flex/Spanner_Change_Streams_to_PubSub" \
+  --parameters="spannerProjectId=$spanner_project,spannerInstanceId=$INSTANCE,spannerDatabase=$DATABASE" \
+  --parameters="spannerMetadataInstanceId=$INSTANCE,spannerMetadataDatabase=$metadata" \
+  --parameters="spannerChangeStreamName=BookingsTableStatusStream,pubsubTopic=bookings-table-status,outputDataFormat=JSON,rpcPriority=LOW" \
+  ${START_TIMESTAMP:+--parameters="startTimestamp=$START_TIMESTAMP"}

@@ -1,0 +1,248 @@
+"""A small Google Cloud on loopback for the real gcloud: records each request, and remembers what was created.
+
+It is gcloud's HTTP proxy, so that it sees every host name as gcloud makes it (some begin with the region), and nothing outside is contacted.
+"""
+
+import base64
+import collections
+import hashlib
+import json
+import pathlib
+import re
+import tempfile
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support import http
+
+APIS = ("artifactregistry", "cloudbuild", "cloudresourcemanager", "cloudscheduler", "compute", "dataflow", "iam", "logging", "monitoring", "pubsub", "run",
+        "secretmanager", "serviceusage", "spanner", "storage")
+PROJECT_NUMBER = "123456789"
+
+Request = collections.namedtuple("Request", "method host path query body")
+
+
+class GoogleCloud:
+    """`environment` is what gcloud needs; `requests` are those since `take_requests` was called."""
+
+    def __init__(self, test, pubsub=None):
+        """With `pubsub`, HOST:PORT of Google's emulator, messages are published there."""
+        self.pubsub = pubsub
+        self.things, self.policies, self.requests, self.uploads = {}, {}, [], []
+        # Grants to be refused as if their account were too new to be known.
+        self.refusals = 0
+        self.lock = threading.RLock()
+        folder = tempfile.TemporaryDirectory(prefix="google-cloud-")
+        test.addCleanup(folder.cleanup)
+        token = pathlib.Path(folder.name) / "token"
+        token.write_text("local-token")
+        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"cloud": self}))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        test.addCleanup(server.server_close)
+        test.addCleanup(server.shutdown)
+        self.environment = {
+            "CLOUDSDK_CONFIG": folder.name, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+            "CLOUDSDK_PROXY_TYPE": "http", "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1", "CLOUDSDK_PROXY_PORT": str(server.server_address[1]),
+            **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}.googleapis.com/" for api in APIS},
+        }
+
+    def take_requests(self):
+        """What was asked for since the last time."""
+        with self.lock:
+            requests, self.requests = self.requests, []
+            return requests
+
+    def answer(self, request):
+        """Status and JSON."""
+        with self.lock:
+            self.requests.append(request)
+            api = request.host.split(".")[0].split("-")[-1]
+            resource, _, verb = request.path.partition(":") if ":" in request.path.rsplit("/", 1)[-1] else (request.path, "", "")
+            if verb == "getIamPolicy":
+                return 200, self.policies.get(resource, {"etag": "BwY="})
+            if verb == "publish" and self.pubsub:
+                return http("POST", f"http://{self.pubsub}{request.path}", request.body)
+            if verb == "setIamPolicy" and self.refusals > 0:
+                self.refusals -= 1
+                return 400, error(400, "INVALID_ARGUMENT", "Service account does not exist.")
+            if verb == "setIamPolicy":
+                self.policies[resource] = request.body["policy"]
+                return 200, request.body["policy"]
+            play = getattr(self, f"play_{api}", None)
+            answer = play(request, resource, verb) if play else None
+            return answer or self.rest(request, api)
+
+    # What most resources have in common
+
+    def rest(self, request, api):
+        method, path, body = request.method, request.path, request.body
+        if method == "GET":
+            if path in self.things:
+                return 200, self.things[path]
+            return 404, error(404, "NOT_FOUND", f"{path} was not found")
+        if method == "DELETE":
+            return (200, {}) if self.things.pop(path, None) else (404, error(404, "NOT_FOUND", f"{path} was not found"))
+        if method == "PATCH":
+            if path not in self.things:
+                return 404, error(404, "NOT_FOUND", f"{path} was not found")
+            self.things[path] = {**self.things[path], **(body.get("topic") or body.get("subscription") or body)}
+            return 200, self.things[path]
+        name = path if method == "PUT" else f"{path}/{self.new_name(request, api)}"
+        if method == "POST" and name in self.things:
+            return 409, error(409, "ALREADY_EXISTS", f"{name} is there already")
+        self.things[name] = {"name": re.sub(r"^/v\d+(beta\d*)?/", "", name), **body}
+        return 200, self.things[name]
+
+    def new_name(self, request, api):
+        given = request.query.get("secretId") or request.query.get("repositoryId") or request.body.get("metadata", {}).get("name") or request.body.get("name")
+        return given.rsplit("/", 1)[-1] if given else f"{len(self.things) + 1}"
+
+    # What is particular to some
+
+    def play_cloudresourcemanager(self, request, resource, verb):
+        project = resource.rsplit("/", 1)[-1]
+        return 200, {"projectId": project, "projectNumber": PROJECT_NUMBER, "lifecycleState": "ACTIVE", "name": project}
+
+    def play_serviceusage(self, request, resource, verb):
+        if verb == "generateServiceIdentity":
+            agent = f"service-{PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
+            return 200, {"name": "operations/identity", "done": True, "response": {"email": agent, "uniqueId": "1"}}
+        return 200, {"name": "operations/acf.p2-1", "done": True, "response": {}}
+
+    def play_iam(self, request, resource, verb):
+        if request.method == "POST" and resource.endswith("/serviceAccounts"):
+            project = resource.split("/")[-2]
+            email = f"{request.body['accountId']}@{project}.iam.gserviceaccount.com"
+            account = {"name": f"projects/{project}/serviceAccounts/{email}", "email": email, "uniqueId": "1", "projectId": project}
+            self.things[f"/v1/projects/-/serviceAccounts/{email}"] = account
+            return 200, account
+        return None
+
+    def play_secretmanager(self, request, resource, verb):
+        if verb == "addVersion":
+            versions = self.things.setdefault(f"{resource}/versions", [])
+            versions.append(request.body["payload"]["data"])
+            return 200, {"name": f"{resource[4:]}/versions/{len(versions)}", "state": "ENABLED", "clientSpecifiedPayloadChecksum": True}
+        if "/versions/" in resource:
+            secret, _, number = resource.rpartition("/versions/")
+            versions = self.things.get(f"{secret}/versions", [])
+            index = len(versions) if number == "latest" else int(number)
+            if not 0 < index <= len(versions):
+                return 404, error(404, "NOT_FOUND", "there is no such version")
+            name = f"{secret[4:]}/versions/{index}"
+            return 200, {"name": name, "payload": {"data": versions[index - 1]}} if verb == "access" else {"name": name, "state": "ENABLED"}
+        return None
+
+    def play_artifactregistry(self, request, resource, verb):
+        if request.method == "POST":
+            name = f"{resource}/{request.query['repositoryId']}"
+            self.things[name] = {"name": name[4:], "format": request.body["format"]}
+            return 200, {"name": f"{resource[4:].rsplit('/', 1)[0]}/operations/1", "done": True, "response": self.things[name]}
+        return None
+
+    def play_storage(self, request, resource, verb):
+        if resource.startswith("/upload/") and request.method == "POST":
+            # Two parts: what it is, and the file.
+            boundary = request.body.split(b"\n", 1)[0]
+            data = request.body.split(boundary)[2].split(b"\n\n", 1)[1].removesuffix(b"\n")
+            self.uploads.append(data)
+            name, md5 = request.query["name"], base64.b64encode(hashlib.md5(data).digest()).decode()
+            return 200, {"name": name, "bucket": resource.split("/")[-2], "generation": "1", "size": str(len(data)), "md5Hash": md5}
+        name = request.query.get("prefix", resource.split("/")[-1])
+        bucket = {"id": name, "name": name, "projectNumber": PROJECT_NUMBER}
+        return 200, {"items": [bucket]} if resource.endswith("/b") else bucket
+
+    def play_cloudbuild(self, request, resource, verb):
+        if request.method == "GET":
+            return 200, self.things[resource]
+        build = {**request.body, "id": "1", "projectId": resource.split("/")[3], "name": f"{resource[4:]}/1", "status": "SUCCESS",
+                 "createTime": "2026-11-24T00:00:00Z", "finishTime": "2026-11-24T00:10:00Z"}
+        self.things[f"{resource}/1"] = build
+        for image in build["images"]:
+            for variable, value in build.get("substitutions", {}).items():
+                image = image.replace(f"${variable}", value)
+            _, project, repository, image = image.split("/")
+            name, tag = image.split(":")
+            package = f"projects/{project}/locations/europe-west1/repositories/{repository}/packages/{name}"
+            version = f"{package}/versions/sha256:{'0' * 64}"
+            self.things[f"/v1/{package}/tags/{tag}"] = {"name": f"{package}/tags/{tag}", "version": version}
+            self.things[f"/v1/{version}"] = {"name": version}
+        return 200, {"name": "operations/build/1", "metadata": {"build": build}}
+
+    def play_spanner(self, request, resource, verb):
+        if request.method == "POST" and resource.endswith("/databases"):
+            name = re.search("`(.*)`", request.body["createStatement"])[1]
+            self.things[f"{resource}/{name}"] = database = {"name": f"{resource[4:]}/{name}", "state": "READY"}
+            operation = {"name": f"{database['name']}/operations/1", "done": True, "response": database}
+            self.things[f"/v1/{operation['name']}"] = operation
+            return 200, operation
+        return None
+
+    def play_dataflow(self, request, resource, verb):
+        if resource.endswith("/jobs"):
+            return 200, {"jobs": [job for path, job in self.things.items() if path.startswith(f"{resource}/")]}
+        if resource.endswith("/flexTemplates") and verb == "launch":
+            parameter = request.body["launchParameter"]
+            job = {"id": "job-1", "name": parameter["jobName"], "currentState": "JOB_STATE_RUNNING", "type": "JOB_TYPE_STREAMING",
+                   "createTime": "2026-11-24T00:00:00Z", "currentStateTime": "2026-11-24T00:00:00Z", "location": "europe-west1"}
+            self.things[f"{resource.removesuffix('flexTemplates')}jobs/job-1"] = job
+            return 200, {"job": job}
+        return None
+
+    def play_run(self, request, resource, verb):
+        if resource.endswith("/locations"):
+            return 200, {"locations": [{"locationId": "europe-west1", "name": "projects/p/locations/europe-west1"}]}
+        if request.method in ("POST", "PUT") and request.body.get("kind") in ("Service", "Job"):
+            body, name = request.body, request.body["metadata"]["name"]
+            path = resource if request.method == "PUT" else f"{resource}/{name}"
+            generation = self.things.get(path, {}).get("metadata", {}).get("generation", 0) + 1
+            ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ConfigurationsReady", "RoutesReady")]
+            self.things[path] = {**body, "metadata": {**body["metadata"], "generation": generation, "resourceVersion": f"v{generation}"}, "status": {
+                "observedGeneration": generation, "conditions": ready, "url": f"https://{name}-{PROJECT_NUMBER}.europe-west1.run.app",
+                "latestReadyRevisionName": f"{name}-{generation:05}", "latestCreatedRevisionName": f"{name}-{generation:05}",
+                "traffic": [{"revisionName": f"{name}-{generation:05}", "percent": 100, "latestRevision": True}]}}
+            return 200, self.things[path]
+        return None
+
+
+def error(code, status, message):
+    return {"error": {"code": code, "status": status, "message": message}}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    cloud = None
+
+    def log_message(self, *_):
+        pass
+
+    def read_body(self):
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def handle_request(self):
+        url = urllib.parse.urlsplit(self.path)
+        body = self.read_body()
+        try:
+            value = json.loads(body or b"{}")
+        except ValueError:
+            value = body
+        query = dict(urllib.parse.parse_qsl(url.query))
+        query.pop("alt", None)
+        status, answer = self.cloud.answer(Request(self.command, url.netloc, url.path, query, value))
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request
