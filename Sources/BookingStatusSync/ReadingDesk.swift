@@ -15,6 +15,9 @@ final class ReadingDesk: Sendable {
         gathering = Mutex(Gathering(ticketsPerCall: desk.zendesk.ticketsPerCall))
     }
 
+    /// Requests that no call has taken yet.
+    var waitingRequests: Int { gathering.withLock { $0.waiting.count } }
+
     /// - Returns: nil if the ticket is gone.
     func read(_ ticket: Int, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> TicketReading? {
         try await read([ticket], priority: priority, deadline: deadline)[ticket]!.get()
@@ -31,8 +34,7 @@ final class ReadingDesk: Sendable {
         bell.ring()
         return await answers.answer(number) {
             self.gathering.withLock { $0.withdraw(number) }
-            let error = ZendeskError(.cancelled, "cancelled while waiting for a reading")
-            return Dictionary(tickets.map { ($0, .failure(error)) }, uniquingKeysWith: { first, _ in first })
+            return Gathering.failed(tickets, ZendeskError(.cancelled, "cancelled while waiting for a reading"))
         }
     }
 
@@ -45,9 +47,10 @@ final class ReadingDesk: Sendable {
                 case .wait(let limit): await bell.wait(atMost: limit, time)
                 case .read(let requests, let call):
                     group.addTask {
-                        await self.read(requests)
+                        let rest = await self.readTogether(requests)
                         self.gathering.withLock { $0.ended(call) }
                         self.bell.ring()
+                        _ = await concurrently(rest, width: rest.count) { await self.read($0) }
                     }
                 }
             }
@@ -55,13 +58,40 @@ final class ReadingDesk: Sendable {
         }
     }
 
-    private func read(_ requests: [Gathering.Request]) async {
+    /// - Returns: the requests that have to be read one by one: tickets of theirs were left out, or the call failed, perhaps because of one
+    ///   of them.
+    private func readTogether(_ requests: [Gathering.Request]) async -> [Gathering.Request] {
+        guard requests.count > 1 else {
+            await read(requests[0])
+            return []
+        }
         let priority = requests.map(\.priority).max() ?? .normal
         // One that has little time left must not take it from the others.
         let deadline = requests.map(\.deadline).max { $0.remaining < $1.remaining }!
-        let tickets = Set(requests.flatMap(\.tickets)).sorted()
-        let results = await desk.readEach(tickets, priority: priority, deadline: deadline)
-        for request in requests { answers.give(results, to: request.number) }
+        var found: TicketReadings = [:]
+        do throws(ZendeskError) {
+            let tickets = Set(requests.flatMap(\.tickets)).sorted()
+            for reading in try await desk.zendesk.tickets(tickets, priority: priority, deadline: deadline) {
+                found[reading.ticket.id] = .success(reading)
+            }
+        } catch {
+            switch error.kind {
+            case .limited, .timeIsUp, .cancelled:
+                for request in requests { answers.give(request.failed(error), to: request.number) }
+                return []
+            default: return requests
+            }
+        }
+        let isWhole = { (request: Gathering.Request) in request.tickets.allSatisfy { found[$0] != nil } }
+        for request in requests where isWhole(request) { answers.give(found, to: request.number) }
+        return requests.filter { !isWhole($0) }
+    }
+
+    private func read(_ request: Gathering.Request) async {
+        answers.give(
+            await desk.readEach(request.tickets, priority: request.priority, deadline: request.deadline),
+            to: request.number
+        )
     }
 }
 
@@ -74,6 +104,8 @@ struct Gathering {
         let priority: CallPriority
         let deadline: Deadline
         let addedAt: Duration
+
+        func failed(_ error: ZendeskError) -> TicketReadings { Gathering.failed(tickets, error) }
     }
 
     enum Step {
@@ -84,7 +116,7 @@ struct Gathering {
 
     private let ticketsPerCall: Int
     private var nextNumber = 0
-    private var waiting: [Request] = []
+    private(set) var waiting: [Request] = []
     /// When the calls that are under way began.
     private var calls: [Int: Duration] = [:]
 
@@ -96,10 +128,16 @@ struct Gathering {
 
     init(ticketsPerCall: Int) { self.ticketsPerCall = ticketsPerCall }
 
+    static func failed(_ tickets: [Int], _ error: ZendeskError) -> TicketReadings {
+        Dictionary(tickets.map { ($0, .failure(error)) }, uniquingKeysWith: { first, _ in first })
+    }
+
     /// - Returns: the request's number.
     mutating func add(_ tickets: [Int], priority: CallPriority, deadline: Deadline, _ now: Duration) -> Int {
         nextNumber += 1
-        waiting.append(Request(number: nextNumber, tickets: tickets, priority: priority, deadline: deadline, addedAt: now))
+        let request = Request(number: nextNumber, tickets: tickets, priority: priority, deadline: deadline, addedAt: now)
+        // What ends something that was begun comes first.
+        waiting.insert(request, at: waiting.firstIndex { $0.priority < priority } ?? waiting.endIndex)
         return nextNumber
     }
 
@@ -107,7 +145,8 @@ struct Gathering {
     mutating func withdraw(_ number: Int) { waiting.removeAll { $0.number == number } }
 
     mutating func next(isScarce: Bool, _ now: Duration) -> Step {
-        guard let first = waiting.first, calls.count < Self.width else { return .wait(nil) }
+        // Calls that wait for their turn in the budget must not keep back what ends something.
+        guard let first = waiting.first, calls.count < (first.priority == .high ? 2 : 1) * Self.width else { return .wait(nil) }
         var (count, tickets) = (0, 0)
         for request in waiting {
             if count > 0, tickets + request.tickets.count > ticketsPerCall { break }

@@ -9,8 +9,8 @@ struct GatheringTests {
     private let deadline = Deadline(after: .seconds(30), ManualTime().source)
     private var gathering = Gathering(ticketsPerCall: 5)
 
-    private mutating func add(_ tickets: [Int], at milliseconds: Int = 0) {
-        _ = gathering.add(tickets, priority: .normal, deadline: deadline, .milliseconds(milliseconds))
+    private mutating func add(_ tickets: [Int], at milliseconds: Int = 0, _ priority: CallPriority = .normal) {
+        _ = gathering.add(tickets, priority: priority, deadline: deadline, .milliseconds(milliseconds))
     }
 
     /// The tickets of the next call and its number; nil if none may begin.
@@ -39,6 +39,18 @@ struct GatheringTests {
         #expect(call() == nil)
         gathering.ended(numbers[2])
         #expect(call()?.tickets == [5, 6])
+    }
+
+    @Test("what ends something goes first, and beside four calls that wait for their turn")
+    mutating func high() {
+        for ticket in 1...4 {
+            add([ticket])
+            #expect(call()?.tickets == [ticket])
+        }
+        add([5])
+        #expect(call() == nil)
+        add([6], at: 0, .high)
+        #expect(call()?.tickets == [6, 5])
     }
 
     @Test("where calls are scarce, a request waits for what comes together with it")
