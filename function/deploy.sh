@@ -3,8 +3,8 @@
 # there. README.md beside it explains each step.
 #
 #   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a project in which nothing is there yet, and runs none
-#   function/deploy.sh [--dry-run] service    the service alone
-#   function/deploy.sh [--dry-run] job        the nightly sweep's job alone
+#   function/deploy.sh [--dry-run] service    the image and the service alone
+#   function/deploy.sh [--dry-run] job        the image and the nightly sweep's job alone
 #   function/deploy.sh render                 prints the manifests of both
 #   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what waits in them, secret, accounts and images stay
 #
@@ -227,7 +227,8 @@ fill() {
     BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" \
     BOOKING_STATUS_COLUMN "${BOOKING_STATUS_COLUMN:-Status}" ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" \
     ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" DRY_RUN "${DRY_RUN:-false}" SPANNER_DATABASE "${SPANNER_DATABASE-}" \
-    SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}"
+    SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}" \
+    SWEEP_READS_PER_MINUTE "${SWEEP_READS_PER_MINUTE:-30}"
 }
 
 deploy_service() {
@@ -287,17 +288,25 @@ subscribe() {
   grant pubsub subscriptions add-iam-policy-binding "$subscription" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.subscriber
 }
 
-# delete KIND... NAME FLAG...: what is not there needs no deletion.
+# delete KIND... describe NAME FLAG...: what is not there needs no deletion; what cannot be looked at may be there.
 delete() {
-  if $dry_run || exists "$@"; then
-    # The same words, with delete in the place of describe.
-    for word in "$@"; do
-      shift
-      [ "$word" != describe ] || word=delete
-      set -- "$@" "$word"
-    done
-    gcloud_ "$@"
+  if ! $dry_run && ! error=$(gcloud --project="$PROJECT" --quiet "$@" 2>&1 > /dev/null); then
+    case $error in
+      *NOT_FOUND* | *"not found"* | *"Cannot find"*) echo "not there: $*" ;;
+      *)
+        echo "$error" >&2
+        exit 1
+        ;;
+    esac
+    return
   fi
+  # The same words, with delete in the place of describe.
+  for word in "$@"; do
+    shift
+    [ "$word" != describe ] || word=delete
+    set -- "$@" "$word"
+  done
+  gcloud_ "$@"
 }
 
 delete_all() {
@@ -309,7 +318,8 @@ delete_all() {
   delete pubsub topics describe "$sweep_topic"
   delete run jobs describe "$sweep_job" --region="$REGION"
   delete run services describe "$service" --region="$REGION"
-  say "Still there: topic $topic with a week of messages, $dead_letter_subscription, secret $secret, the accounts, the images, and the pipeline"
+  say "Still there: topic $topic with a week of messages, $dead_letter_topic and $dead_letter_subscription, secret $secret, the accounts with what" \
+    "they were granted, the images, and the pipeline"
 }
 
 if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
@@ -327,6 +337,7 @@ case $part in
     ;;
   service | job)
     find_secret_version
+    build
     "deploy_$part"
     ;;
   all)
@@ -339,6 +350,6 @@ case $part in
     deploy_service
     [ -z "${SPANNER_DATABASE-}" ] || sweeps
     subscribe
-    say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md. Does it work? function/smoke.sh"
+    say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md."
     ;;
 esac

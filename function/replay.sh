@@ -5,13 +5,13 @@
 #   function/replay.sh since TIME       delivers everything that was published since then (RFC 3339, as 2026-11-24T03:00:00Z), at most a week back
 #   function/replay.sh until-now        the opposite: acknowledges everything that was published up to now, for instance after `sweep --all`
 #
-# PROJECT is required. With PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
+# PROJECT is required; SUFFIX is as for deploy.sh, whose topic all functions share. With PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
 set -eu
 : "${PROJECT:?}"
 
 topic=bookings-table-status
-subscription=projects/$PROJECT/subscriptions/$topic-push
-dead_letter_subscription=projects/$PROJECT/subscriptions/$topic-dead-letter-keep
+subscription=projects/$PROJECT/subscriptions/$topic-push${SUFFIX-}
+dead_letter_subscription=projects/$PROJECT/subscriptions/$topic-dead-letter-keep${SUFFIX-}
 
 if [ -n "${PUBSUB_EMULATOR_HOST-}" ]; then
   base=http://$PUBSUB_EMULATOR_HOST/v1 token=none

@@ -179,7 +179,17 @@ class DeployTests(unittest.TestCase):
         changes = [request for request in cloud.take_requests() if request.method in ("POST", "PUT", "PATCH") and not request.path.endswith("IamPolicy")]
         self.assertEqual([environment(request.body)["ZENDESK_WRITES_PER_MINUTE"] for request in changes], ["50"])
 
-    def test_staging_shares_the_topic_and_is_deleted_without_the_rest(self):
+    def test_staging_shares_the_topic_the_accounts_and_the_images_alone(self):
+        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SUFFIX="-staging").stdout
+        names = set(re.findall(r"(?:bookings-table-status|booking-status-|zendesk-client-secret)[a-z-]*", printed))
+        shared = {name for name in names if "-staging" not in name}
+        self.assertEqual(shared, {"bookings-table-status", "booking-status-function", "booking-status-push", "booking-status-build"})
+        for kind in (r"run services replace", r"subscriptions create bookings-table-status-push-staging --topic=bookings-table-status "):
+            self.assertRegex(printed, kind)
+        self.assertIn("#     name: booking-status-function-staging", printed)
+        self.assertIn("--dead-letter-topic=projects/local-project/topics/bookings-table-status-dead-letter-staging", printed)
+
+    def test_staging_is_deleted_without_the_rest(self):
         names = re.findall(r"(?:bookings-table-status[a-z-]*|booking-status-(?:function|sweep)[a-z-]*)",
                            run(GoogleCloud(self), "deploy.sh", "--dry-run", "delete", SUFFIX="-staging").stdout.split("# Still there")[0])
         self.assertTrue(names)
@@ -208,6 +218,19 @@ class DeployTests(unittest.TestCase):
             self.assertIn(result.returncode, (0, 1), f"{command}\n{result.stderr}")
             if not command.startswith("gcloud components"):
                 self.assertTrue(cloud.take_requests(), f"{command}\n{result.stderr}")
+
+    def test_what_the_page_and_the_scripts_name_is_there(self):
+        texts = [path.read_text() for path in (FUNCTION / "README.md", FUNCTION / "deploy.sh", FUNCTION / "dataflow" / "README.md", ROOT / "README.md")]
+        named = {name for text in texts for name in re.findall(r"\bfunction/[\w./-]+\.(?:sh|sql|yaml|json|md)\b", text)}
+        self.assertGreater(len(named), 5)
+        self.assertEqual([name for name in sorted(named) if not (ROOT / name).exists()], [])
+
+    def test_delete_does_not_take_a_failure_for_absence(self):
+        cloud = GoogleCloud(self)
+        cloud.play_pubsub = lambda request, resource, verb: (403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}})
+        result = run(cloud, "deploy.sh", "delete")
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("PERMISSION_DENIED", result.stderr)
 
     def test_pub_sub_takes_topics_and_subscriptions(self):
         host = pubsub_emulator(self)

@@ -39,7 +39,7 @@ gcloud_ services enable dataflow.googleapis.com compute.googleapis.com spanner.g
 # Two pipelines would publish every change twice.
 running=$(gcloud_ dataflow jobs list --region="$REGION" --status=active --filter="name=$job" --format='value(id)')
 if [ -n "$running" ]; then
-  echo "google-template.sh: $job is running already, as $running: cancel it first" >&2
+  echo "google-template.sh: $job is running already, as $running: cancel it, and wait until it is gone from the list of active jobs" >&2
   exit 1
 fi
 exists gcloud_ iam service-accounts describe "$account" ||
