@@ -5,22 +5,24 @@
 #   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a project in which nothing is there yet, and runs none
 #   function/deploy.sh [--dry-run] service    the image and the service alone
 #   function/deploy.sh [--dry-run] job        the image and the nightly sweep's job alone
+#   function/deploy.sh [--dry-run] monitoring the metrics, alerts and dashboard of monitoring/ alone
 #   function/deploy.sh render                 prints the manifests of both
 #   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what waits in them, secret, accounts and images stay
 #
 # It reads its settings from the environment; required are
-#   PROJECT, REGION                     where it goes; `delete` needs no more
+#   PROJECT, REGION                     where it goes; `delete` and `monitoring` need no more
 #   ZENDESK_URL, ZENDESK_CLIENT_ID      the account, and the OAuth client's unique identifier
 #   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
 #                                       as `bookingstatus setup` prints them
 # and, the first time, ZENDESK_CLIENT_SECRET_FILE: the file with the client's secret, which goes to Secret Manager.
 # With SPANNER_DATABASE (projects/P/instances/I/databases/D) tickets are swept: every minute those that were updated lately, every night all.
+# ALERT_CHANNELS (projects/P/notificationChannels/N,...) is where alerts go.
 # SUFFIX (as -staging) is appended to all names but those of the topic, the accounts and the repository: a second function beside the live one.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 usage() {
-  sed -n '2,19s/^# \{0,1\}//p' "$0"
+  sed -n '2,21s/^# \{0,1\}//p' "$0"
   exit 64
 }
 
@@ -32,13 +34,13 @@ fi
 [ $# -le 1 ] || usage
 part=${1-all}
 case $part in
-  all | service | job | delete) ;;
+  all | service | job | monitoring | delete) ;;
   render) dry_run=true ;;
   *) usage ;;
 esac
 
 required='PROJECT REGION'
-[ "$part" = delete ] || required="$required ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD
+[ "$part" = delete ] || [ "$part" = monitoring ] || required="$required ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD
   ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS"
 [ "$part" != job ] || required="$required SPANNER_DATABASE"
 missing=
@@ -273,6 +275,47 @@ sweeps() {
     --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run"
 }
 
+# Metrics first: alerts name them. What is there is updated; without ALERT_CHANNELS alerts keep the channels that they have.
+monitor() {
+  say "Log-based metrics, alerts and a dashboard"
+  for file in "$here"/monitoring/metrics/*.yaml; do
+    name=$(basename "$file" .yaml)$suffix
+    fill_monitoring "metrics/${file##*/}"
+    exists logging metrics describe "$name" && verb=update || verb=create
+    gcloud_ logging metrics "$verb" "$name" --config-from-file="$manifest"
+  done
+  policies=
+  $dry_run ||
+    policies=$(gcloud --project="$PROJECT" --quiet alpha monitoring policies list --format='value(name,displayName,notificationChannels.list())')
+  for file in "$here"/monitoring/alerts/*.yaml; do
+    title=$(sed -n "s/^displayName: \"@SERVICE@\(.*\)\"$/$service\1/p" "$file")
+    policy=$(printf '%s\n' "$policies" | awk -F '\t' -v title="$title" '$2 == title { print $1 "\t" $3 }')
+    if [ -n "$policy" ]; then
+      fill_monitoring "alerts/${file##*/}" CHANNELS "${ALERT_CHANNELS:-${policy#*	}}"
+      gcloud_ alpha monitoring policies update "${policy%%	*}" --policy-from-file="$manifest" --format=none
+    else
+      fill_monitoring "alerts/${file##*/}" CHANNELS "${ALERT_CHANNELS-}"
+      gcloud_ alpha monitoring policies create --policy-from-file="$manifest"
+    fi
+  done
+  dashboard=
+  $dry_run || dashboard=$(gcloud --project="$PROJECT" --quiet monitoring dashboards list --format='value(name,etag)' --filter="displayName=$service")
+  fill_monitoring dashboard.json ETAG "${dashboard##*	}"
+  if [ -n "$dashboard" ]; then
+    gcloud_ monitoring dashboards update "${dashboard%%	*}" --config-from-file="$manifest" --format=none
+  else
+    gcloud_ monitoring dashboards create --config-from-file="$manifest"
+  fi
+}
+
+# fill_monitoring FILE VARIABLE VALUE...
+fill_monitoring() {
+  name_of_file=$1
+  shift
+  filled "monitoring/$name_of_file" SERVICE "$service" SWEEP_JOB "$sweep_job" SUBSCRIPTION "$subscription" \
+    DEAD_LETTER_SUBSCRIPTION "$dead_letter_subscription" METRIC_SUFFIX "$suffix" "$@"
+}
+
 subscribe() {
   say "What Pub/Sub's own agent may: make tokens for the push account, and move dead letters"
   grant iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" --role=roles/iam.serviceAccountTokenCreator
@@ -319,7 +362,7 @@ delete_all() {
   delete run jobs describe "$sweep_job" --region="$REGION"
   delete run services describe "$service" --region="$REGION"
   say "Still there: topic $topic with a week of messages, $dead_letter_topic and $dead_letter_subscription, secret $secret, the accounts with what" \
-    "they were granted, the images, and the pipeline"
+    "they were granted, the images, metrics, alerts and dashboard, and the pipeline"
 }
 
 if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
@@ -330,6 +373,7 @@ trap 'rm -f "$manifest" "$manifest.next"' EXIT
 
 case $part in
   delete) delete_all ;;
+  monitoring) monitor ;;
   render)
     find_secret_version
     fill service.yaml
@@ -349,6 +393,7 @@ case $part in
     build
     deploy_service
     [ -z "${SPANNER_DATABASE-}" ] || sweeps
+    monitor
     subscribe
     say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md."
     ;;

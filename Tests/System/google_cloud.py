@@ -191,6 +191,16 @@ class GoogleCloud:
             return 200, {"job": job}
         return None
 
+    def play_monitoring(self, request, resource, verb):
+        kind = resource.rsplit("/", 1)[-1]
+        if kind not in ("alertPolicies", "dashboards"):
+            return None
+        if request.method == "GET":
+            return 200, {kind: [thing for path, thing in self.things.items() if path.startswith(f"{resource}/")]}
+        path = f"{resource}/{len(self.things)}"
+        self.things[path] = {**request.body, "name": re.sub(r"^/v\d+/", "", path), "etag": "e1"}
+        return 200, self.things[path]
+
     def play_run(self, request, resource, verb):
         if resource.endswith("/locations"):
             return 200, {"locations": [{"locationId": "europe-west1", "name": "projects/p/locations/europe-west1"}]}

@@ -37,11 +37,12 @@ class DeployTests(unittest.TestCase):
         def created(attempt):
             return [f"{request.host} {request.path}" for request in deployment().requests[attempt]
                     if request.method in ("POST", "PUT") and not re.search(r":[A-Za-z]+$", request.path)
-                    # The manifests are put in the place of those that are there.
-                    and not (request.method == "PUT" and "-run." in request.host)]
+                    # Elsewhere a PUT takes the place of what is there.
+                    and (request.method == "POST" or request.host.startswith("pubsub"))]
 
-        # Three accounts, secret, three topics, three subscriptions, repository, upload and build, service, job and two schedules.
-        self.assertEqual(len(created(0)), 17, created(0))
+        # Three accounts, secret, three topics, three subscriptions, repository, upload and build, service, job and two schedules; and what watches.
+        watched = len(list((FUNCTION / "monitoring").glob("*/*.yaml"))) + 1
+        self.assertEqual(len(created(0)), 17 + watched, created(0))
         self.assertEqual(created(1), [])
 
     def test_a_role_that_cannot_be_granted_yet_is_granted_a_moment_later(self):
@@ -88,7 +89,7 @@ class DeployTests(unittest.TestCase):
         printed = run(cloud, "deploy.sh", "--dry-run", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
         self.assertEqual(cloud.take_requests(), [])
         commands = [line for line in printed.splitlines() if line.startswith("gcloud ")]
-        self.assertEqual(len([line for line in commands if " create " in line]), 14)
+        self.assertEqual(len([line for line in commands if " create " in line]), 28)
         # What is printed can be pasted into a shell.
         for line in commands:
             subprocess.run(["sh", "-n", "-c", line], check=True)

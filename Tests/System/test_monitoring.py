@@ -1,0 +1,197 @@
+import json
+import re
+import subprocess
+import unittest
+
+import test_sweep
+import yaml
+from deployment import run
+from google_cloud import GoogleCloud
+from support import BINARIES, FUNCTION, Process, free_port, needs, wait_until
+
+SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
+NAMES = {"@SERVICE@": "booking-status-function", "@SWEEP_JOB@": "booking-status-sweep"}
+
+
+class Filter:
+    """As much of Cloud Logging's query language as the filters use: AND, OR, NOT, parentheses, and comparisons with = =~ >= > and :*.
+
+    Source: Cloud Logging's documentation, "Logging query language".
+    """
+
+    TOKEN = re.compile(r'\s*(\(|\)|AND\b|OR\b|NOT\b|([\w.]+)(>=|=~|=|>|:)("(?:[^"\\]|\\.)*"|[\w.*]+))')
+
+    def __init__(self, text):
+        for name, value in NAMES.items():
+            text = text.replace(name, value)
+        self.tokens, position = [], 0
+        while position < len(text.rstrip()):
+            match = self.TOKEN.match(text, position)
+            assert match, text[position:]
+            self.tokens.append(match.groups())
+            position = match.end()
+
+    def matches(self, entry):
+        rest = list(self.tokens)
+
+        def any_of():
+            value = all_of()
+            while rest and rest[0][0] == "OR":
+                rest.pop(0)
+                value = all_of() or value
+            return value
+
+        def all_of():
+            value = one()
+            while rest and rest[0][0] == "AND":
+                rest.pop(0)
+                value = one() and value
+            return value
+
+        def one():
+            token, path, operator, literal = rest.pop(0)
+            if token == "NOT":
+                return not one()
+            if token == "(":
+                value = any_of()
+                assert rest.pop(0)[0] == ")"
+                return value
+            return self.compare(entry, path, operator, literal)
+
+        value = any_of()
+        assert not rest, rest
+        return value
+
+    @staticmethod
+    def compare(entry, path, operator, literal):
+        value = entry
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if operator == ":":
+            assert literal == "*"
+            return value is not None
+        if path == "severity":
+            order, wanted = SEVERITIES.index(value), SEVERITIES.index(literal)
+            return order == wanted if operator == "=" else order >= wanted
+        if operator == "=~":
+            return isinstance(value, str) and re.search(json.loads(literal), value) is not None
+        if literal.startswith('"'):
+            assert operator == "="
+            return value == json.loads(literal)
+        # A number is compared with numbers alone.
+        return isinstance(value, (int, float)) and (value > float(literal) if operator == ">" else value == float(literal))
+
+
+def alerts():
+    return {path.stem: yaml.safe_load(path.read_text().replace("@CHANNELS@", "")) for path in sorted((FUNCTION / "monitoring" / "alerts").glob("*.yaml"))}
+
+
+def metrics():
+    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((FUNCTION / "monitoring" / "metrics").glob("*.yaml"))}
+
+
+@needs("gcloud")
+class MonitoringTests(unittest.TestCase):
+    """function/monitoring: each filter against lines that the function and the job have logged."""
+
+    database, commit = test_sweep.SweepTests.database, test_sweep.SweepTests.commit
+    account, environment = test_sweep.SweepTests.account, test_sweep.SweepTests.environment
+
+    def entries(self, log, job=False):
+        """Lines as Cloud Logging keeps them."""
+        kind, label, name = ("job", "job_name", "booking-status-sweep") if job else ("revision", "service_name", "booking-status-function")
+        entries = []
+        for line in log.splitlines():
+            payload = json.loads(line)
+            severity = payload.pop("severity")
+            payload = {key: value for key, value in payload.items() if key != "time" and not key.startswith("logging.googleapis.com/")}
+            entries.append({"severity": severity, "jsonPayload": payload, "resource": {"type": f"cloud_run_{kind}", "labels": {label: name}}})
+        return entries
+
+    def function(self, *events, expect=204, until=None, **more):
+        """What a function logs on these records, and on a sweep where there is none."""
+        port = free_port()
+        process = Process(self, [BINARIES / "booking-status-function"], self.environment(PORT=str(port), **more)).wait_for(port)
+        for event in events or ["--sweep"]:
+            command = [BINARIES / "bookingstatus", "invoke", "--to", f"http://127.0.0.1:{port}/", "--sweep" if event == "--sweep" else "-"]
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=120, input=None if event == "--sweep" else event)
+            self.assertEqual(answer.stdout.split()[0], str(expect), answer.stdout + process.log)
+        if until:
+            wait_until(lambda: until in process.log, 20, until)
+        process.end()
+        return self.entries(process.log)
+
+    def record(self, *bookings, status="Booked", seconds=1):
+        mods = [{"keysJson": json.dumps({"ID": booking}), "oldValuesJson": "{}", "newValuesJson": json.dumps({"Status": status})} for booking in bookings]
+        return json.dumps({"commitTimestamp": {"seconds": 1795464800 + seconds, "nanos": 0}, "serverTransactionId": f"t{seconds}", "recordSequence": "0",
+                           "tableName": "Bookings", "modType": "INSERT", "mods": mods})
+
+    def logs(self):
+        """What was logged, by what was wrong."""
+        self.database()
+        self.account({**{1: "b-1", 2: "b-2", 3: "b-3"}, **{number: f"c-{number}" for number in range(10, 3120)}}, requests_per_minute=100_000,
+                     updates_per_minute=20_000)
+        generous = {"ZENDESK_READS_PER_MINUTE": "20000", "ZENDESK_WRITES_PER_MINUTE": "5000"}
+        logs = {
+            "nothing": self.function(self.record("b-1"), self.record("nobody"), **generous),
+            "unknown-status": self.function(self.record("b-2", status="Lost"), expect=422),
+            "ambiguous-booking": self.function(self.record("b-2", "b-2"), expect=422),
+            "tag-not-accepted": self.function(self.record("b-2"), expect=422, BOOKING_STATUS_TAGS="Booked=not_an_option"),
+            "needs-a-person": self.function(self.record("b-2"), expect=503, ZENDESK_CLIENT_SECRET="wrong"),
+            "sweep-cut": self.function(**generous),
+        }
+        # A row that has changed since its ticket was written, and no record of it.
+        self.commit([["b-1", "InStay"]])
+        job = subprocess.run([BINARIES / "booking-status-function", "sweep", "--all"], capture_output=True, text=True, timeout=300,
+                             env=self.environment(**generous))
+        logs["changes-lost"] = self.entries(job.stdout + job.stderr, job=True)
+        return logs
+
+    def test_each_alert_fires_on_its_line_and_on_no_other(self):
+        logs = self.logs()
+        self.assertGreater(sum(map(len, logs.values())), 3000)
+        filters = {name: policy["conditions"][0]["conditionMatchedLog"]["filter"] for name, policy in alerts().items()
+                   if "conditionMatchedLog" in policy["conditions"][0]}
+        self.assertEqual(set(filters), set(logs) - {"nothing"})
+        for name, text in filters.items():
+            fired = {cause for cause, entries in logs.items() if any(Filter(text).matches(entry) for entry in entries)}
+            self.assertEqual(fired, {name}, text)
+        counted = {name: sum(Filter(metric["filter"]).matches(entry) for entries in logs.values() for entry in entries) for name, metric in metrics().items()}
+        self.assertGreater(counted["booking_status_outcomes"], 5)
+        self.assertEqual(counted["booking_status_commit_to_write_ms"], 1)
+
+    def test_a_count_in_a_line_is_compared_as_a_number(self):
+        text = metrics()["booking_status_sweep_unfinished"]["filter"]
+        entry = {"severity": "INFO", "resource": {"type": "cloud_run_revision", "labels": {"service_name": "booking-status-function"}},
+                 "jsonPayload": {"message": "sweep", "unfinished": 3}}
+        self.assertTrue(Filter(text).matches(entry))
+        for payload in ({"message": "sweep"}, {"message": "sweep", "unfinished": "3"}, {"message": "sweep", "unfinished": 0}):
+            self.assertFalse(Filter(text).matches({**entry, "jsonPayload": payload}))
+
+    def test_what_alerts_and_dashboard_name_is_there(self):
+        text = " ".join(path.read_text() for path in (FUNCTION / "monitoring").rglob("*.*") if path.parent.name != "metrics")
+        self.assertEqual(set(re.findall(r"logging.googleapis.com/user/(\w+)@METRIC_SUFFIX@", text)), set(metrics()))
+        self.assertTrue(all(policy["documentation"]["content"] for policy in alerts().values()))
+
+    def test_it_is_put_there_once_and_channels_stay(self):
+        cloud = GoogleCloud(self)
+        channels = "projects/local-project/notificationChannels/7,projects/local-project/notificationChannels/8"
+        result = run(cloud, "deploy.sh", "monitoring")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        created = [request for request in cloud.take_requests() if request.method == "POST"]
+        self.assertEqual(len(created), len(alerts()) + len(metrics()) + 1)
+        self.assertNotRegex(str([request.body for request in created]), "@[A-Z_]+@")
+        result = run(cloud, "deploy.sh", "monitoring", ALERT_CHANNELS=channels)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        cloud.take_requests()
+        result = run(cloud, "deploy.sh", "monitoring")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        again = cloud.take_requests()
+        self.assertEqual([request for request in again if request.method == "POST"], [])
+        updated = [request.body for request in again if request.method == "PATCH" and "alertPolicies" in request.path]
+        self.assertEqual(len(updated), len(alerts()))
+        self.assertEqual({",".join(policy["notificationChannels"]) for policy in updated}, {channels})
+
+
+if __name__ == "__main__":
+    unittest.main()
