@@ -19,6 +19,8 @@ struct TakeBack: Equatable, Sendable {
     var status: String??
     /// The change that was written.
     var change: Int
+    /// Since when the version is not shown, though the ticket is as we left it.
+    var missingSince: Duration?
 }
 
 /// The notes of an instance. They are few, and one that is lost costs a call.

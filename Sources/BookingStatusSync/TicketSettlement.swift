@@ -46,6 +46,8 @@ struct TicketSettlement: Sendable {
     static let maximumStampWaits = 4
     /// What has to pause for longer is left to the next delivery.
     static let maximumPause = Duration.seconds(3)
+    /// How long ago the fields may have been looked at.
+    static let fieldsAge = Duration.seconds(60)
     /// A change within the second of the stamp would escape a safe update. Two seconds are sure.
     static let stampAge: Int64 = 2
 
@@ -132,6 +134,9 @@ struct TicketSettlement: Sendable {
         }
         if let owed = notes.owed {
             if isStill(owed, on: reading.ticket), !state.isClosed { return takeBack(owed, from: reading, moment) }
+            if mayBeHidden(owed, reading.ticket, moment), !state.isClosed {
+                return fail(ZendeskError(.misconfigured, "our last version is not shown: was the version field deactivated?"))
+            }
             notes.owed = nil
         }
         if let tried = unanswered, isWhole(tried, on: reading.ticket) { return done(results(tried.plan, moment)) }
@@ -168,6 +173,16 @@ struct TicketSettlement: Sendable {
         guard isThere(owed.written, on: ticket) else { return false }
         let isReplaced = owed.status != nil && ticket.text(of: settings.bookingStatusField) == owed.written.tag
         return ticket.updatedStamp == owed.stamp || isReplaced
+    }
+
+    /// Whether the version field may have been hidden since it was looked at last. What we owe the ticket must not be forgotten for that.
+    private mutating func mayBeHidden(_ owed: TakeBack, _ ticket: Ticket, _ moment: Moment) -> Bool {
+        guard let field = settings.bookingVersionField, ticket.text(of: field) == nil, ticket.updatedStamp == owed.stamp else {
+            return false
+        }
+        let since = owed.missingSince ?? moment.now
+        notes.owed?.missingSince = since
+        return moment.now - since <= Self.fieldsAge
     }
 
     private func isThere(_ version: KeptVersion, on ticket: Ticket) -> Bool {

@@ -312,6 +312,21 @@ struct TicketSettlementTests {
             $0.notes.owed = TakeBack(written: new, stamp: dropped.updatedStamp, formerVersion: nil, change: 0)
         },
         Path(
+            "what is owed stays so while the version is not shown on a ticket that is as we left it",
+            [read(ticket("a"))],
+            ["done deferred!, owed"]
+        ) {
+            $0.notes.owed = TakeBack(written: new, stamp: ticket("a").updatedStamp, formerVersion: nil, status: "x", change: 0)
+        },
+        Path(
+            "and is forgotten a minute later, when the fields have been looked at again",
+            [read(ticket("a")), .option(exists: true), written(done, by: new, replaced: "a")],
+            ["ask b", "write b, version b", "done updated"]
+        ) {
+            $0.notes.owed = TakeBack(written: new, stamp: ticket("a").updatedStamp, formerVersion: nil, status: "x", change: 0)
+            $0.notes.owed?.missingSince = .seconds(39)
+        },
+        Path(
             "a version without its tag, dropped as the audits say",
             [
                 read(dropped), .audits([TicketAudit(metadata: ["version": new.text, "status": "b"], replaced: [3: nil as String?])]),
