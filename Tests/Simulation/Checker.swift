@@ -93,9 +93,13 @@ final class Checker {
     ///
     /// - Parameter begin: when it was delivered.
     func gaveUp(_ instance: Instance, since begin: Double) {
+        guard instance.isAlive, world.isCalm else { return }
         let last = max(lastCall[instance.number] ?? 0, begin)
-        guard instance.isAlive, world.isCalm, world.now - last > 15 else { return }
-        violation("an event was given up after \(instance.name) had done nothing for \(Int(world.now - last)) s")
+        if world.now - last > 15 {
+            violation("an event was given up after \(instance.name) had done nothing for \(Int(world.now - last)) s")
+        } else if world.now - begin > 18 {
+            violation("an event was given up after \(Int(world.now - begin)) s, though nothing was in its way")
+        }
     }
 
     // MARK: Writes

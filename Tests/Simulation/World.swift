@@ -154,7 +154,7 @@ final class World: @unchecked Sendable {
         } else if executor.chance(0.1) {
             rounds = .single
         }
-        if mutant == .parkedNeverWoken { rounds.parking = .seconds(27) }
+        if mutant == .parkedNeverWoken { rounds.parking = .seconds(20) }
         roundLimits = rounds
         (account.pages.items, account.pages.exported, account.pages.hits, account.pages.ids) = (
             pages.items, pages.items, pages.hits, pages.ids
