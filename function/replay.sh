@@ -5,7 +5,8 @@
 #   function/replay.sh since TIME       delivers everything that was published since then (RFC 3339, as 2026-11-24T03:00:00Z), at most a week back
 #   function/replay.sh until-now        the opposite: acknowledges everything that was published up to now, for instance after `sweep --all`
 #
-# PROJECT is required; SUFFIX is as for deploy.sh, whose topic all functions share. With PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
+# PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With PUBSUB_EMULATOR_HOST it talks to the emulator.
+# Needs curl and jq, and gcloud for a token.
 set -eu
 : "${PROJECT:?}"
 
@@ -70,7 +71,7 @@ case "${1-}" in
     echo "everything published until $now counts as done"
     ;;
   *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
     exit 64
     ;;
 esac
