@@ -7,16 +7,13 @@ final class ReadingDesk: Sendable {
     private let time: TimeSource
     private let bell = Bell()
     private let answers = Answers<TicketReadings>()
-    private let gathering: Mutex<Gathering>
+    let gathering: Mutex<Gathering>
 
     init(desk: TicketDesk, time: TimeSource) {
         self.desk = desk
         self.time = time
         gathering = Mutex(Gathering(ticketsPerCall: desk.zendesk.ticketsPerCall))
     }
-
-    /// Requests that no call has taken yet.
-    var waitingRequests: Int { gathering.withLock { $0.waiting.count } }
 
     /// - Returns: nil if the ticket is gone.
     func read(_ ticket: Int, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> TicketReading? {

@@ -123,8 +123,9 @@ struct RoundSchedule {
 
     /// For how long a round keeps others back: one booking whose calls hang must not stop all.
     static let patience = Duration.seconds(3)
-    /// How far apart rounds begin once a quarter of the budget is used, unless enough waits for one: fewer and larger ones need fewer calls.
+    /// How far apart rounds begin once a quarter of the budget is used: fewer and larger ones need fewer calls.
     static let pace = Duration.milliseconds(1300)
+    /// So many bookings wait for no time to pass: they nearly fill a search.
     private static let enough = 16
 
     /// Whether nothing waits and nothing is in work.

@@ -20,7 +20,7 @@ struct ReadingDeskTests {
             async let first = desk.read([1, 2], priority: .normal, deadline: deadline)
             async let second = desk.read([3], priority: .normal, deadline: deadline)
             // Both are there before anybody reads.
-            while desk.waitingRequests < 2 { await Task.yield() }
+            while desk.gathering.withLock({ $0.waiting.count }) < 2 { await Task.yield() }
             group.addTask { await desk.run() }
             let both = await (first, second)
             group.cancelAll()

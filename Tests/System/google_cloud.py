@@ -146,10 +146,14 @@ class GoogleCloud:
         if resource.startswith("/upload/") and request.method == "POST":
             # Two parts: what it is, and the file.
             boundary = request.body.split(b"\n", 1)[0]
-            data = request.body.split(boundary)[2].split(b"\n\n", 1)[1].removesuffix(b"\n")
+            about, data = (part.split(b"\n\n", 1)[1].removesuffix(b"\n") for part in request.body.split(boundary)[1:3])
             self.uploads.append(data)
-            name, md5 = request.query["name"], base64.b64encode(hashlib.md5(data).digest()).decode()
+            name, md5 = request.query.get("name") or json.loads(about)["name"], base64.b64encode(hashlib.md5(data).digest()).decode()
             return 200, {"name": name, "bucket": resource.split("/")[-2], "generation": "1", "size": str(len(data)), "md5Hash": md5}
+        if resource.endswith("/o"):
+            return 200, {"items": []}
+        if "/o/" in resource:
+            return 404, error(404, "NOT_FOUND", "there is no such object")
         name = request.query.get("prefix", resource.split("/")[-1])
         bucket = {"id": name, "name": name, "projectNumber": PROJECT_NUMBER}
         return 200, {"items": [bucket]} if resource.endswith("/b") else bucket

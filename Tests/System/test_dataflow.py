@@ -83,6 +83,15 @@ class GoogleTemplateTests(unittest.TestCase):
         self.assertIn("is running already, as job-1", result.stderr)
         self.assertFalse([request for request in requests if request.path.endswith(":launch")])
 
+    def test_mercari_s_is_started_with_its_configuration(self):
+        cloud = GoogleCloud(self)
+        result = run(cloud, "dataflow/mercari.sh", INSTANCE="hotel", DATABASE="bookings", BUCKET="templates")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        [launch] = [request.body["launchParameter"] for request in cloud.take_requests() if request.path.endswith("flexTemplates:launch")]
+        self.assertEqual(launch["parameters"], {"config": "gs://templates/bookings-status.json", "streaming": "true"})
+        [configuration] = [json.loads(upload) for upload in cloud.uploads]
+        self.assertNotRegex(json.dumps(configuration), "@[A-Z_]+@")
+
     def test_it_goes_on_where_another_stopped_in_another_project_s_database(self):
         name = "bookings-of-all-our-hotels-new"
         result, requests = self.start(GoogleCloud(self), START_TIMESTAMP="2026-11-24T03:00:00Z", DATABASE=name, SPANNER_PROJECT="data",
