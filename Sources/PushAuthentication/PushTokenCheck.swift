@@ -11,11 +11,11 @@ import JWTKit
 ///
 /// | what is wrong | rejection |
 /// |---|---|
-/// | no token, not RS256, unknown key, wrong signature, issuer or audience, expired | ``CallerRejection/unauthenticated(_:)`` |
+/// | no token, not RS256, unknown key, no signature or a wrong one, wrong issuer or audience, expired | ``CallerRejection/unauthenticated(_:)`` |
 /// | another e-mail than the service account's, or not verified | ``CallerRejection/forbidden(_:)`` |
 /// | the keys cannot be had | ``CallerRejection/unavailable(after:_:)`` |
 ///
-/// Source: Pub/Sub's documentation, "Authentication for push subscriptions".
+/// Sources: Pub/Sub's documentation, "Authentication for push subscriptions"; Cloud Run's, "Troubleshoot Cloud Run issues", on removed signatures.
 public struct PushTokenCheck: CallerCheck {
     private let settings: PushTokenSettings
     private let keys: PushKeys
@@ -51,6 +51,12 @@ public struct PushTokenCheck: CallerCheck {
         }
         guard let header = TokenHeader(token), header.alg == "RS256", let id = header.kid else {
             throw .unauthenticated("the token is not a JWT that is signed with RS256 by a named key")
+        }
+        if token.hasSuffix(".SIGNATURE_REMOVED_BY_GOOGLE") {
+            throw .unauthenticated(
+                "Cloud Run has taken the token's signature away (SIGNATURE_REMOVED_BY_GOOGLE), as it does with tokens that gcloud makes for people; "
+                    + "if Pub/Sub's own pushes come so, only the platform can check them: leave PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT empty"
+            )
         }
         let keys = try await keys.keys(with: id)
         guard let claims = try? await keys.verify(token, as: PushClaims.self) else {

@@ -68,6 +68,20 @@ struct PushTokenCheckTests {
         }
     }
 
+    @Test("a signature that Cloud Run has taken away is named, with what to do")
+    func removedSignature() async throws {
+        try await checking { check, issuer in
+            let parts = try await issuer.token(Self.claims).split(separator: ".")
+            await #expect {
+                try await check("\(parts[0]).\(parts[1]).SIGNATURE_REMOVED_BY_GOOGLE")
+            } throws: { error in
+                guard case .unauthenticated(let reason)? = error as? CallerRejection else { return false }
+                return reason.contains("SIGNATURE_REMOVED_BY_GOOGLE") && reason.contains("leave PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT empty")
+            }
+            #expect(issuer.fetches == 0)
+        }
+    }
+
     @Test("a new key is fetched once for all who wait for it; a key that the issuer does not have is asked for once a minute")
     func newKey() async throws {
         let clock = TestClock()
