@@ -5,24 +5,26 @@
 #   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a project in which nothing is there yet, and runs none
 #   function/deploy.sh [--dry-run] service    the image and the service alone
 #   function/deploy.sh [--dry-run] job        the image and the nightly sweep's job alone
+#   function/deploy.sh [--dry-run] detach     lets Pub/Sub keep what comes instead of pushing it, and waits until that is so; `deploy.sh` attaches it again
 #   function/deploy.sh [--dry-run] monitoring the metrics, alerts and dashboard of monitoring/ alone
 #   function/deploy.sh render                 prints the manifests of both
 #   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what waits in them, secret, accounts and images stay
 #
 # It reads its settings from the environment; required are
-#   PROJECT, REGION                     where it goes; `delete` and `monitoring` need no more
+#   PROJECT, REGION                     where it goes; `delete` and `monitoring` need no more, `detach` BOOKING_STATUS_TAGS
 #   ZENDESK_URL, ZENDESK_CLIENT_ID      the account, and the OAuth client's unique identifier
 #   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
 #                                       as `bookingstatus setup` prints them
 # and, the first time, ZENDESK_CLIENT_SECRET_FILE: the file with the client's secret, which goes to Secret Manager.
 # With SPANNER_DATABASE (projects/P/instances/I/databases/D) tickets are swept: every minute those that were updated lately, every night all.
+# CHECK_PUSH_TOKEN=false leaves it to Cloud Run alone to check who calls.
 # ALERT_CHANNELS (projects/P/notificationChannels/N,...) is where alerts go.
 # SUFFIX (as -staging) is appended to all names but those of the topic, the accounts and the repository: a second function beside the live one.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 usage() {
-  sed -n '2,21s/^# \{0,1\}//p' "$0"
+  sed -n '2,23s/^# \{0,1\}//p' "$0"
   exit 64
 }
 
@@ -34,15 +36,20 @@ fi
 [ $# -le 1 ] || usage
 part=${1-all}
 case $part in
-  all | service | job | monitoring | delete) ;;
+  all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
   *) usage ;;
 esac
 
 required='PROJECT REGION'
-[ "$part" = delete ] || [ "$part" = monitoring ] || required="$required ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD
-  ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS"
-[ "$part" != job ] || required="$required SPANNER_DATABASE"
+case $part in
+  delete | monitoring) ;;
+  detach) required="$required BOOKING_STATUS_TAGS" ;;
+  *)
+    required="$required ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS"
+    [ "$part" != job ] || required="$required SPANNER_DATABASE"
+    ;;
+esac
 missing=
 for name in $required; do
   eval "value=\${$name-}"
@@ -223,7 +230,7 @@ build() {
 
 fill() {
   filled "$1" PROJECT "$PROJECT" SERVICE "$service" SWEEP_JOB "$sweep_job" IMAGE "$image" FUNCTION_ACCOUNT "$function_account" \
-    PUSH_ACCOUNT "$push_account" PUSH_AUDIENCE "$url" ZENDESK_SECRET "$secret" ZENDESK_SECRET_VERSION "$secret_version" \
+    PUSH_ACCOUNT "$checked_account" PUSH_AUDIENCE "$checked_audience" ZENDESK_SECRET "$secret" ZENDESK_SECRET_VERSION "$secret_version" \
     ZENDESK_URL "$ZENDESK_URL" ZENDESK_CLIENT_ID "$ZENDESK_CLIENT_ID" ZENDESK_BOOKING_ID_FIELD "$ZENDESK_BOOKING_ID_FIELD" \
     ZENDESK_BOOKING_STATUS_FIELD "$ZENDESK_BOOKING_STATUS_FIELD" ZENDESK_BOOKING_VERSION_FIELD "$ZENDESK_BOOKING_VERSION_FIELD" \
     BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" \
@@ -331,6 +338,12 @@ subscribe() {
   grant pubsub subscriptions add-iam-policy-binding "$subscription" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.subscriber
 }
 
+detach() {
+  say "From here on Pub/Sub keeps what comes, for a week. That takes minutes to be known everywhere: wait for it"
+  gcloud_ pubsub subscriptions update "$subscription" --push-endpoint=
+  run "$here/smoke.sh" --detached
+}
+
 # delete KIND... describe NAME FLAG...: what is not there needs no deletion; what cannot be looked at may be there.
 delete() {
   if ! $dry_run && ! error=$(gcloud --project="$PROJECT" --quiet "$@" 2>&1 > /dev/null); then
@@ -368,11 +381,14 @@ delete_all() {
 if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
 pubsub_agent=service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
 url=https://$service-$number.$REGION.run.app
+checked_account='' checked_audience=''
+[ "${CHECK_PUSH_TOKEN:-true}" != true ] || checked_account=$push_account checked_audience=$url
 manifest=$(mktemp)
 trap 'rm -f "$manifest" "$manifest.next"' EXIT
 
 case $part in
   delete) delete_all ;;
+  detach) detach ;;
   monitoring) monitor ;;
   render)
     find_secret_version
@@ -395,6 +411,8 @@ case $part in
     [ -z "${SPANNER_DATABASE-}" ] || sweeps
     monitor
     subscribe
+    say "A change of a booking that does not exist, the whole way"
+    run "$here/smoke.sh"
     say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md."
     ;;
 esac

@@ -11,9 +11,11 @@ import pathlib
 import re
 import tempfile
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from cloud_logging import Filter
 from support import http
 
 APIS = ("artifactregistry", "cloudbuild", "cloudresourcemanager", "cloudscheduler", "compute", "dataflow", "iam", "logging", "monitoring", "pubsub", "run",
@@ -27,9 +29,11 @@ class GoogleCloud:
     """`environment` is what gcloud needs; `requests` are those since `take_requests` was called."""
 
     def __init__(self, test, pubsub=None):
-        """With `pubsub`, HOST:PORT of Google's emulator, messages are published there."""
+        """With `pubsub`, HOST:PORT of Google's emulator, messages are published there, and subscriptions changed."""
         self.pubsub = pubsub
-        self.things, self.policies, self.requests, self.uploads = {}, {}, [], []
+        # Called for what Cloud Logging has: a list of entries.
+        self.logged = self.log_of_a_function
+        self.things, self.policies, self.requests, self.uploads, self.published = {}, {}, [], [], []
         # Grants to be refused as if their account were too new to be known.
         self.refusals = 0
         self.lock = threading.RLock()
@@ -62,8 +66,8 @@ class GoogleCloud:
             resource, _, verb = request.path.partition(":") if ":" in request.path.rsplit("/", 1)[-1] else (request.path, "", "")
             if verb == "getIamPolicy":
                 return 200, self.policies.get(resource, {"etag": "BwY="})
-            if verb == "publish" and self.pubsub:
-                return http("POST", f"http://{self.pubsub}{request.path}", request.body)
+            if self.pubsub and (verb == "publish" or "/subscriptions/" in resource):
+                return http(request.method, f"http://{self.pubsub}{request.path}", request.body if request.method != "GET" else None)
             if verb == "setIamPolicy" and self.refusals > 0:
                 self.refusals -= 1
                 return 400, error(400, "INVALID_ARGUMENT", "Service account does not exist.")
@@ -100,6 +104,27 @@ class GoogleCloud:
         return given.rsplit("/", 1)[-1] if given else f"{len(self.things) + 1}"
 
     # What is particular to some
+
+    def play_logging(self, request, resource, verb):
+        if resource != "/v2/entries":
+            return None
+        wanted = Filter(request.body["filter"])
+        found = sorted((entry for entry in self.logged() if wanted.matches(entry)), key=lambda entry: entry["timestamp"], reverse=True)
+        return 200, {"entries": [{"logName": "projects/local-project/logs/run", "insertId": str(number), **entry}
+                                 for number, entry in enumerate(found[:request.body["pageSize"]])]}
+
+    def play_pubsub(self, request, resource, verb):
+        if verb == "publish":
+            self.published += [message["data"] for message in request.body["messages"]]
+            return 200, {"messageIds": ["1"]}
+        return None
+
+    def log_of_a_function(self):
+        """What is logged where all that is published comes, and no ticket names its bookings; test_smoke.py holds it against the function's own log."""
+        for data in self.published:
+            booking = json.loads(json.loads(base64.b64decode(data))["mods"][0]["keysJson"])["ID"]
+            yield from push_log("booking-status-function", 204, "projects/local-project/traces/" + hashlib.md5(booking.encode()).hexdigest(), {
+                "message": "booking status", "booking": booking, "outcome": "no_ticket"})
 
     def play_cloudresourcemanager(self, request, resource, verb):
         project = resource.rsplit("/", 1)[-1]
@@ -219,6 +244,16 @@ class GoogleCloud:
                 "traffic": [{"revisionName": f"{name}-{generation:05}", "percent": 100, "latestRevision": True}]}}
             return 200, self.things[path]
         return None
+
+
+def push_log(service, status, trace=None, line=None):
+    """The log of one push: of the request, and of the function that answers it.
+
+    Source: Cloud Run's documentation, "Log and view logs".
+    """
+    entry = {"severity": "INFO" if status < 400 else "WARNING", "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+             "resource": {"type": "cloud_run_revision", "labels": {"service_name": service}}, **({"trace": trace} if trace else {})}
+    return [{**entry, "httpRequest": {"requestMethod": "POST", "status": status}}] + ([{**entry, "jsonPayload": line}] if line else [])
 
 
 def error(code, status, message):

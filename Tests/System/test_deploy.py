@@ -108,6 +108,17 @@ class DeployTests(unittest.TestCase):
         self.assertEqual((service["kind"], job["kind"]), ("Service", "Job"))
         self.assertEqual(environment(service)["BOOKING_STATUS_TAGS"], SETTINGS["BOOKING_STATUS_TAGS"])
 
+    def test_the_platform_alone_can_check_the_push_token(self):
+        service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render", CHECK_PUSH_TOKEN="false").stdout)
+        variables = environment(service)
+        self.assertEqual((variables["PUSH_AUDIENCE"], variables["PUSH_SERVICE_ACCOUNT"]), ("", ""))
+
+    def test_a_deployment_ends_with_a_change_that_goes_the_whole_way(self):
+        for result in deployment().results:
+            self.assertIn("and has answered 204: it works\n\n# Done", result.stdout)
+        self.assertTrue(deployment().requests[0][-1].path.endswith("/entries:list"))
+        self.assertEqual(len(deployment().cloud.published), 2)
+
     def test_the_pieces_fit_together(self):
         push = deployment().find("PUT", "/subscriptions/bookings-table-status-push")
         keep = deployment().find("PUT", "/subscriptions/bookings-table-status-dead-letter-keep")

@@ -5,81 +5,18 @@ import unittest
 
 import test_sweep
 import yaml
+from cloud_logging import Filter, log_entries
 from deployment import run
 from google_cloud import GoogleCloud
 from support import BINARIES, FUNCTION, Process, free_port, needs, wait_until
 
-SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
 NAMES = {"@SERVICE@": "booking-status-function", "@SWEEP_JOB@": "booking-status-sweep"}
 
 
-class Filter:
-    """As much of Cloud Logging's query language as the filters use: AND, OR, NOT, parentheses, and comparisons with = =~ >= > and :*.
-
-    Source: Cloud Logging's documentation, "Logging query language".
-    """
-
-    TOKEN = re.compile(r'\s*(\(|\)|AND\b|OR\b|NOT\b|([\w.]+)(>=|=~|=|>|:)("(?:[^"\\]|\\.)*"|[\w.*]+))')
-
-    def __init__(self, text):
-        for name, value in NAMES.items():
-            text = text.replace(name, value)
-        self.tokens, position = [], 0
-        while position < len(text.rstrip()):
-            match = self.TOKEN.match(text, position)
-            assert match, text[position:]
-            self.tokens.append(match.groups())
-            position = match.end()
-
-    def matches(self, entry):
-        rest = list(self.tokens)
-
-        def any_of():
-            value = all_of()
-            while rest and rest[0][0] == "OR":
-                rest.pop(0)
-                value = all_of() or value
-            return value
-
-        def all_of():
-            value = one()
-            while rest and rest[0][0] == "AND":
-                rest.pop(0)
-                value = one() and value
-            return value
-
-        def one():
-            token, path, operator, literal = rest.pop(0)
-            if token == "NOT":
-                return not one()
-            if token == "(":
-                value = any_of()
-                assert rest.pop(0)[0] == ")"
-                return value
-            return self.compare(entry, path, operator, literal)
-
-        value = any_of()
-        assert not rest, rest
-        return value
-
-    @staticmethod
-    def compare(entry, path, operator, literal):
-        value = entry
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if operator == ":":
-            assert literal == "*"
-            return value is not None
-        if path == "severity":
-            order, wanted = SEVERITIES.index(value), SEVERITIES.index(literal)
-            return order == wanted if operator == "=" else order >= wanted
-        if operator == "=~":
-            return isinstance(value, str) and re.search(json.loads(literal), value) is not None
-        if literal.startswith('"'):
-            assert operator == "="
-            return value == json.loads(literal)
-        # A number is compared with numbers alone.
-        return isinstance(value, (int, float)) and (value > float(literal) if operator == ">" else value == float(literal))
+def read(text):
+    for name, value in NAMES.items():
+        text = text.replace(name, value)
+    return Filter(text)
 
 
 def alerts():
@@ -97,17 +34,6 @@ class MonitoringTests(unittest.TestCase):
     database, commit = test_sweep.SweepTests.database, test_sweep.SweepTests.commit
     account, environment = test_sweep.SweepTests.account, test_sweep.SweepTests.environment
 
-    def entries(self, log, job=False):
-        """Lines as Cloud Logging keeps them."""
-        kind, label, name = ("job", "job_name", "booking-status-sweep") if job else ("revision", "service_name", "booking-status-function")
-        entries = []
-        for line in log.splitlines():
-            payload = json.loads(line)
-            severity = payload.pop("severity")
-            payload = {key: value for key, value in payload.items() if key != "time" and not key.startswith("logging.googleapis.com/")}
-            entries.append({"severity": severity, "jsonPayload": payload, "resource": {"type": f"cloud_run_{kind}", "labels": {label: name}}})
-        return entries
-
     def function(self, *events, expect=204, until=None, **more):
         """What a function logs on these records, and on a sweep where there is none."""
         port = free_port()
@@ -119,7 +45,7 @@ class MonitoringTests(unittest.TestCase):
         if until:
             wait_until(lambda: until in process.log, 20, until)
         process.end()
-        return self.entries(process.log)
+        return log_entries(process.log)
 
     def record(self, *bookings, status="Booked", seconds=1):
         mods = [{"keysJson": json.dumps({"ID": booking}), "oldValuesJson": "{}", "newValuesJson": json.dumps({"Status": status})} for booking in bookings]
@@ -144,7 +70,7 @@ class MonitoringTests(unittest.TestCase):
         self.commit([["b-1", "InStay"]])
         job = subprocess.run([BINARIES / "booking-status-function", "sweep", "--all"], capture_output=True, text=True, timeout=300,
                              env=self.environment(**generous))
-        logs["changes-lost"] = self.entries(job.stdout + job.stderr, job=True)
+        logs["changes-lost"] = log_entries(job.stdout + job.stderr, job=True)
         return logs
 
     def test_each_alert_fires_on_its_line_and_on_no_other(self):
@@ -154,9 +80,9 @@ class MonitoringTests(unittest.TestCase):
                    if "conditionMatchedLog" in policy["conditions"][0]}
         self.assertEqual(set(filters), set(logs) - {"nothing"})
         for name, text in filters.items():
-            fired = {cause for cause, entries in logs.items() if any(Filter(text).matches(entry) for entry in entries)}
+            fired = {cause for cause, entries in logs.items() if any(read(text).matches(entry) for entry in entries)}
             self.assertEqual(fired, {name}, text)
-        counted = {name: sum(Filter(metric["filter"]).matches(entry) for entries in logs.values() for entry in entries) for name, metric in metrics().items()}
+        counted = {name: sum(read(metric["filter"]).matches(entry) for entries in logs.values() for entry in entries) for name, metric in metrics().items()}
         self.assertGreater(counted["booking_status_outcomes"], 5)
         self.assertEqual(counted["booking_status_commit_to_write_ms"], 1)
 
@@ -164,9 +90,9 @@ class MonitoringTests(unittest.TestCase):
         text = metrics()["booking_status_sweep_unfinished"]["filter"]
         entry = {"severity": "INFO", "resource": {"type": "cloud_run_revision", "labels": {"service_name": "booking-status-function"}},
                  "jsonPayload": {"message": "sweep", "unfinished": 3}}
-        self.assertTrue(Filter(text).matches(entry))
+        self.assertTrue(read(text).matches(entry))
         for payload in ({"message": "sweep"}, {"message": "sweep", "unfinished": "3"}, {"message": "sweep", "unfinished": 0}):
-            self.assertFalse(Filter(text).matches({**entry, "jsonPayload": payload}))
+            self.assertFalse(read(text).matches({**entry, "jsonPayload": payload}))
 
     def test_what_alerts_and_dashboard_name_is_there(self):
         text = " ".join(path.read_text() for path in (FUNCTION / "monitoring").rglob("*.*") if path.parent.name != "metrics")
