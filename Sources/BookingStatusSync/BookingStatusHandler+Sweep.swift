@@ -16,6 +16,7 @@ extension BookingStatusHandler {
         case .timeIsUp: throw .tryAgain(after: .seconds(5), "another sweep is running")
         }
         defer { sweeps.end() }
+        context.logger.info("calls of the last minute", metadata: sweep.desk.zendesk.usage.metadata)
         let pass: Sweep.Pass
         do {
             let caller = Sweep.Caller(id: context.eventID, priority: .low, deadline: deadline, logger: context.logger)
@@ -54,5 +55,14 @@ extension BookingStatusHandler {
         let report = try await sweep.run(.createdFrom(start), caller, progress: progress)
         guard !report.isStopped else { return report }
         return try await sweep.run(.withoutBookingID, caller, into: report, progress: { _ in })
+    }
+}
+
+extension CallUsage {
+    fileprivate var metadata: Logger.Metadata {
+        [
+            "reads": .stringConvertible(reads), "read_limit": .stringConvertible(readLimit), "writes": .stringConvertible(writes),
+            "write_limit": .stringConvertible(writeLimit), "jobs": .stringConvertible(jobs),
+        ]
     }
 }

@@ -83,11 +83,14 @@ struct CallBudget: Sendable {
         return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority > .low })
     }
 
-    /// Whether less than a quarter of the places were used in the last minute.
-    mutating func isRelaxed(now: Duration) -> Bool {
+    /// How many calls of the last minute there were, with those that still run.
+    mutating func used(now: Duration) -> Int {
         forget(now)
-        return (running + ended.count) * 4 < limit
+        return running + ended.count
     }
+
+    /// Whether less than a quarter of the places were used in the last minute.
+    mutating func isRelaxed(now: Duration) -> Bool { used(now: now) * 4 < limit }
 
     private mutating func forget(_ now: Duration) {
         let first = ended.firstIndex { $0.at + Self.window > now } ?? ended.endIndex

@@ -13,6 +13,8 @@ final class CallGovernor: Sendable {
     private struct State {
         var budgets: [Kind: CallBudget]
         var knowsLimits = false
+        /// When the jobs of the last minute began.
+        var jobs: [Duration] = []
     }
 
     init(readsPerMinute: Int, writesPerMinute: Int, time: TimeSource) {
@@ -53,6 +55,23 @@ final class CallGovernor: Sendable {
         let (reads, readsAreRelaxed) = withBudget(.read) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
         let (writes, limit) = withBudget(.write) { ($0.room(now: $1), $0.limit) }
         return CallRoom(reads: reads, writes: writes, writeLimit: limit, isRelaxed: readsAreRelaxed, isKnown: knowsLimits)
+    }
+
+    func beganJob() {
+        let now = time.now()
+        state.withLock { state in
+            state.jobs.removeAll { $0 + CallBudget.window <= now }
+            state.jobs.append(now)
+        }
+    }
+
+    /// What was used in the last minute.
+    func usage() -> CallUsage {
+        let (reads, readLimit) = withBudget(.read) { ($0.used(now: $1), $0.limit) }
+        let (writes, writeLimit) = withBudget(.write) { ($0.used(now: $1), $0.limit) }
+        let now = time.now()
+        let jobs = state.withLock { $0.jobs.count { $0 + CallBudget.window > now } }
+        return CallUsage(reads: reads, readLimit: readLimit, writes: writes, writeLimit: writeLimit, jobs: jobs)
     }
 
     /// Why so many calls could not begin now; nil if they could.
@@ -117,6 +136,27 @@ public struct CallRoom: Equatable, Sendable {
         self.writeLimit = writeLimit
         self.isRelaxed = isRelaxed
         self.isKnown = isKnown
+    }
+}
+
+/// The calls of the last minute, with those that still run.
+public struct CallUsage: Equatable, Sendable {
+    /// Calls that are no ticket updates; to begin a job is one.
+    public var reads: Int
+    /// How many there may be in a minute.
+    public var readLimit: Int
+    /// Ticket updates.
+    public var writes: Int
+    public var writeLimit: Int
+    /// Jobs that were begun.
+    public var jobs: Int
+
+    public init(reads: Int, readLimit: Int, writes: Int, writeLimit: Int, jobs: Int) {
+        self.reads = reads
+        self.readLimit = readLimit
+        self.writes = writes
+        self.writeLimit = writeLimit
+        self.jobs = jobs
     }
 }
 

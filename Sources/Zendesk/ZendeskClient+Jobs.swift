@@ -24,6 +24,7 @@ extension ZendeskClient {
         }
         let request = ZendeskRequest(.put, "/api/v2/tickets/update_many.json", body: body)
         let answer: JobAnswer = try await send(request, .read, priority, deadline).value
+        beganJob()
         return answer.job_status
     }
 

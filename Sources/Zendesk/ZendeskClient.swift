@@ -64,6 +64,11 @@ public final class ZendeskClient: Sendable {
     /// How many calls could begin now.
     public var room: CallRoom { governor.room() }
 
+    /// What was used in the last minute.
+    public var usage: CallUsage { governor.usage() }
+
+    func beganJob() { governor.beganJob() }
+
     /// Why so many calls could not begin now, with the time to wait; nil if they could. A number above the budget counts as all of it.
     public func shortage(reads: Int, writes: Int) -> ZendeskError? { governor.shortage(reads: reads, writes: writes) }
 

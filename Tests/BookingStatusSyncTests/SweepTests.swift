@@ -57,6 +57,24 @@ struct SweepTests {
         #expect(world.bookings.state.withLock(\.reads).count <= 4)
     }
 
+    @Test("each sweep logs what the last minute used of the budgets")
+    func usage() async throws {
+        let world = HandlerWorld()
+        for id in 1...5 {
+            world.open(id, booking: "BK-1")
+            world.age(id, by: 60)
+        }
+        world.bookings.set("BK-1", "InStay")
+        try await world.sweep()
+        world.time.advance(.seconds(30))
+        let used = world.transport.requests.count
+        try await world.sweep()
+        let lines = world.log.entries.filter { $0.message == "calls of the last minute" }.map(\.metadata)
+        #expect(lines.map { $0["writes"]?.description } == ["0", "5"])
+        #expect(lines.map { $0["reads"]?.description } == ["0", "\(used - 5)"])
+        #expect(lines.map { $0["read_limit"]?.description } == ["350", "350"])
+    }
+
     @Test("a change that missed a new ticket, as search did not show it yet, is made good by the next sweep")
     func missedByChange() async throws {
         let world = HandlerWorld()

@@ -76,7 +76,7 @@ struct PushTokenCheckTests {
                 try await check("\(parts[0]).\(parts[1]).SIGNATURE_REMOVED_BY_GOOGLE")
             } throws: { error in
                 guard case .unauthenticated(let reason)? = error as? CallerRejection else { return false }
-                return reason.contains("SIGNATURE_REMOVED_BY_GOOGLE") && reason.contains("leave PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT empty")
+                return ["SIGNATURE_REMOVED_BY_GOOGLE", "leave PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT empty"].allSatisfy(reason.contains)
             }
             #expect(issuer.fetches == 0)
         }

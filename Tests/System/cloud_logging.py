@@ -72,7 +72,8 @@ class Filter:
             assert operator == "=" or path == "timestamp", (path, operator)
             return value == json.loads(literal) if operator == "=" else value.rstrip("Z") >= json.loads(literal).rstrip("Z")
         # A number is compared with numbers alone.
-        return isinstance(value, (int, float)) and (value > float(literal) if operator == ">" else value == float(literal))
+        number = float(literal)
+        return isinstance(value, (int, float)) and {"=": value == number, ">": value > number, ">=": value >= number}[operator]
 
 
 

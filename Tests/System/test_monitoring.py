@@ -85,6 +85,8 @@ class MonitoringTests(unittest.TestCase):
         counted = {name: sum(read(metric["filter"]).matches(entry) for entries in logs.values() for entry in entries) for name, metric in metrics().items()}
         self.assertGreater(counted["booking_status_outcomes"], 5)
         self.assertEqual(counted["booking_status_commit_to_write_ms"], 1)
+        for kind in ("reads", "writes", "jobs"):
+            self.assertEqual(counted[f"booking_status_zendesk_{kind}"], 1)
 
     def test_a_count_in_a_line_is_compared_as_a_number(self):
         text = metrics()["booking_status_sweep_unfinished"]["filter"]

@@ -121,11 +121,26 @@ struct ZendeskClientTests {
         #expect(TicketSearch(customField: 7, text: text) == nil)
     }
 
-    private func client(_ answer: @escaping @Sendable (ZendeskRequest) -> String) -> ZendeskClient {
+    @Test("what the last minute used is told; a job is one call, and no ticket update, however many tickets it updates")
+    func usage() async throws {
+        let time = ManualTime()
+        let client = client(time) { request in
+            request.target.contains("update_many") ? #"{"job_status":{"id":"j1","status":"queued"}}"# : #"{"tickets":[],"count":0}"#
+        }
+        _ = try await client.tickets([1, 2], deadline: Deadline(after: .seconds(60), time.source))
+        let update = TicketUpdate(customFields: [2: "x"], updatedStamp: "2026-11-23T20:13:31Z")
+        let updates = (1...5).map { (ticket: $0, update: update) }
+        _ = try await client.begin(updates, priority: .normal, deadline: Deadline(after: .seconds(60), time.source))
+        #expect(client.usage == CallUsage(reads: 2, readLimit: 350, writes: 0, writeLimit: 50, jobs: 1))
+        time.advance(.seconds(61))
+        #expect(client.usage == CallUsage(reads: 0, readLimit: 350, writes: 0, writeLimit: 50, jobs: 0))
+    }
+
+    private func client(_ time: ManualTime = ManualTime(), _ answer: @escaping @Sendable (ZendeskRequest) -> String) -> ZendeskClient {
         ZendeskClient(
             transport: Answering { request in ZendeskResponse(status: 200, body: Data(answer(request).utf8)) },
             credentials: .accessToken("t"),
-            time: ManualTime().source
+            time: time.source
         )
     }
 }
