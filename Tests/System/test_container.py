@@ -59,6 +59,18 @@ class ContainerTests(unittest.TestCase):
         config = json.loads(subprocess.run(["podman", "image", "inspect", IMAGE], capture_output=True, text=True).stdout)[0]["Config"]
         self.assertEqual((config["User"], config["StopSignal"]), ("10001:10001", "SIGTERM"))
 
+    def test_it_keeps_what_it_was_built_from(self):
+        kept = subprocess.run([*PODMAN, "run", "--rm", *LIMITS, "--entrypoint", "/bin/cat", IMAGE, "/usr/share/booking-status-function/Package.resolved"],
+                              check=True, capture_output=True, text=True).stdout
+        pins = {pin["identity"]: pin["state"] for pin in json.loads(kept)["pins"]}
+        self.assertRegex(pins["swift-nio"]["version"], r"^2\.\d+\.\d+$")
+        self.assertRegex(pins["swift-nio"]["revision"], "^[0-9a-f]{40}$")
+        if (ROOT / "Package.resolved").exists():
+            self.assertEqual(pins, {pin["identity"]: pin["state"] for pin in json.loads((ROOT / "Package.resolved").read_text())["pins"]})
+        toolchain = subprocess.run([*PODMAN, "run", "--rm", *LIMITS, "--entrypoint", "/bin/cat", IMAGE, "/usr/share/booking-status-function/toolchain"],
+                                   check=True, capture_output=True, text=True).stdout
+        self.assertRegex(toolchain, r"Swift version \d+\.\d+")
+
     @needs("gcloud")
     def test_events_from_pub_sub_reach_the_tickets_and_sigterm_ends_it(self):
         zendesk, port = free_port(), free_port()
