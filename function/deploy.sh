@@ -17,6 +17,7 @@
 #                                       as `bookingstatus setup` prints them
 # and, the first time, ZENDESK_CLIENT_SECRET_FILE: the file with the client's secret, which goes to Secret Manager.
 # With SPANNER_DATABASE (projects/P/instances/I/databases/D) tickets are swept: every minute those that were updated lately, every night all.
+# SWIFT_IMAGE and RUNTIME_IMAGE are what the image is built with and based on; Dockerfile has the defaults.
 # CHECK_PUSH_TOKEN=false leaves it to Cloud Run alone to check who calls.
 # ALERT_CHANNELS (projects/P/notificationChannels/N,...) is where alerts go.
 # SUFFIX (as -staging) is appended to all names but those of the topic, the accounts and the repository: a second function beside the live one.
@@ -24,7 +25,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 usage() {
-  sed -n '2,23s/^# \{0,1\}//p' "$0"
+  sed -n '2,24s/^# \{0,1\}//p' "$0"
   exit 64
 }
 
@@ -224,7 +225,8 @@ build() {
     gcloud_ artifacts repositories create "$repository" --location="$REGION" --repository-format=docker
   exists artifacts docker images describe "$image" && return
   grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" --role=roles/cloudbuild.builds.builder --condition=None
-  gcloud_ builds submit "$here/.." --config="$here/cloudbuild.yaml" --substitutions="_IMAGE=$image" --ignore-file=function/gcloudignore \
+  gcloud_ builds submit "$here/.." --config="$here/cloudbuild.yaml" \
+    --substitutions="_IMAGE=$image${SWIFT_IMAGE:+,_SWIFT_IMAGE=$SWIFT_IMAGE}${RUNTIME_IMAGE:+,_RUNTIME_IMAGE=$RUNTIME_IMAGE}" --ignore-file=function/gcloudignore \
     --service-account="projects/$PROJECT/serviceAccounts/$build_account"
 }
 

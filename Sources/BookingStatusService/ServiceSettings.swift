@@ -8,40 +8,8 @@ package import Zendesk
 
 /// Everything that the service reads from its environment.
 ///
-/// ## Configuration keys
-///
-/// | variable | default | |
-/// |---|---|---|
-/// | `PORT` | 8080 | port to listen on |
-/// | `HOST` | 0.0.0.0 | address to listen on |
-/// | `LOG_LEVEL` | info | trace, debug, info, notice, warning, error or critical |
-/// | `ZENDESK_URL` | – | `https://SUBDOMAIN.zendesk.com` |
-/// | `ZENDESK_CLIENT_ID`, `ZENDESK_CLIENT_SECRET` | – | an OAuth client with the scopes `read` and `write` |
-/// | `ZENDESK_ACCESS_TOKEN` | – | an access token, instead of a client |
-/// | `ZENDESK_BOOKING_ID_FIELD` | – | id of the ticket field with the booking's ID |
-/// | `ZENDESK_BOOKING_STATUS_FIELD` | – | id of the drop-down that shows the status |
-/// | `ZENDESK_BOOKING_VERSION_FIELD` | none | id of the text field that keeps the version |
-/// | `BOOKING_STATUS_TAGS` | – | `InStay=booking_1_in_stay,Booked=booking_2_booked` |
-/// | `ZENDESK_WRITES_PER_MINUTE` | 50 | ticket updates that this instance makes at most |
-/// | `ZENDESK_READS_PER_MINUTE` | 350 | other calls that this instance makes at most |
-/// | `ZENDESK_SHARED_CALLS` | true | false: a search for each booking, and an update for each ticket |
-/// | `BOOKING_TABLE` | Bookings | the watched table |
-/// | `BOOKING_ID_COLUMN` | ID | its key column |
-/// | `BOOKING_STATUS_COLUMN` | Status | the watched column |
-/// | `REORDER_WINDOW_SECONDS` | 120 | how long a change may be overtaken |
-/// | `FUNCTION_TIMEOUT_SECONDS` | 30 | what one event may take |
-/// | `FUNCTION_CONCURRENCY` | 80 | invocations in flight; 429 beyond that |
-/// | `MAX_BODY_BYTES` | 33554432 | the longest request |
-/// | `GOOGLE_CLOUD_PROJECT` | none | the project that log lines name their trace with |
-/// | `PUSH_AUDIENCE`, `PUSH_SERVICE_ACCOUNT` | none | the push tokens that are taken; neither: whoever reaches the port is let in |
-/// | `PUSH_KEYS_URL` | Google's | the keys of the tokens' issuer |
-/// | `DRY_RUN` | false | decide and log, write nothing |
-/// | `SPANNER_DATABASE` | none | `projects/P/instances/I/databases/D`, for the sweep |
-/// | `SPANNER_DATABASE_ROLE` | none | the database role that the sweep reads as |
-/// | `SPANNER_URL` | Google's | Spanner's REST interface |
-/// | `GCE_METADATA_HOST` | metadata.google.internal | where the access token for Spanner comes from; none is asked for if `SPANNER_URL` is a loopback address |
-///
-/// Empty means unset. A secret may come as a file, `NAME_FILE`. Every URL is https, or http to a loopback address.
+/// `function/REFERENCE.md` lists the variables. Empty means unset. A secret may come as a file, `NAME_FILE`. Every URL is https, or http to a
+/// loopback address.
 package struct ServiceSettings: Equatable, Sendable {
     package var server: FunctionServerConfiguration
     package var bookingStatus: BookingStatusSettings

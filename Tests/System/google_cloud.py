@@ -33,7 +33,7 @@ class GoogleCloud:
         self.pubsub = pubsub
         # Called for what Cloud Logging has: a list of entries.
         self.logged = self.log_of_a_function
-        self.things, self.policies, self.requests, self.uploads, self.published = {}, {}, [], [], []
+        self.things, self.policies, self.requests, self.uploads, self.pushed = {}, {}, [], [], []
         # Grants to be refused as if their account were too new to be known.
         self.refusals = 0
         self.lock = threading.RLock()
@@ -115,13 +115,18 @@ class GoogleCloud:
 
     def play_pubsub(self, request, resource, verb):
         if verb == "publish":
-            self.published += [message["data"] for message in request.body["messages"]]
+            of_topic = [thing for thing in self.things.values() if isinstance(thing, dict) and thing.get("topic") == resource.removeprefix("/v1/")]
+            if any(subscription.get("pushConfig", {}).get("pushEndpoint") for subscription in of_topic):
+                self.pushed += [message["data"] for message in request.body["messages"]]
             return 200, {"messageIds": ["1"]}
         return None
 
     def log_of_a_function(self):
-        """What is logged where all that is published comes, and no ticket names its bookings; test_smoke.py holds it against the function's own log."""
-        for data in self.published:
+        """What is logged where all that is published while something pushes comes, and no ticket names its bookings.
+
+        test_smoke.py holds it against the function's own log.
+        """
+        for data in self.pushed:
             booking = json.loads(json.loads(base64.b64decode(data))["mods"][0]["keysJson"])["ID"]
             yield from push_log("booking-status-function", 204, "projects/local-project/traces/" + hashlib.md5(booking.encode()).hexdigest(), {
                 "message": "booking status", "booking": booking, "outcome": "no_ticket"})
@@ -233,6 +238,15 @@ class GoogleCloud:
     def play_run(self, request, resource, verb):
         if resource.endswith("/locations"):
             return 200, {"locations": [{"locationId": "europe-west1", "name": "projects/p/locations/europe-west1"}]}
+        if verb == "run":
+            name = f"{resource.rsplit('/', 1)[-1]}-1"
+            path = f"{resource.rsplit('/', 2)[0]}/executions/{name}"
+            self.things[path] = {
+                "apiVersion": "run.googleapis.com/v1", "kind": "Execution", "metadata": {"name": name, "namespace": "local-project", "generation": 1},
+                "spec": {"taskCount": 1}, "status": {"observedGeneration": 1, "succeededCount": 1, "startTime": "2026-11-24T00:00:00Z",
+                                                     "completionTime": "2026-11-24T00:09:00Z", "conditions": [
+                                                         {"type": kind, "status": "True"} for kind in ("Completed", "ResourcesAvailable", "Started")]}}
+            return 200, self.things[path]
         if request.method in ("POST", "PUT") and request.body.get("kind") in ("Service", "Job"):
             body, name = request.body, request.body["metadata"]["name"]
             path = resource if request.method == "PUT" else f"{resource}/{name}"

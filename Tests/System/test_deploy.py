@@ -18,6 +18,20 @@ def environment(manifest):
     return {variable["name"]: variable.get("value", "") for variable in container["env"]}
 
 
+def commands_of_the_pages():
+    """What a reader of function/README.md and RUNBOOK.md is told to run."""
+    for page in ("README.md", "RUNBOOK.md"):
+        text = (FUNCTION / page).read_text()
+        for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+            yield from block.replace("\\\n", " ").splitlines()
+        yield from re.findall(r"`((?:[A-Z_]+=\S+ )*(?:gcloud|function/\w+\.sh) ?[^`]*)`", text)
+
+
+def shell(cloud, command, **more):
+    return subprocess.run(["sh", "-eu", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=300, env={
+        "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **cloud.environment, **SETTINGS, "INSTANCE": "hotel", "DATABASE": "bookings", **more})
+
+
 def seconds(text):
     return float(str(text).removesuffix("s"))
 
@@ -65,11 +79,19 @@ class DeployTests(unittest.TestCase):
         kept = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "Package.swift", "Sources", "Tests", "function/Dockerfile"],
                               cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
         self.assertLessEqual(set(kept), names)
-        self.assertLessEqual({name.split("/")[0] for name in names - {"Package.swift", "function/Dockerfile"}}, {"Sources", "Tests"})
+        self.assertLessEqual({name.split("/")[0] for name in names - {"Package.swift", "Package.resolved", "function/Dockerfile"}}, {"Sources", "Tests"})
         build = deployment().find("POST", "/builds")
         [step] = build["steps"]
         self.assertIn("--file=function/Dockerfile", step["args"])
         self.assertIn(build["substitutions"]["_IMAGE"], str(deployment().service))
+        # What the Dockerfile takes unless it is told otherwise.
+        defaults = re.findall(r"^ARG (\w+)=(.*)$", (FUNCTION / "Dockerfile").read_text(), re.M)
+        self.assertEqual(len(defaults), 2)
+        for name, value in defaults:
+            self.assertIn(f"--build-arg={name}=$_{name}", step["args"])
+            self.assertEqual(build["substitutions"][f"_{name}"], value)
+        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", "service", SWIFT_IMAGE="swift@sha256:1", RUNTIME_IMAGE="debian@sha256:2").stdout
+        self.assertRegex(printed, "--substitutions='?_IMAGE=[^, ]*,_SWIFT_IMAGE=swift@sha256:1,_RUNTIME_IMAGE=debian@sha256:2")
 
     def test_the_secret_goes_to_secret_manager_once_and_its_version_into_the_manifests(self):
         added = [request for attempt in (0, 1) for request in deployment().requests[attempt] if request.path.endswith(":addVersion")]
@@ -89,7 +111,8 @@ class DeployTests(unittest.TestCase):
         printed = run(cloud, "deploy.sh", "--dry-run", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
         self.assertEqual(cloud.take_requests(), [])
         commands = [line for line in printed.splitlines() if line.startswith("gcloud ")]
-        self.assertEqual(len([line for line in commands if " create " in line]), 28)
+        watched = len(list((FUNCTION / "monitoring").glob("*/*.yaml"))) + 1
+        self.assertEqual(len([line for line in commands if " create " in line]), 14 + watched)
         # What is printed can be pasted into a shell.
         for line in commands:
             subprocess.run(["sh", "-n", "-c", line], check=True)
@@ -117,7 +140,7 @@ class DeployTests(unittest.TestCase):
         for result in deployment().results:
             self.assertIn("and has answered 204: it works\n\n# Done", result.stdout)
         self.assertTrue(deployment().requests[0][-1].path.endswith("/entries:list"))
-        self.assertEqual(len(deployment().cloud.published), 2)
+        self.assertEqual(len(deployment().cloud.pushed), 2)
 
     def test_the_pieces_fit_together(self):
         push = deployment().find("PUT", "/subscriptions/bookings-table-status-push")
@@ -216,23 +239,50 @@ class DeployTests(unittest.TestCase):
         self.assertEqual(deleted, ["bookings-table-status-push", "booking-status-sweep-recent", "booking-status-sweep-all",
                                    "bookings-table-status-sweep-push", "bookings-table-status-sweep", "booking-status-sweep", "booking-status-function"])
 
-    def test_gcloud_takes_each_command_of_the_page(self):
-        page = (FUNCTION / "README.md").read_text()
-        blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
-        lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()] + re.findall(r"`(gcloud [^`]+)`", page)
-        commands = [line for line in lines if line.startswith("gcloud ")]
-        self.assertGreater(len(commands), 10)
+    def test_gcloud_takes_each_command_of_the_pages(self):
+        commands = [line for line in commands_of_the_pages() if line.startswith("gcloud ")]
+        self.assertGreater(len(commands), 15)
         cloud = GoogleCloud(self)
         for command in commands:
-            result = subprocess.run(["sh", "-eu", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120, env={
-                "PATH": os.environ["PATH"], **cloud.environment, **SETTINGS, "INSTANCE": "hotel", "DATABASE": "bookings"})
+            result = shell(cloud, command)
             # 1: what it names is not there. What gcloud does not know ends with 2.
             self.assertIn(result.returncode, (0, 1), f"{command}\n{result.stderr}")
             if not command.startswith("gcloud components"):
                 self.assertTrue(cloud.take_requests(), f"{command}\n{result.stderr}")
 
+    def test_each_deployment_of_the_pages_is_one_that_the_script_knows(self):
+        commands = [line for line in commands_of_the_pages() if "function/deploy.sh" in line and "=…" not in line]
+        self.assertGreater(len(commands), 8)
+        cloud = GoogleCloud(self)
+        for command in commands:
+            result = shell(cloud, re.sub(r"function/deploy.sh(?! --dry-run)", "function/deploy.sh --dry-run", command))
+            self.assertEqual(result.returncode, 0, f"{command}\n{result.stderr}")
+        self.assertEqual(cloud.take_requests(), [])
+
+    def test_an_existing_account_is_adopted_as_the_page_says(self):
+        cloud = GoogleCloud(self)
+        cloud.things.update(deployment().cloud.things)
+        cloud.policies.update(deployment().cloud.policies)
+        budgets, writes, pushes = [], [], []
+        [section] = [part for part in (FUNCTION / "RUNBOOK.md").read_text().split("\n## ") if part.startswith("Adopt")]
+        for block in re.findall(r"```sh\n(.*?)```", section, re.S):
+            for command in block.splitlines():
+                result = shell(cloud, command, QUIET_SECONDS="4")
+                self.assertEqual(result.returncode, 0, f"{command}\n{result.stderr}")
+                job = environment(cloud.things["/apis/run.googleapis.com/v1/namespaces/local-project/jobs/booking-status-sweep"])
+                if "jobs execute" in command:
+                    self.assertTrue(any(request.path.endswith("/jobs/booking-status-sweep:run") for request in cloud.take_requests()))
+                    budgets.append((job["ZENDESK_WRITES_PER_MINUTE"], job["ZENDESK_READS_PER_MINUTE"]))
+                    writes.append(job["DRY_RUN"])
+                    push = cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]
+                    pushes.append(bool(push["pushConfig"].get("pushEndpoint")))
+        # The first time it is looked at, with a function that writes nothing; then nothing is pushed, and half of the account's limits are the job's.
+        self.assertEqual((writes, pushes, budgets), (["true", "false"], [True, False], [("10", "30"), ("50", "350")]))
+        self.assertEqual((job["DRY_RUN"], job["ZENDESK_WRITES_PER_MINUTE"]), ("false", "10"))
+        self.assertTrue(cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]["pushConfig"]["pushEndpoint"])
+
     def test_what_the_page_and_the_scripts_name_is_there(self):
-        texts = [path.read_text() for path in (FUNCTION / "README.md", FUNCTION / "deploy.sh", FUNCTION / "dataflow" / "README.md", ROOT / "README.md")]
+        texts = [path.read_text() for path in (FUNCTION / "README.md", FUNCTION / "RUNBOOK.md", FUNCTION / "deploy.sh", FUNCTION / "dataflow" / "README.md", ROOT / "README.md")]
         named = {name for text in texts for name in re.findall(r"\bfunction/[\w./-]+\.(?:sh|sql|yaml|json|md)\b", text)}
         self.assertGreater(len(named), 5)
         self.assertEqual([name for name in sorted(named) if not (ROOT / name).exists()], [])

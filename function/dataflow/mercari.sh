@@ -1,21 +1,24 @@
 #!/bin/sh
 # Starts mercari/DataflowTemplate with mercari-pipeline.json, as the talk did. Its image and template are built once, from a checkout of that
-# repository (v0.9.0 up to 2024-10; its successor mercari/pipeline does not implement change streams):
+# repository: v0.9.0 of February 2023, the first release that has change streams, up to its last state of October 2024. Its successor, mercari/pipeline,
+# documents them and does not implement them.
 #
 #   mvn clean package -DskipTests -Dimage=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow
 #   gcloud dataflow flex-template build gs://BUCKET/template.json --image=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow --sdk-language=JAVA
 #
 #   PROJECT, REGION, INSTANCE, DATABASE    required
 #   BUCKET                                 required: holds template.json, and gets the pipeline's configuration
-#   METADATA_DATABASE                      where the pipeline keeps its place in the stream; default DATABASE-cdc-metadata, of the same instance
+#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the same instance; default DATABASE's first 26
+#                                          characters and -cdc
+#   BOOKING_TABLE                          default Bookings
 set -eu
 : "${PROJECT:?}" "${REGION:?}" "${INSTANCE:?}" "${DATABASE:?}" "${BUCKET:?}"
 here=$(cd "$(dirname "$0")" && pwd)
-metadata=${METADATA_DATABASE:-$DATABASE-cdc-metadata}
+metadata=${METADATA_DATABASE:-$(printf %.26s "$DATABASE")-cdc}
 
 configuration=$(mktemp)
 trap 'rm -f "$configuration"' EXIT
-sed "s|@PROJECT@|$PROJECT|g; s|@INSTANCE@|$INSTANCE|g; s|@DATABASE@|$DATABASE|g; s|@METADATA_DATABASE@|$metadata|g" \
+sed "s|@PROJECT@|$PROJECT|g; s|@INSTANCE@|$INSTANCE|g; s|@DATABASE@|$DATABASE|g; s|@METADATA_DATABASE@|$metadata|g; s|@BOOKING_TABLE@|${BOOKING_TABLE:-Bookings}|g" \
   "$here/mercari-pipeline.json" > "$configuration"
 gcloud storage cp "$configuration" "gs://$BUCKET/bookings-status.json"
 
