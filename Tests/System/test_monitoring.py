@@ -101,6 +101,11 @@ class MonitoringTests(unittest.TestCase):
         self.assertEqual(set(re.findall(r"logging.googleapis.com/user/(\w+)@METRIC_SUFFIX@", text)), set(metrics()))
         self.assertTrue(all(policy["documentation"]["content"] for policy in alerts().values()))
 
+    def test_the_runbook_has_each_alert_and_no_other(self):
+        [section] = [part for part in (FUNCTION / "RUNBOOK.md").read_text().split("\n## ") if part.startswith("Alerts")]
+        told = [row.split("|")[1].strip() for row in section.splitlines() if row.startswith("| ")][1:]
+        self.assertEqual(sorted(told), sorted(policy["displayName"].removeprefix("@SERVICE@: ") for policy in alerts().values()))
+
     def test_it_is_put_there_once_and_channels_stay(self):
         cloud = GoogleCloud(self)
         channels = "projects/local-project/notificationChannels/7,projects/local-project/notificationChannels/8"
