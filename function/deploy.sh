@@ -5,27 +5,31 @@
 #   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a project in which nothing is there yet, and runs none
 #   function/deploy.sh [--dry-run] service    the image and the service alone
 #   function/deploy.sh [--dry-run] job        the image and the nightly sweep's job alone
-#   function/deploy.sh [--dry-run] detach     lets Pub/Sub keep what comes instead of pushing it, and waits until that is so; `deploy.sh` attaches it again
+#   function/deploy.sh [--dry-run] detach     pauses the sweeps, lets Pub/Sub keep what comes instead of pushing it, and waits until that is so; `deploy.sh`
+#                                             takes it all up again
 #   function/deploy.sh [--dry-run] monitoring the metrics, alerts and dashboard of monitoring/ alone
 #   function/deploy.sh render                 prints the manifests of both
 #   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what waits in them, secret, accounts and images stay
 #
-# It reads its settings from the environment; required are
-#   PROJECT, REGION                     where it goes; `delete` and `monitoring` need no more, `detach` BOOKING_STATUS_TAGS
+# It reads its settings from the environment. What is not set there stays as it is deployed; the first time are required
+#   PROJECT, REGION                     where it goes: always
 #   ZENDESK_URL, ZENDESK_CLIENT_ID      the account, and the OAuth client's unique identifier
 #   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
 #                                       as `bookingstatus setup` prints them
-# and, the first time, ZENDESK_CLIENT_SECRET_FILE: the file with the client's secret, which goes to Secret Manager.
-# With SPANNER_DATABASE (projects/P/instances/I/databases/D) tickets are swept: every minute those that were updated lately, every night all.
-# SWIFT_IMAGE and RUNTIME_IMAGE are what the image is built with and based on; Dockerfile has the defaults.
-# CHECK_PUSH_TOKEN=false leaves it to Cloud Run alone to check who calls.
-# ALERT_CHANNELS (projects/P/notificationChannels/N,...) is where alerts go.
-# SUFFIX (as -staging) is appended to all names but those of the topic, the accounts and the repository: a second function beside the live one.
+#   ZENDESK_CLIENT_SECRET_FILE          the file with the client's secret, which goes to Secret Manager
+# and there may be, with the same meaning as for the function: BOOKING_TABLE, BOOKING_ID_COLUMN, BOOKING_STATUS_COLUMN, ZENDESK_WRITES_PER_MINUTE (40),
+# ZENDESK_READS_PER_MINUTE (150), ZENDESK_SHARED_CALLS, REORDER_WINDOW_SECONDS, LOG_LEVEL, DRY_RUN, SPANNER_DATABASE.
+#   SPANNER_DATABASE    projects/P/instances/I/databases/D: tickets are swept, every minute those that were updated lately, every night all
+#   SWEEP_WRITES_PER_MINUTE, SWEEP_READS_PER_MINUTE    the job's own budget; 10 and 30 unless it is set
+#   CHECK_PUSH_TOKEN    false leaves it to Cloud Run alone to check who calls
+#   ALERT_CHANNELS      projects/P/notificationChannels/N,...: where alerts go
+#   SWIFT_IMAGE, RUNTIME_IMAGE, IMAGE    what the image is built with and based on; an image that is there, instead of one that is built
+#   SUFFIX              as -staging, is appended to all names but those of the topic, the accounts and the repository: a second function beside the live one
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 usage() {
-  sed -n '2,24s/^# \{0,1\}//p' "$0"
+  sed -n '2,27s/^# \{0,1\}//p' "$0"
   exit 64
 }
 
@@ -42,24 +46,18 @@ case $part in
   *) usage ;;
 esac
 
-required='PROJECT REGION'
-case $part in
-  delete | monitoring) ;;
-  detach) required="$required BOOKING_STATUS_TAGS" ;;
-  *)
-    required="$required ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS"
-    [ "$part" != job ] || required="$required SPANNER_DATABASE"
-    ;;
-esac
-missing=
-for name in $required; do
-  eval "value=\${$name-}"
-  [ -n "$value" ] || missing="$missing $name"
-done
-if [ -n "$missing" ]; then
-  echo "deploy.sh: not set:$missing" >&2
-  exit 78
-fi
+missing() {
+  absent=
+  for name in "$@"; do
+    eval "value=\${$name-}"
+    [ -n "$value" ] || absent="$absent $name"
+  done
+  if [ -n "$absent" ]; then
+    echo "deploy.sh: not set:$absent" >&2
+    exit 78
+  fi
+}
+missing PROJECT REGION
 
 suffix=${SUFFIX-}
 service=booking-status-function$suffix
@@ -76,7 +74,20 @@ function_account=booking-status-function@$PROJECT.iam.gserviceaccount.com
 push_account=booking-status-push@$PROJECT.iam.gserviceaccount.com
 build_account=booking-status-build@$PROJECT.iam.gserviceaccount.com
 repository=booking-status
-image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/booking-status-function:$(git -C "$here" rev-parse --short=12 HEAD)}
+settings='ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS
+  BOOKING_TABLE BOOKING_ID_COLUMN BOOKING_STATUS_COLUMN ZENDESK_WRITES_PER_MINUTE ZENDESK_READS_PER_MINUTE ZENDESK_SHARED_CALLS REORDER_WINDOW_SECONDS
+  LOG_LEVEL DRY_RUN SPANNER_DATABASE'
+# The image is named after all that it is built from: the commit, and a checksum of what no commit says.
+root=$here/..
+beside_the_commit() {
+  git -C "$root" diff HEAD -- Package.swift Sources Tests function/Dockerfile
+  git -C "$root" ls-files -z --others --exclude-standard -- Package.swift Sources Tests | (cd "$root" && xargs -0 cksum)
+  cat "$root/Package.resolved" 2> /dev/null || true
+  echo "${SWIFT_IMAGE-} ${RUNTIME_IMAGE-}"
+}
+image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/booking-status-function:$(git -C "$root" rev-parse --short=12 HEAD)-$(
+  beside_the_commit | git hash-object --stdin | cut -c1-8
+)}
 
 # How long Pub/Sub goes on with a message: pauses of 10, 20, 40 ... 320 s and then of 600 s, 50 attempts. That is about seven hours: longer than four
 # hours of Zendesk being down (29 attempts), and a message that can never be processed is out of the way the same day.
@@ -128,10 +139,34 @@ schedule() {
   shift 2
   if exists scheduler jobs describe "$name" --location="$REGION"; then
     gcloud_ scheduler jobs update "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+    # As `detach` left it; what runs cannot be resumed.
+    [ "$(gcloud_ scheduler jobs describe "$name" --location="$REGION" --format='value(state)')" != PAUSED ] ||
+      gcloud_ scheduler jobs resume "$name" --location="$REGION"
   else
     # What a message says is never changed, and so only given here.
     [ "$kind" != pubsub ] || set -- "$@" --attributes=task=sweep
     gcloud_ scheduler jobs create "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+  fi
+}
+
+# What the caller does not set stays as it is deployed, so that nothing falls back to a default unseen.
+keep_settings() {
+  deployed='{}'
+  if exists run services describe "$service" --region="$REGION"; then
+    deployed=$(gcloud --project="$PROJECT" --quiet run services describe "$service" --region="$REGION" --format=json |
+      jq '[.spec.template.spec.containers[0].env[] | select(.value != null and .value != "") | {(.name): .value}] | add')
+  fi
+  for name in $settings; do
+    eval "is_set=\${$name+true}"
+    value=$(printf %s "$deployed" | jq -r --arg name "$name" '.[$name] // empty')
+    if [ -z "$is_set" ] && [ -n "$value" ]; then
+      eval "$name=\$value"
+      echo "# $name stays $value"
+    fi
+  done
+  if [ -z "${CHECK_PUSH_TOKEN+true}" ] && [ "$deployed" != '{}' ] && [ "$(printf %s "$deployed" | jq -r .PUSH_AUDIENCE)" = null ]; then
+    CHECK_PUSH_TOKEN=false
+    echo "# CHECK_PUSH_TOKEN stays false"
   fi
 }
 
@@ -219,13 +254,16 @@ topics() {
 }
 
 build() {
-  say "The image, which is named after the commit and built once"
+  say "The image, which is built once: $image"
   [ -z "${IMAGE-}" ] || return 0
   exists artifacts repositories describe "$repository" --location="$REGION" ||
     gcloud_ artifacts repositories create "$repository" --location="$REGION" --repository-format=docker
-  exists artifacts docker images describe "$image" && return
+  if exists artifacts docker images describe "$image"; then
+    echo "is there already"
+    return
+  fi
   grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" --role=roles/cloudbuild.builds.builder --condition=None
-  gcloud_ builds submit "$here/.." --config="$here/cloudbuild.yaml" \
+  gcloud_ builds submit "$root" --config="$here/cloudbuild.yaml" \
     --substitutions="_IMAGE=$image${SWIFT_IMAGE:+,_SWIFT_IMAGE=$SWIFT_IMAGE}${RUNTIME_IMAGE:+,_RUNTIME_IMAGE=$RUNTIME_IMAGE}" --ignore-file=function/gcloudignore \
     --service-account="projects/$PROJECT/serviceAccounts/$build_account"
 }
@@ -237,7 +275,8 @@ fill() {
     ZENDESK_BOOKING_STATUS_FIELD "$ZENDESK_BOOKING_STATUS_FIELD" ZENDESK_BOOKING_VERSION_FIELD "$ZENDESK_BOOKING_VERSION_FIELD" \
     BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" \
     BOOKING_STATUS_COLUMN "${BOOKING_STATUS_COLUMN:-Status}" ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" \
-    ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" DRY_RUN "${DRY_RUN:-false}" SPANNER_DATABASE "${SPANNER_DATABASE-}" \
+    ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" ZENDESK_SHARED_CALLS "${ZENDESK_SHARED_CALLS:-true}" \
+    REORDER_WINDOW_SECONDS "${REORDER_WINDOW_SECONDS:-120}" LOG_LEVEL "${LOG_LEVEL:-info}" DRY_RUN "${DRY_RUN:-false}" SPANNER_DATABASE "${SPANNER_DATABASE-}" \
     SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}" \
     SWEEP_READS_PER_MINUTE "${SWEEP_READS_PER_MINUTE:-30}"
 }
@@ -341,6 +380,12 @@ subscribe() {
 }
 
 detach() {
+  say "No more sweeps"
+  for name in "$sweep_job-recent" "$sweep_job-all"; do
+    if $dry_run || exists scheduler jobs describe "$name" --location="$REGION"; then
+      gcloud_ scheduler jobs pause "$name" --location="$REGION"
+    fi
+  done
   say "From here on Pub/Sub keeps what comes, for a week. That takes minutes to be known everywhere: wait for it"
   gcloud_ pubsub subscriptions update "$subscription" --push-endpoint=
   run "$here/smoke.sh" --detached
@@ -350,7 +395,8 @@ detach() {
 delete() {
   if ! $dry_run && ! error=$(gcloud --project="$PROJECT" --quiet "$@" 2>&1 > /dev/null); then
     case $error in
-      *NOT_FOUND* | *"not found"* | *"Cannot find"*) echo "not there: $*" ;;
+      # Nothing is there of an API that was never enabled.
+      *NOT_FOUND* | *"not found"* | *"Cannot find"* | *SERVICE_DISABLED*) echo "not there: $*" ;;
       *)
         echo "$error" >&2
         exit 1
@@ -380,11 +426,28 @@ delete_all() {
     "they were granted, the images, metrics, alerts and dashboard, and the pipeline"
 }
 
+case $part in
+  all | service | job | render)
+    $dry_run || keep_settings
+    missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS
+    [ "$part" != job ] || missing SPANNER_DATABASE
+    # The smoke test reads them, too.
+    export BOOKING_TABLE="${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN="${BOOKING_ID_COLUMN:-ID}"
+    ;;
+esac
+
 if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
 pubsub_agent=service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
 url=https://$service-$number.$REGION.run.app
 checked_account='' checked_audience=''
-[ "${CHECK_PUSH_TOKEN:-true}" != true ] || checked_account=$push_account checked_audience=$url
+case ${CHECK_PUSH_TOKEN:-true} in
+  true) checked_account=$push_account checked_audience=$url ;;
+  false) ;;
+  *)
+    echo "deploy.sh: CHECK_PUSH_TOKEN is neither true nor false" >&2
+    exit 78
+    ;;
+esac
 manifest=$(mktemp)
 trap 'rm -f "$manifest" "$manifest.next"' EXIT
 
@@ -414,7 +477,10 @@ case $part in
     monitor
     subscribe
     say "A change of a booking that does not exist, the whole way"
-    run "$here/smoke.sh"
+    run "$here/smoke.sh" || {
+      [ $? -eq 75 ] || exit 1
+      say "All of it is there, and Pub/Sub works off a backlog: run function/smoke.sh later"
+    }
     say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md."
     ;;
 esac

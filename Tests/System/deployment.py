@@ -32,7 +32,7 @@ class Whole:
 def run(cloud, script, *arguments, **more):
     environment = {"PATH": os.environ["PATH"], **cloud.environment, **SETTINGS, **more}
     environment = {name: value for name, value in environment.items() if value is not None}
-    return subprocess.run(["sh", FUNCTION / script, *arguments], env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(["sh", FUNCTION / script, *arguments], env=environment, capture_output=True, text=True, timeout=900)
 
 
 class Deployment:

@@ -31,7 +31,7 @@ class GoogleCloud:
     def __init__(self, test, pubsub=None):
         """With `pubsub`, HOST:PORT of Google's emulator, messages are published there, and subscriptions changed."""
         self.pubsub = pubsub
-        # Called for what Cloud Logging has: a list of entries.
+        # Called for what Cloud Logging has: a list of entries. None: nobody may read it.
         self.logged = self.log_of_a_function
         self.things, self.policies, self.requests, self.uploads, self.pushed = {}, {}, [], [], []
         # Grants to be refused as if their account were too new to be known.
@@ -108,10 +108,21 @@ class GoogleCloud:
     def play_logging(self, request, resource, verb):
         if resource != "/v2/entries":
             return None
+        if self.logged is None:
+            return 403, error(403, "PERMISSION_DENIED", "Permission 'logging.logEntries.list' denied")
         wanted = Filter(request.body["filter"])
         found = sorted((entry for entry in self.logged() if wanted.matches(entry)), key=lambda entry: entry["timestamp"], reverse=True)
-        return 200, {"entries": [{"logName": "projects/local-project/logs/run", "insertId": str(number), **entry}
-                                 for number, entry in enumerate(found[:request.body["pageSize"]])]}
+        return 200, {"entries": [{"logName": "projects/local-project/logs/run", "insertId": hashlib.md5(json.dumps(entry).encode()).hexdigest(), **entry}
+                                 for entry in found[:request.body["pageSize"]]]}
+
+    def play_cloudscheduler(self, request, resource, verb):
+        if verb in ("pause", "resume"):
+            # Source: Cloud Scheduler's reference, projects.locations.jobs.resume: only a paused job can be resumed.
+            if verb == "resume" and self.things[resource].get("state") != "PAUSED":
+                return 400, error(400, "FAILED_PRECONDITION", "Job.state is not PAUSED")
+            self.things[resource]["state"] = "PAUSED" if verb == "pause" else "ENABLED"
+            return 200, self.things[resource]
+        return None
 
     def play_pubsub(self, request, resource, verb):
         if verb == "publish":
@@ -260,14 +271,17 @@ class GoogleCloud:
         return None
 
 
-def push_log(service, status, trace=None, line=None):
+def push_log(service, status, trace=None, line=None, topic="bookings-table-status"):
     """The log of one push: of the request, and of the function that answers it.
 
     Source: Cloud Run's documentation, "Log and view logs".
     """
     entry = {"severity": "INFO" if status < 400 else "WARNING", "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-             "resource": {"type": "cloud_run_revision", "labels": {"service_name": service}}, **({"trace": trace} if trace else {})}
-    return [{**entry, "httpRequest": {"requestMethod": "POST", "status": status}}] + ([{**entry, "jsonPayload": line}] if line else [])
+             "resource": {"type": "cloud_run_revision", "labels": {"service_name": service, "location": "europe-west1"}},
+             **({"trace": trace} if trace else {})}
+    request = {"requestMethod": "POST", "requestUrl": f"https://{service}-{PROJECT_NUMBER}.europe-west1.run.app/projects/local-project/topics/{topic}",
+               "status": status}
+    return [{**entry, "httpRequest": request}] + ([{**entry, "jsonPayload": line}] if line else [])
 
 
 def error(code, status, message):

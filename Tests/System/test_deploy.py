@@ -1,8 +1,11 @@
 import io
 import os
+import pathlib
 import re
+import shutil
 import subprocess
 import tarfile
+import tempfile
 import unittest
 
 import yaml
@@ -24,11 +27,12 @@ def commands_of_the_pages():
         text = (FUNCTION / page).read_text()
         for block in re.findall(r"```sh\n(.*?)```", text, re.S):
             yield from block.replace("\\\n", " ").splitlines()
-        yield from re.findall(r"`((?:[A-Z_]+=\S+ )*(?:gcloud|function/\w+\.sh) ?[^`]*)`", text)
+        inline = re.findall(r"`((?:[A-Z_]+=\S+\s)*(?:gcloud|function/\w+\.sh)[^`]*)`", re.sub(r"```.*?```", "", text, flags=re.S))
+        yield from (command.replace("\n", " ") for command in inline)
 
 
 def shell(cloud, command, **more):
-    return subprocess.run(["sh", "-eu", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=300, env={
+    return subprocess.run(["sh", "-eu", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=900, env={
         "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **cloud.environment, **SETTINGS, "INSTANCE": "hotel", "DATABASE": "bookings", **more})
 
 
@@ -106,6 +110,29 @@ class DeployTests(unittest.TestCase):
         self.assertEqual(result.returncode, 78)
         self.assertIn("set ZENDESK_CLIENT_SECRET_FILE", result.stderr)
 
+    def test_what_is_not_set_again_stays_as_it_is_deployed(self):
+        cloud = GoogleCloud(self)
+        settings = {"DRY_RUN": "true", "ZENDESK_WRITES_PER_MINUTE": "100", "BOOKING_TABLE": "Stays", "CHECK_PUSH_TOKEN": "false"}
+        cloud.things.update(deployment().cloud.things)
+        path = "/apis/serving.knative.dev/v1/namespaces/local-project/services/booking-status-function"
+
+        def deployed(part, **more):
+            result = run(cloud, "deploy.sh", part, **more)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return environment(cloud.things[path])
+
+        before = deployed("service", **settings)
+        self.assertEqual((before["BOOKING_TABLE"], before["PUSH_AUDIENCE"]), ("Stays", ""))
+        unset = {name: None for name in SETTINGS if name not in ("PROJECT", "REGION")}
+        self.assertEqual(deployed("service", **unset), before)
+        # The job's own budget is what it always is.
+        deployed("job", **unset)
+        job = environment(cloud.things["/apis/run.googleapis.com/v1/namespaces/local-project/jobs/booking-status-sweep"])
+        self.assertEqual((job["BOOKING_TABLE"], job["DRY_RUN"], job["ZENDESK_WRITES_PER_MINUTE"]), ("Stays", "true", "10"))
+        after = deployed("service", **{**unset, "DRY_RUN": "false", "SPANNER_DATABASE": "", "CHECK_PUSH_TOKEN": "true"})
+        changed = {name for name in before if before[name] != after[name]}
+        self.assertEqual(changed, {"DRY_RUN", "SPANNER_DATABASE", "SPANNER_DATABASE_ROLE", "PUSH_AUDIENCE", "PUSH_SERVICE_ACCOUNT"})
+
     def test_a_dry_run_prints_what_a_first_run_does_and_does_nothing(self):
         cloud = GoogleCloud(self)
         printed = run(cloud, "deploy.sh", "--dry-run", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
@@ -119,9 +146,10 @@ class DeployTests(unittest.TestCase):
 
     def test_what_is_missing_is_named_in_one_go(self):
         cloud = GoogleCloud(self)
-        result = run(cloud, "deploy.sh", PROJECT=None, ZENDESK_URL="")
-        self.assertEqual(result.returncode, 78)
-        self.assertIn("PROJECT ZENDESK_URL", result.stderr)
+        for names in (["PROJECT", "REGION"], ["ZENDESK_URL", "BOOKING_STATUS_TAGS"]):
+            result = run(cloud, "deploy.sh", "--dry-run", **{name: None for name in names})
+            self.assertEqual(result.returncode, 78)
+            self.assertIn(f"not set: {' '.join(names)}", result.stderr)
         self.assertEqual(cloud.take_requests(), [])
 
     def test_the_manifests_can_be_printed(self):
@@ -135,6 +163,36 @@ class DeployTests(unittest.TestCase):
         service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render", CHECK_PUSH_TOKEN="false").stdout)
         variables = environment(service)
         self.assertEqual((variables["PUSH_AUDIENCE"], variables["PUSH_SERVICE_ACCOUNT"]), ("", ""))
+        result = run(GoogleCloud(self), "deploy.sh", "render", CHECK_PUSH_TOKEN="True")
+        self.assertEqual(result.returncode, 78)
+
+    def test_each_setting_that_the_manifest_names_can_be_set(self):
+        fixed = {"FUNCTION_CONCURRENCY", "FUNCTION_TIMEOUT_SECONDS", "MAX_BODY_BYTES", "ZENDESK_CLIENT_SECRET_FILE", "PUSH_AUDIENCE",
+                 "PUSH_SERVICE_ACCOUNT", "GOOGLE_CLOUD_PROJECT", "SPANNER_DATABASE_ROLE"}
+        service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render").stdout)
+        names = set(environment(service)) - fixed
+        self.assertLessEqual({"ZENDESK_SHARED_CALLS", "LOG_LEVEL", "REORDER_WINDOW_SECONDS", "DRY_RUN"}, names)
+        service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render", **{name: f"{name} set" for name in names}).stdout)
+        self.assertEqual({name: value for name, value in environment(service).items() if name in names}, {name: f"{name} set" for name in names})
+
+    def test_the_image_is_named_after_all_that_it_is_built_from(self):
+        def image(root, **more):
+            environment = {"PATH": os.environ["PATH"], **SETTINGS, **more}
+            printed = subprocess.run(["sh", root / "function/deploy.sh", "render"], env=environment, capture_output=True, text=True, check=True).stdout
+            return re.search("image: (.*)", printed)[1]
+
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder) / "clone"
+            subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, root], check=True)
+            shutil.copytree(FUNCTION, root / "function", dirs_exist_ok=True)
+            names = [image(root), image(root)]
+            self.assertEqual(names[0], names[1])
+            for change in (lambda: (root / "Package.resolved").write_text("{}"), lambda: (root / "Sources" / "New.swift").write_text("// new"),
+                           lambda: (root / "Sources" / "New.swift").write_text("// newer"), lambda: (root / "Package.swift").write_text("// other")):
+                change()
+                names.append(image(root))
+            names.append(image(root, RUNTIME_IMAGE="debian@sha256:1"))
+        self.assertEqual(len(set(names)), 6, names)
 
     def test_a_deployment_ends_with_a_change_that_goes_the_whole_way(self):
         for result in deployment().results:
@@ -263,7 +321,7 @@ class DeployTests(unittest.TestCase):
         cloud = GoogleCloud(self)
         cloud.things.update(deployment().cloud.things)
         cloud.policies.update(deployment().cloud.policies)
-        budgets, writes, pushes = [], [], []
+        budgets, writes, pushes, states = [], [], [], []
         [section] = [part for part in (FUNCTION / "RUNBOOK.md").read_text().split("\n## ") if part.startswith("Adopt")]
         for block in re.findall(r"```sh\n(.*?)```", section, re.S):
             for command in block.splitlines():
@@ -274,11 +332,14 @@ class DeployTests(unittest.TestCase):
                     self.assertTrue(any(request.path.endswith("/jobs/booking-status-sweep:run") for request in cloud.take_requests()))
                     budgets.append((job["ZENDESK_WRITES_PER_MINUTE"], job["ZENDESK_READS_PER_MINUTE"]))
                     writes.append(job["DRY_RUN"])
+                    states.append(cloud.things["/v1/projects/local-project/locations/europe-west1/jobs/booking-status-sweep-recent"].get("state"))
                     push = cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]
                     pushes.append(bool(push["pushConfig"].get("pushEndpoint")))
         # The first time it is looked at, with a function that writes nothing; then nothing is pushed, and half of the account's limits are the job's.
         self.assertEqual((writes, pushes, budgets), (["true", "false"], [True, False], [("10", "30"), ("50", "350")]))
         self.assertEqual((job["DRY_RUN"], job["ZENDESK_WRITES_PER_MINUTE"]), ("false", "10"))
+        schedule = "/v1/projects/local-project/locations/europe-west1/jobs/booking-status-sweep-recent"
+        self.assertEqual((states, cloud.things[schedule]["state"]), ([None, "PAUSED"], "ENABLED"))
         self.assertTrue(cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]["pushConfig"]["pushEndpoint"])
 
     def test_what_the_page_and_the_scripts_name_is_there(self):

@@ -11,6 +11,7 @@
 #   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the same instance; default DATABASE's first 26
 #                                          characters and -cdc
 #   BOOKING_TABLE                          default Bookings
+#   WORKER_ACCOUNT                         default booking-status-pipeline@PROJECT.iam.gserviceaccount.com, which google-template.sh makes
 set -eu
 : "${PROJECT:?}" "${REGION:?}" "${INSTANCE:?}" "${DATABASE:?}" "${BUCKET:?}"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,6 +24,7 @@ sed "s|@PROJECT@|$PROJECT|g; s|@INSTANCE@|$INSTANCE|g; s|@DATABASE@|$DATABASE|g;
 gcloud storage cp "$configuration" "gs://$BUCKET/bookings-status.json"
 
 gcloud dataflow flex-template run bookings-status-to-pubsub --project="$PROJECT" --region="$REGION" \
+  --service-account-email="${WORKER_ACCOUNT:-booking-status-pipeline@$PROJECT.iam.gserviceaccount.com}" \
   --template-file-gcs-location="gs://$BUCKET/template.json" \
   --parameters="config=gs://$BUCKET/bookings-status.json" --parameters=streaming=true \
   --additional-experiments=use_runner_v2
