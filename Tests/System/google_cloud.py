@@ -128,7 +128,7 @@ class GoogleCloud:
         if verb == "publish":
             of_topic = [thing for thing in self.things.values() if isinstance(thing, dict) and thing.get("topic") == resource.removeprefix("/v1/")]
             if any(subscription.get("pushConfig", {}).get("pushEndpoint") for subscription in of_topic):
-                self.pushed += [message["data"] for message in request.body["messages"]]
+                self.pushed += [(rfc3339(), message["data"]) for message in request.body["messages"]]
             return 200, {"messageIds": ["1"]}
         return None
 
@@ -137,10 +137,10 @@ class GoogleCloud:
 
         test_smoke.py holds it against the function's own log.
         """
-        for data in self.pushed:
+        for moment, data in self.pushed:
             booking = json.loads(json.loads(base64.b64decode(data))["mods"][0]["keysJson"])["ID"]
             yield from push_log("booking-status-function", 204, "projects/local-project/traces/" + hashlib.md5(booking.encode()).hexdigest(), {
-                "message": "booking status", "booking": booking, "outcome": "no_ticket"})
+                "message": "booking status", "booking": booking, "outcome": "no_ticket"}, moment=moment)
 
     def play_cloudresourcemanager(self, request, resource, verb):
         project = resource.rsplit("/", 1)[-1]
@@ -271,12 +271,16 @@ class GoogleCloud:
         return None
 
 
-def push_log(service, status, trace=None, line=None, topic="bookings-table-status"):
+def rfc3339():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def push_log(service, status, trace=None, line=None, topic="bookings-table-status", moment=None):
     """The log of one push: of the request, and of the function that answers it.
 
     Source: Cloud Run's documentation, "Log and view logs".
     """
-    entry = {"severity": "INFO" if status < 400 else "WARNING", "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    entry = {"severity": "INFO" if status < 400 else "WARNING", "timestamp": moment or rfc3339(),
              "resource": {"type": "cloud_run_revision", "labels": {"service_name": service, "location": "europe-west1"}},
              **({"trace": trace} if trace else {})}
     request = {"requestMethod": "POST", "requestUrl": f"https://{service}-{PROJECT_NUMBER}.europe-west1.run.app/projects/local-project/topics/{topic}",
