@@ -169,7 +169,7 @@ class GoogleCloud:
         if "/versions/" in resource:
             secret, _, number = resource.rpartition("/versions/")
             versions = self.things.get(f"{secret}/versions", [])
-            index = len(versions) if number == "latest" else int(number)
+            index = len(versions) if number == "latest" else int(number) if number.isdigit() else 0
             if not 0 < index <= len(versions):
                 return 404, error(404, "NOT_FOUND", "there is no such version")
             name = f"{secret[4:]}/versions/{index}"
