@@ -1,7 +1,7 @@
 -- Watches one column. An update that does not touch Status gives no record; an insert and a delete always give one.
 --
--- retention_period is how far back a pipeline can start after it stood still; Spanner's default is a day, seven days are the most. The function itself
--- does not read the stream.
+-- retention_period is how far back a pipeline can start after it stood still. It is written out because Spanner's documentation has given different
+-- defaults over the years, a day and seven days. The function itself does not read the stream.
 --
 -- value_capture_type is left at its default, OLD_AND_NEW_VALUES, and should stay there: the function compares what a ticket shows with the status before the
 -- change. Where the records leave that out it can fill empty fields and follow its own versions, but not take over a status it did not write. And if other
