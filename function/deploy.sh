@@ -149,12 +149,24 @@ schedule() {
   fi
 }
 
+# Whether an error says that something is not there; nothing is there of an API that was never enabled. Other failures say nothing of the kind.
+is_absence() {
+  case $1 in
+    *NOT_FOUND* | *"not found"* | *"Cannot find"* | *SERVICE_DISABLED* | *"has not been used"*) return 0 ;;
+  esac
+  return 1
+}
+
 # What the caller does not set stays as it is deployed, so that nothing falls back to a default unseen.
 keep_settings() {
-  deployed='{}'
-  if exists run services describe "$service" --region="$REGION"; then
-    deployed=$(gcloud --project="$PROJECT" --quiet run services describe "$service" --region="$REGION" --format=json |
+  if deployed=$(gcloud --project="$PROJECT" --quiet run services describe "$service" --region="$REGION" --format=json 2> "$manifest.error"); then
+    deployed=$(printf %s "$deployed" |
       jq '[.spec.template.spec.containers[0].env[] | select(.value != null and .value != "") | {(.name): .value}] | add')
+  elif is_absence "$(cat "$manifest.error")"; then
+    deployed='{}'
+  else
+    cat "$manifest.error" >&2
+    exit 1
   fi
   for name in $settings; do
     eval "is_set=\${$name+true}"
@@ -394,14 +406,11 @@ detach() {
 # delete KIND... describe NAME FLAG...: what is not there needs no deletion; what cannot be looked at may be there.
 delete() {
   if ! $dry_run && ! error=$(gcloud --project="$PROJECT" --quiet "$@" 2>&1 > /dev/null); then
-    case $error in
-      # Nothing is there of an API that was never enabled.
-      *NOT_FOUND* | *"not found"* | *"Cannot find"* | *SERVICE_DISABLED*) echo "not there: $*" ;;
-      *)
-        echo "$error" >&2
-        exit 1
-        ;;
-    esac
+    if ! is_absence "$error"; then
+      echo "$error" >&2
+      exit 1
+    fi
+    echo "not there: $*"
     return
   fi
   # The same words, with delete in the place of describe.
@@ -426,6 +435,9 @@ delete_all() {
     "they were granted, the images, metrics, alerts and dashboard, and the pipeline"
 }
 
+manifest=$(mktemp)
+trap 'rm -f "$manifest" "$manifest.next" "$manifest.error"' EXIT
+
 case $part in
   all | service | job | render)
     $dry_run || keep_settings
@@ -448,8 +460,6 @@ case ${CHECK_PUSH_TOKEN:-true} in
     exit 78
     ;;
 esac
-manifest=$(mktemp)
-trap 'rm -f "$manifest" "$manifest.next"' EXIT
 
 case $part in
   delete) delete_all ;;

@@ -133,6 +133,14 @@ class DeployTests(unittest.TestCase):
         changed = {name for name in before if before[name] != after[name]}
         self.assertEqual(changed, {"DRY_RUN", "SPANNER_DATABASE", "SPANNER_DATABASE_ROLE", "PUSH_AUDIENCE", "PUSH_SERVICE_ACCOUNT"})
 
+    def test_a_deployment_that_cannot_be_read_is_not_replaced(self):
+        cloud = GoogleCloud(self)
+        cloud.play_run = lambda request, resource, verb: (403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}})
+        result = run(cloud, "deploy.sh", "service")
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("PERMISSION_DENIED", result.stderr)
+        self.assertEqual([request for request in cloud.take_requests() if request.method != "GET"], [])
+
     def test_a_dry_run_prints_what_a_first_run_does_and_does_nothing(self):
         cloud = GoogleCloud(self)
         printed = run(cloud, "deploy.sh", "--dry-run", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
