@@ -43,14 +43,15 @@ logged() {
 
 # Publishes a change in the layout of Google's Dataflow template. A deletion needs no status that the function knows.
 publish() {
-  begin=$(now)
-  booking=smoke-test-$begin-$$
-  record=$(jq -cn --arg table "${BOOKING_TABLE:-Bookings}" --arg id "${BOOKING_ID_COLUMN:-ID}" --arg booking "$booking" --argjson now "$begin" '{
+  committed=$(now)
+  booking=smoke-test-$committed-$$
+  record=$(jq -cn --arg table "${BOOKING_TABLE:-Bookings}" --arg id "${BOOKING_ID_COLUMN:-ID}" --arg booking "$booking" --argjson now "$committed" '{
       partitionToken: "smoke-test", commitTimestamp: {seconds: $now, nanos: 0}, serverTransactionId: $booking, recordSequence: "00000000",
       isLastRecordInTransactionInPartition: true, tableName: $table, modType: "DELETE", valueCaptureType: "OLD_AND_NEW_VALUES",
       numberOfRecordsInTransaction: 1, numberOfPartitionsInTransaction: 1, transactionTag: "", isSystemTransaction: false,
       mods: [{keysJson: ({($id): $booking} | tojson), oldValuesJson: "{}", newValuesJson: "{}"}]}')
   gcloud_ pubsub topics publish "$topic" --message="$record" > /dev/null
+  begin=$(now)
   echo "published a change of the booking $booking"
 }
 

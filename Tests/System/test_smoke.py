@@ -84,7 +84,7 @@ class SmokeTests(unittest.TestCase):
         process = self.start()
         # Another's, of the same time.
         self.cloud.logged = lambda: log_entries(process.log) + push_log("booking-status-function", 204, "projects/local-project/traces/" + "f" * 32)
-        result = self.smoke(SMOKE_SECONDS="5")
+        result = self.smoke(SMOKE_SECONDS="20")
         self.assertEqual(result.returncode, 1)
         self.assertIn("there is no 204", result.stderr)
 
