@@ -276,8 +276,8 @@ build() {
   fi
   grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" --role=roles/cloudbuild.builds.builder --condition=None
   gcloud_ builds submit "$root" --config="$here/cloudbuild.yaml" \
-    --substitutions="_IMAGE=$image${SWIFT_IMAGE:+,_SWIFT_IMAGE=$SWIFT_IMAGE}${RUNTIME_IMAGE:+,_RUNTIME_IMAGE=$RUNTIME_IMAGE}" --ignore-file=function/gcloudignore \
-    --service-account="projects/$PROJECT/serviceAccounts/$build_account"
+    --substitutions="_IMAGE=$image${SWIFT_IMAGE:+,_SWIFT_IMAGE=$SWIFT_IMAGE}${RUNTIME_IMAGE:+,_RUNTIME_IMAGE=$RUNTIME_IMAGE}" \
+    --ignore-file=function/gcloudignore --service-account="projects/$PROJECT/serviceAccounts/$build_account"
 }
 
 fill() {

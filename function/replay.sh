@@ -3,7 +3,7 @@
 #
 #   function/replay.sh dead-letters     moves every message that waits in the dead-letter subscription back to the topic
 #   function/replay.sh since TIME       delivers everything that was published since then (RFC 3339, as 2026-11-24T03:00:00Z), at most a week back
-#   function/replay.sh until-now        the opposite: acknowledges everything that was published up to now: the sweep that has to bring it instead comes after it
+#   function/replay.sh until-now        the opposite: acknowledges everything that was published up to now; run the sweep that brings it instead after this
 #
 # PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With PUBSUB_EMULATOR_HOST it talks to the emulator.
 # Needs curl and jq, and gcloud for a token.

@@ -140,24 +140,16 @@ public struct CallRoom: Equatable, Sendable {
 }
 
 /// The calls of the last minute, with those that still run.
-public struct CallUsage: Equatable, Sendable {
-    /// Calls that are no ticket updates; to begin a job is one.
-    public var reads: Int
-    /// How many there may be in a minute.
-    public var readLimit: Int
+package struct CallUsage: Sendable {
+    /// All calls but ticket updates. Starting a job counts here.
+    package var reads: Int
+    /// How many of them a minute may have.
+    package var readLimit: Int
     /// Ticket updates.
-    public var writes: Int
-    public var writeLimit: Int
-    /// Jobs that were begun.
-    public var jobs: Int
-
-    public init(reads: Int, readLimit: Int, writes: Int, writeLimit: Int, jobs: Int) {
-        self.reads = reads
-        self.readLimit = readLimit
-        self.writes = writes
-        self.writeLimit = writeLimit
-        self.jobs = jobs
-    }
+    package var writes: Int
+    package var writeLimit: Int
+    /// Jobs that were started.
+    package var jobs: Int
 }
 
 extension TimeSource {

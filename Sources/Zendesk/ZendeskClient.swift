@@ -65,7 +65,7 @@ public final class ZendeskClient: Sendable {
     public var room: CallRoom { governor.room() }
 
     /// What was used in the last minute.
-    public var usage: CallUsage { governor.usage() }
+    package var usage: CallUsage { governor.usage() }
 
     func beganJob() { governor.beganJob() }
 

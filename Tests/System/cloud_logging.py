@@ -76,7 +76,6 @@ class Filter:
         return isinstance(value, (int, float)) and {"=": value == number, ">": value > number, ">=": value >= number}[operator]
 
 
-
 def log_entries(log, job=False):
     """Lines of our log as Cloud Logging keeps them.
 

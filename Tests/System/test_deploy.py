@@ -353,7 +353,8 @@ class DeployTests(unittest.TestCase):
         self.assertTrue(cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]["pushConfig"]["pushEndpoint"])
 
     def test_what_the_page_and_the_scripts_name_is_there(self):
-        texts = [path.read_text() for path in (FUNCTION / "README.md", FUNCTION / "RUNBOOK.md", FUNCTION / "deploy.sh", FUNCTION / "dataflow" / "README.md", ROOT / "README.md")]
+        paths = ["README.md", "function/README.md", "function/RUNBOOK.md", "function/deploy.sh", "function/dataflow/README.md"]
+        texts = [(ROOT / path).read_text() for path in paths]
         named = {name for text in texts for name in re.findall(r"\bfunction/[\w./-]+\.(?:sh|sql|yaml|json|md)\b", text)}
         self.assertGreater(len(named), 5)
         self.assertEqual([name for name in sorted(named) if not (ROOT / name).exists()], [])

@@ -84,6 +84,10 @@ class MonitoringTests(unittest.TestCase):
             self.assertEqual(fired, {name}, text)
         counted = {name: sum(read(metric["filter"]).matches(entry) for entries in logs.values() for entry in entries) for name, metric in metrics().items()}
         self.assertGreater(counted["booking_status_outcomes"], 5)
+        # What a sweep does is no sign that changes come.
+        swept = [entry for entry in logs["sweep-cut"] if entry["jsonPayload"].get("task") == "sweep" and entry["jsonPayload"]["message"] == "booking status"]
+        self.assertTrue(swept)
+        self.assertFalse(any(read(metrics()["booking_status_outcomes"]["filter"]).matches(entry) for entry in swept))
         self.assertEqual(counted["booking_status_commit_to_write_ms"], 1)
         for kind in ("reads", "writes", "jobs"):
             self.assertEqual(counted[f"booking_status_zendesk_{kind}"], 1)

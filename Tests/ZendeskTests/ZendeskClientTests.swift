@@ -131,9 +131,10 @@ struct ZendeskClientTests {
         let update = TicketUpdate(customFields: [2: "x"], updatedStamp: "2026-11-23T20:13:31Z")
         let updates = (1...5).map { (ticket: $0, update: update) }
         _ = try await client.begin(updates, priority: .normal, deadline: Deadline(after: .seconds(60), time.source))
-        #expect(client.usage == CallUsage(reads: 2, readLimit: 350, writes: 0, writeLimit: 50, jobs: 1))
+        func numbers(_ usage: CallUsage) -> [Int] { [usage.reads, usage.readLimit, usage.writes, usage.writeLimit, usage.jobs] }
+        #expect(numbers(client.usage) == [2, 350, 0, 50, 1])
         time.advance(.seconds(61))
-        #expect(client.usage == CallUsage(reads: 0, readLimit: 350, writes: 0, writeLimit: 50, jobs: 0))
+        #expect(numbers(client.usage) == [0, 350, 0, 50, 0])
     }
 
     private func client(_ time: ManualTime = ManualTime(), _ answer: @escaping @Sendable (ZendeskRequest) -> String) -> ZendeskClient {

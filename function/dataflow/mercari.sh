@@ -19,7 +19,8 @@ metadata=${METADATA_DATABASE:-$(printf %.26s "$DATABASE")-cdc}
 
 configuration=$(mktemp)
 trap 'rm -f "$configuration"' EXIT
-sed "s|@PROJECT@|$PROJECT|g; s|@INSTANCE@|$INSTANCE|g; s|@DATABASE@|$DATABASE|g; s|@METADATA_DATABASE@|$metadata|g; s|@BOOKING_TABLE@|${BOOKING_TABLE:-Bookings}|g" \
+sed "s|@PROJECT@|$PROJECT|g; s|@INSTANCE@|$INSTANCE|g; s|@DATABASE@|$DATABASE|g; \
+  s|@METADATA_DATABASE@|$metadata|g; s|@BOOKING_TABLE@|${BOOKING_TABLE:-Bookings}|g" \
   "$here/mercari-pipeline.json" > "$configuration"
 gcloud storage cp "$configuration" "gs://$BUCKET/bookings-status.json"
 
