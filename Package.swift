@@ -64,9 +64,10 @@ let package = Package(
     targets: [
         // What the container runs, in the order in which an event passes through it.
         .target(name: "Timestamps", swiftSettings: settings),
-        .target(name: "CloudEvents", dependencies: ["Timestamps", .httpTypes], swiftSettings: settings),
+        .target(name: "JSONReader", swiftSettings: settings),
+        .target(name: "CloudEvents", dependencies: ["JSONReader", "Timestamps", .httpTypes], swiftSettings: settings),
         .target(name: "FunctionRuntime", dependencies: ["CloudEvents", .logging], swiftSettings: settings),
-        .target(name: "SpannerChangeStreams", dependencies: ["Timestamps"], swiftSettings: settings),
+        .target(name: "SpannerChangeStreams", dependencies: ["JSONReader", "Timestamps"], swiftSettings: settings),
         .target(
             name: "Zendesk",
             dependencies: ["Timestamps", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix],
@@ -178,7 +179,8 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "TimestampsTests", dependencies: ["Timestamps"], swiftSettings: settings),
-        .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", .httpTypes], swiftSettings: settings),
+        .testTarget(name: "JSONReaderTests", dependencies: ["JSONReader"], swiftSettings: settings),
+        .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", "JSONReader", .httpTypes], swiftSettings: settings),
         .testTarget(
             name: "SpannerChangeStreamsTests",
             dependencies: ["SpannerChangeStreams", "TestSupport"],

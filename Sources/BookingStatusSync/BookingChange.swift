@@ -74,7 +74,7 @@ extension BookingChange {
         case .null?: from = .none
         case let value?: from = .status(try status(value, column))
         // An old side that has other columns has every column that was modified.
-        case nil where modType == .update && !mod.oldValues.isEmpty: return nil
+        case nil where modType == .update && mod.hasOldValues: return nil
         case nil: from = modType == .insert ? .none : .unknown
         }
         let to: String?

@@ -16,6 +16,7 @@ public struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
     let queue: BookingQueue
     private let settled = SettledChanges()
+    private let decoding = Gate()
     let sweep: Sweep?
     let sweeps = SweepTurns()
     let time: TimeSource
@@ -24,6 +25,11 @@ public struct BookingStatusHandler: FunctionHandler {
     static let timeToAnswer = Duration.milliseconds(500)
     /// In seconds. A commit can lie ahead by what two clocks differ; more is a damaged record, and would shut out every true change.
     static let maximumClockDifference = 3600.0
+    /// Rows of a record that one delivery takes. That is more than the time of a delivery is enough for, and bounds the memory that a record costs;
+    /// the next delivery takes the next ones.
+    static let maximumRows = 5_000
+    /// Longer records, in bytes, are decoded one at a time: they take several times their length in memory.
+    static let longRecord = 1 << 20
 
     /// - Parameter bookings: where the sweep reads bookings; without it there is none.
     public init(
@@ -81,12 +87,13 @@ public struct BookingStatusHandler: FunctionHandler {
 
     public func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
         if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
-        let changes = try changes(in: message, context.logger)
+        let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
+        let changes = try await changes(in: message, deadline, context.logger)
         if changes.isEmpty {
             context.logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)"])
         }
-        let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
-        let open = changes.filter { !settled.contains($0) }
+        let all = changes.filter { !settled.contains($0) }
+        let open = all.prefix(Self.maximumRows)
         let pending = open.map { pendingChange($0, message, context) }
         let known = pending.indices.filter { pending[$0].hasKnownStatus }
         let outcome = try await queue.submit(known.map { (pending[$0].change, []) }, before: deadline)
@@ -103,7 +110,7 @@ public struct BookingStatusHandler: FunctionHandler {
             pending[index].change.log(unknown)
             results.append(unknown)
         }
-        let left = outcome.results.count { $0 == nil }
+        let left = outcome.results.count { $0 == nil } + all.count - open.count
         if let refusal = outcome.refusal { log(refusal, outcome.unbegun.map { pending[known[$0]].change }, context.logger) }
         let unbegun = left > 0 ? (left, outcome.refusal ?? TicketResult(ticket: nil, outcome: .deferred)) : nil
         guard let failure = FunctionFailure(results, unbegun: unbegun) else { return settled.forget(changes) }
@@ -126,11 +133,22 @@ public struct BookingStatusHandler: FunctionHandler {
         )
     }
 
+    private func changes(
+        in message: PubSubMessage,
+        _ deadline: Deadline,
+        _ logger: Logger
+    ) async throws(FunctionFailure) -> [BookingChange] {
+        guard message.data.count > Self.longRecord else { return try changes(in: message, logger) }
+        guard await decoding.enter(before: deadline) else { throw .tryAgain("other long records are being decoded") }
+        defer { decoding.leave() }
+        return try changes(in: message, logger)
+    }
+
     private func changes(in message: PubSubMessage, _ logger: Logger) throws(FunctionFailure) -> [BookingChange] {
         guard !message.data.isEmpty else { throw .unprocessable("the message has no data: expected a change record") }
         let changes: [BookingChange]
         do {
-            changes = try BookingChange.changes(in: DataChangeRecord(json: message.data), settings)
+            changes = try BookingChange.changes(in: DataChangeRecord(json: message.data, columns: settings.columns), settings)
         } catch let error as UnusableRecord {
             if let bookingID = error.ambiguousBookingID {
                 let metadata: Logger.Metadata = [

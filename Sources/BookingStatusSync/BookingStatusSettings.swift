@@ -24,6 +24,9 @@ public struct BookingStatusSettings: Equatable, Sendable {
     /// How many events may wait for an earlier change at once, instead of being delivered again.
     public var maximumWaiting: Int
 
+    /// The columns of a change record that are looked at.
+    package var columns: Set<String> { [bookingIDColumn, statusColumn] }
+
     public init(
         bookingIDField: Int,
         bookingStatusField: Int,

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONReader
 
 /// A first generation background event, in the shape with `context` or in the older one where all stands at the top level.
 ///
@@ -12,7 +13,7 @@ struct LegacyEvent {
     var name: String
     var message: PushBody.Message
 
-    init(_ body: JSONObject) throws(EnvelopeError) {
+    init(_ body: JSONObject) throws(JSONFault) {
         let context = try body.element("context")?.object() ?? body
         eventID = try context.require("eventId").requireString()
         timestamp = try context["timestamp"]?.requireString()

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONReader
 
 extension CloudEvent {
     /// Source: CloudEvents JSON event format 1.0.2, sections 2 and 3.
@@ -8,13 +9,15 @@ extension CloudEvent {
         }
         var attributes = CloudEventAttributes()
         var dataContentType: String?
-        try event.forEach { (name, value) throws(EnvelopeError) in
-            guard name != "data", name != "data_base64" else { return }
-            do {
-                let attribute = try value.attribute()
-                if name == "datacontenttype" { dataContentType = attribute } else { attributes[name] = attribute }
-            } catch {
-                throw .malformed("the CloudEvents attribute \(name) has the wrong type")
+        try EnvelopeError.naming { () throws(JSONFault) in
+            try event.forEach { (name, value) throws(JSONFault) in
+                guard name != "data", name != "data_base64" else { return }
+                do {
+                    let attribute = try value.attribute()
+                    if name == "datacontenttype" { dataContentType = attribute } else { attributes[name] = attribute }
+                } catch {
+                    throw JSONFault("the CloudEvents attribute \(name) has the wrong type")
+                }
             }
         }
         return try attributes.event(
@@ -27,7 +30,7 @@ extension CloudEvent {
     private static func data(of event: JSONObject, isJSON: Bool) throws(EnvelopeError) -> Data? {
         switch (event.element("data"), event.element("data_base64")) {
         case (_?, _?): throw .malformed("data and data_base64 exclude each other")
-        case (nil, let data?): return try data.base64()
+        case (nil, let data?): return try EnvelopeError.naming { () throws(JSONFault) in try data.base64() }
         case (let data?, nil):
             if !isJSON, let text = data.string { return Data(text.utf8) }
             return Data(data.bytes)

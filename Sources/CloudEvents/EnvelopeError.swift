@@ -1,3 +1,5 @@
+import JSONReader
+
 /// Why a request could not be read as an event.
 public enum EnvelopeError: Error, Equatable {
     /// The envelope breaks its form's rules; the text names the attribute and says what is expected of it. It never quotes a value.
@@ -11,6 +13,17 @@ extension EnvelopeError: CustomStringConvertible {
         switch self {
         case .malformed(let reason): reason
         case .batched: "batched CloudEvents are not supported: send one event a request"
+        }
+    }
+}
+
+extension EnvelopeError {
+    /// Reads JSON, whose faults name their place.
+    static func naming<Value>(_ read: () throws(JSONFault) -> Value) throws(EnvelopeError) -> Value {
+        do {
+            return try read()
+        } catch {
+            throw .malformed(error.reason)
         }
     }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONReader
 
 /// What a request's body turns out to be where no header tells its form.
 struct JSONEnvelope {
@@ -15,9 +16,15 @@ struct JSONEnvelope {
         }
     }
 
-    func push() throws(EnvelopeError) -> PushBody { try PushBody(object()) }
+    func push() throws(EnvelopeError) -> PushBody {
+        let body = try object()
+        return try EnvelopeError.naming { () throws(JSONFault) in try PushBody(body) }
+    }
 
-    func legacy() throws(EnvelopeError) -> LegacyEvent { try LegacyEvent(object()) }
+    func legacy() throws(EnvelopeError) -> LegacyEvent {
+        let body = try object()
+        return try EnvelopeError.naming { () throws(JSONFault) in try LegacyEvent(body) }
+    }
 
     private func object() throws(EnvelopeError) -> JSONObject {
         guard let body else { throw .malformed("the request's body is not a JSON object") }

@@ -1,4 +1,5 @@
 public import FoundationEssentials
+import JSONReader
 
 /// A message of Google Cloud Pub/Sub with everything that a push says about it.
 ///
@@ -45,7 +46,7 @@ public struct PubSubMessage: Equatable, Sendable {
         guard let body = try? JSONElement(data)?.object() else {
             throw .malformed("the event's data is not a JSON object")
         }
-        let push = try PushBody(body)
+        let push = try EnvelopeError.naming { () throws(JSONFault) in try PushBody(body) }
         self = try push.message(fallbackID: event.id, fallbackTime: event.time)
     }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONReader
 import Timestamps
 
 /// What Pub/Sub posts to a push endpoint, which is also the data of a `messagePublished` CloudEvent.
@@ -45,7 +46,7 @@ struct PushBody {
 }
 
 extension PushBody {
-    init(_ body: JSONObject) throws(EnvelopeError) {
+    init(_ body: JSONObject) throws(JSONFault) {
         message = try Message(body.require("message").object())
         subscription = try body["subscription"]?.requireString()
         deliveryAttempt = try body["deliveryAttempt"]?.integer()
@@ -53,14 +54,14 @@ extension PushBody {
 }
 
 extension PushBody.Message {
-    init(_ message: JSONObject) throws(EnvelopeError) {
+    init(_ message: JSONObject) throws(JSONFault) {
         data = try message["data"]?.base64()
         messageID = try message["messageId", "message_id"]?.requireString()
         publishTime = try message["publishTime", "publish_time"]?.requireString()
         orderingKey = try message["orderingKey", "ordering_key"]?.requireString()
         if let element = message["attributes"] {
             var attributes: [String: String] = [:]
-            try element.object().forEach { (name, value) throws(EnvelopeError) in attributes[name] = try value.requireString() }
+            try element.object().forEach { (name, value) throws(JSONFault) in attributes[name] = try value.requireString() }
             self.attributes = attributes
         }
     }

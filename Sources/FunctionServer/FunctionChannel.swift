@@ -59,7 +59,7 @@ struct FunctionChannel: ServerChildChannel {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
         var held = 0
-        defer { responder.bodies.give(back: held) }
+        defer { responder.bodies.giveBack(held) }
         let outcome = await responder.answer(
             request.head,
             body: { () async throws(Refusal) in try await body(of: request, &held) },
@@ -82,7 +82,7 @@ struct FunctionChannel: ServerChildChannel {
             for try await var part in request.body {
                 let length = part.readableBytes
                 guard held + length <= limit else { throw Refusal(answer: .bodyTooLarge(limit)) }
-                guard responder.bodies.take(length) else { throw Refusal(answer: .tooManyBytes) }
+                guard responder.bodies.take(length, after: held) else { throw Refusal(answer: .tooManyBytes) }
                 // Most bodies come in one part.
                 if held == 0 { body = part } else { body.writeBuffer(&part) }
                 held += length

@@ -69,7 +69,8 @@ public struct FunctionServer: Service {
                 idle: TimeAmount(configuration.idleTimeout),
                 read: TimeAmount(min(configuration.readTimeout, configuration.timeout)),
                 handle: TimeAmount(configuration.timeout),
-                drain: TimeAmount(configuration.drainTime)
+                drain: TimeAmount(configuration.drainTime),
+                lingerBytes: configuration.maximumBodyBytes
             )
         )
         try await Server(

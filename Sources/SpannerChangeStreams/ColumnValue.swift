@@ -8,7 +8,7 @@ public enum ColumnValue: Hashable, Sendable {
     /// A number without fraction; the producers write INT64 as a string, Google's documentation shows a number.
     case integer(Int64)
     case number(Double)
-    /// An array or an object, which is not looked into.
+    /// An array or an object, which is not looked into, or a number beyond the range of `Double`.
     case container
 
     /// The text of a STRING or the digits of an INT64, however it is written; nil for anything else.
@@ -17,25 +17,6 @@ public enum ColumnValue: Hashable, Sendable {
         case .string(let text): text
         case .integer(let number): String(number)
         case .null, .bool, .number, .container: nil
-        }
-    }
-}
-
-extension ColumnValue: Decodable {
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let text = try? container.decode(String.self) {
-            self = .string(text)
-        } else if let flag = try? container.decode(Bool.self) {
-            self = .bool(flag)
-        } else if let number = try? container.decode(Int64.self) {
-            self = .integer(number)
-        } else if let number = try? container.decode(Double.self) {
-            self = .number(number)
-        } else {
-            self = .container
         }
     }
 }

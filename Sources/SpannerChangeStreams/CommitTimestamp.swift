@@ -65,29 +65,3 @@ public struct CommitTimestamp: Hashable, Sendable {
         return (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }
 }
-
-extension CommitTimestamp: Decodable {
-    private enum Key: CodingKey { case seconds, nanos }
-
-    /// As `{"seconds": …, "nanos": …}` (Google's template, microseconds) or as RFC 3339 (mercari's).
-    public init(from decoder: any Decoder) throws {
-        if let text = try? decoder.singleValueContainer().decode(String.self) {
-            guard let timestamp = CommitTimestamp(rfc3339: text) else {
-                throw DecodingError.dataCorrupted(
-                    .init(codingPath: decoder.codingPath, debugDescription: "expected an RFC 3339 time")
-                )
-            }
-            self = timestamp
-            return
-        }
-        let container = try decoder.container(keyedBy: Key.self)
-        let seconds = try container.decode(LenientInteger.self, forKey: .seconds).value
-        let nanos = try container.decodeIfPresent(LenientInteger.self, forKey: .nanos)?.value ?? 0
-        guard (-62_135_596_800...253_402_300_799).contains(seconds), (0..<1_000_000_000).contains(nanos) else {
-            throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "seconds or nanos out of range")
-            )
-        }
-        self.init(seconds: seconds, nanoseconds: Int32(nanos), precision: nanos % 1000 == 0 ? .microseconds : .nanoseconds)
-    }
-}

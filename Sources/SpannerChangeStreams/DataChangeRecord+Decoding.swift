@@ -1,54 +1,111 @@
 public import FoundationEssentials
+import JSONReader
 
 extension DataChangeRecord {
     /// Reads a record in any layout of its producers. Members that nobody needs are not looked at, whatever they hold.
     ///
-    /// - Parameter json: the data of the Pub/Sub message.
+    /// - Parameters:
+    ///   - json: the data of the Pub/Sub message.
+    ///   - columns: the columns that are kept; nil keeps all. A side of a row may have 10,000 columns.
     /// - Throws: ``ChangeRecordError``, which names the member at fault and quotes no value.
-    public init(json: Data) throws(ChangeRecordError) {
-        do {
-            self = try JSONDecoder().decode(DataChangeRecord.self, from: json)
-        } catch let error as ChangeRecordError {
-            throw error
+    public init(json: Data, columns: Set<String>? = nil) throws(ChangeRecordError) {
+        guard let text = JSONElement(json) else { throw ChangeRecordError("the data is not JSON") }
+        do throws(JSONFault) {
+            try self.init(text, columns)
         } catch {
-            throw ChangeRecordError(error)
+            throw ChangeRecordError(error.reason)
         }
     }
-}
 
-extension DataChangeRecord: Decodable {
-    private enum Key: String, CodingKey {
-        case tableName, modType, mods, commitTimestamp, recordSequence
-        case serverTransactionID = "serverTransactionId"
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        tableName = try container.decode(String.self, forKey: .tableName)
-        modType = try container.decode(ModType.self, forKey: .modType)
-        mods = try container.decode([Mod].self, forKey: .mods)
-        guard !mods.isEmpty else { throw ChangeRecordError("mods is empty") }
-        commitTimestamp = try container.decodeIfPresent(CommitTimestamp.self, forKey: .commitTimestamp)
-        serverTransactionID = try container.decodeIfPresent(String.self, forKey: .serverTransactionID)
-        recordSequence = try container.decodeIfPresent(String.self, forKey: .recordSequence)
+    private init(_ text: JSONElement, _ columns: Set<String>?) throws(JSONFault) {
+        guard let record = try? text.object() else { throw JSONFault("the data is not a JSON object") }
+        tableName = try record.require("tableName").requireString()
+        guard let modType = try ModType(rawValue: record.require("modType").requireString()) else {
+            throw JSONFault("modType has no valid value")
+        }
+        self.modType = modType
+        var mods: [Mod] = []
+        try record.require("mods").forEachElement { (mod) throws(JSONFault) in mods.append(try Mod(mod, columns)) }
+        guard !mods.isEmpty else { throw JSONFault("mods is empty") }
+        self.mods = mods
+        commitTimestamp = try record["commitTimestamp"].map { (time) throws(JSONFault) in try CommitTimestamp(time) }
+        serverTransactionID = try record["serverTransactionId"]?.requireString()
+        recordSequence = try record["recordSequence"]?.requireString()
     }
 }
 
-extension DataChangeRecord.Mod: Decodable {
-    private enum Key: String, CodingKey { case keysJson, oldValuesJson, newValuesJson }
+extension DataChangeRecord.Mod {
+    fileprivate init(_ element: JSONElement, _ columns: Set<String>?) throws(JSONFault) {
+        let mod = try element.object()
+        keys = try Side(mod.require("keysJson"), columns).values
+        let old = try mod["oldValuesJson"].map { (side) throws(JSONFault) in try Side(side, columns) }
+        oldValues = old?.values ?? [:]
+        hasOldValues = old?.isEmpty == false
+        newValues = try mod["newValuesJson"].map { (side) throws(JSONFault) in try Side(side, columns).values } ?? [:]
+    }
 
-    /// Each side is a string that holds JSON.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        func columns(_ text: String, _ key: Key) throws -> [String: ColumnValue] {
-            if text == "null" { return [:] }
-            guard let columns = try? JSONDecoder().decode([String: ColumnValue].self, from: Data(text.utf8)) else {
-                throw ChangeRecordError("mods.\(key.rawValue) holds no JSON object")
+    /// A string that holds JSON: an object with a member for each column, or null.
+    private struct Side {
+        var values: [String: ColumnValue] = [:]
+        var isEmpty = true
+
+        init(_ element: JSONElement, _ columns: Set<String>?) throws(JSONFault) {
+            let text = JSONElement(try element.unescapedText())
+            if let text, text.isNull { return }
+            guard let side = try? text?.object() else { throw JSONFault("\(element.path) holds no JSON object") }
+            isEmpty = side.isEmpty
+            if let columns {
+                for name in columns {
+                    if let value = side.element(named: name) { values[name] = try ColumnValue(value) }
+                }
+            } else {
+                try side.forEach { (name, value) throws(JSONFault) in values[name] = try ColumnValue(value) }
             }
-            return columns
         }
-        keys = try columns(container.decode(String.self, forKey: .keysJson), .keysJson)
-        oldValues = try container.decodeIfPresent(String.self, forKey: .oldValuesJson).map { try columns($0, .oldValuesJson) } ?? [:]
-        newValues = try container.decodeIfPresent(String.self, forKey: .newValuesJson).map { try columns($0, .newValuesJson) } ?? [:]
+    }
+}
+
+extension ColumnValue {
+    fileprivate init(_ element: JSONElement) throws(JSONFault) {
+        switch element.scalar {
+        case .null: self = .null
+        case .bool(let flag): self = .bool(flag)
+        case .string: self = .string(try element.requireString())
+        case .number(let digits):
+            if let number = Int64(digits) {
+                self = .integer(number)
+            } else if let number = Double(digits), number.isFinite {
+                self = .number(number)
+            } else {
+                self = .container
+            }
+        case nil: self = .container
+        }
+    }
+}
+
+extension CommitTimestamp {
+    /// As `{"seconds": …, "nanos": …}` (Google's template, microseconds) or as RFC 3339 (mercari's).
+    fileprivate init(_ element: JSONElement) throws(JSONFault) {
+        let fault = JSONFault("\(element.path) has no valid value")
+        if let text = element.string {
+            guard let timestamp = CommitTimestamp(rfc3339: text) else { throw fault }
+            self = timestamp
+            return
+        }
+        let members = try element.object()
+        guard let seconds = Self.integer(try members.require("seconds")) else { throw fault }
+        let nanos = try members["nanos"].map { (nanos) throws(JSONFault) in
+            guard let number = Self.integer(nanos) else { throw fault }
+            return number
+        }
+        guard (-62_135_596_800...253_402_300_799).contains(seconds), (0..<1_000_000_000).contains(nanos ?? 0) else { throw fault }
+        self.init(seconds: seconds, nanoseconds: Int32(nanos ?? 0), precision: (nanos ?? 0) % 1000 == 0 ? .microseconds : .nanoseconds)
+    }
+
+    /// A number or, as Spanner writes its INT64, a string.
+    private static func integer(_ element: JSONElement) -> Int64? {
+        if let text = element.string { return Int64(text) }
+        return (try? element.integer()).map { Int64($0) }
     }
 }

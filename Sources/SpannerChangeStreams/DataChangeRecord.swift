@@ -20,7 +20,7 @@ public struct DataChangeRecord: Equatable, Sendable {
     /// Orders the records of one transaction: digits, zero-padded, rising.
     public var recordSequence: String?
     /// What happened to a row.
-    public enum ModType: String, Codable, Sendable {
+    public enum ModType: String, Sendable {
         case insert = "INSERT"
         case update = "UPDATE"
         case delete = "DELETE"
@@ -34,15 +34,20 @@ public struct DataChangeRecord: Equatable, Sendable {
         public var oldValues: [String: ColumnValue]
         /// Columns as they are now.
         public var newValues: [String: ColumnValue]
+        /// Whether the record tells any column as it was before, kept or not.
+        public var hasOldValues: Bool
 
+        /// - Parameter hasOldValues: nil for whether there are any in `oldValues`.
         public init(
             keys: [String: ColumnValue],
             oldValues: [String: ColumnValue] = [:],
-            newValues: [String: ColumnValue] = [:]
+            newValues: [String: ColumnValue] = [:],
+            hasOldValues: Bool? = nil
         ) {
             self.keys = keys
             self.oldValues = oldValues
             self.newValues = newValues
+            self.hasOldValues = hasOldValues ?? !oldValues.isEmpty
         }
     }
 

@@ -2,6 +2,8 @@ import FoundationEssentials
 import HTTPTypes
 import Testing
 
+import JSONReader
+
 @testable import CloudEvents
 
 @Suite("Structured, unwrapped and legacy events")

@@ -1,10 +1,10 @@
 import Foundation
 import Testing
 
-@testable import CloudEvents
+@testable import JSONReader
 
 @Suite("JSON text")
-struct JSONParserTests {
+struct JSONReaderTests {
     private static let texts = [
         "null", "true", "false", "0", "-0", "12", "-1.5e+10", "1E9", "\"\"", "\"a\"", "\"\\u00e9\\n\\/\"", "\"é😀\"", "[]", "[1,[],{}]",
         "{}",
@@ -40,6 +40,44 @@ struct JSONParserTests {
         #expect(try #require(JSONElement(Data("\"\(before)\"".utf8))).string == before)
         #expect(JSONElement(Data("\"\(before)\u{1f}\(after)\"".utf8)) == nil)
         #expect(JSONElement(Data("\"\(before)".utf8)) == nil)
+    }
+
+    @Test("escapes are read as Foundation reads them")
+    func escapes() throws {
+        var random = SystemRandomNumberGenerator()
+        let parts = [
+            "a", "é", "😀", "\\\"", "\\\\", "\\/", "\\b", "\\f", "\\n", "\\r", "\\t", "\\u0041", "\\u00e9", "\\u20AC", "\\ud83d\\ude00",
+            "\\ud83d", "\\ude00",
+            "\\u0000",
+        ]
+        for _ in 0..<2000 {
+            let text = Data(
+                "\"\((0..<Int.random(in: 1...4, using: &random)).map { _ in parts.randomElement(using: &random)! }.joined())\"".utf8
+            )
+            let theirs = try? JSONDecoder().decode(String.self, from: text)
+            #expect(JSONElement(text)?.string == theirs, "\(String(decoding: text, as: UTF8.self))")
+        }
+    }
+
+    @Test("an array's elements come one after the other, each with its place")
+    func elements() throws {
+        let element = try #require(JSONElement(Data(#" {"a": [ 1 ,{"b":[2]}, [[]],"x" ] } "#.utf8)))
+        var found: [String] = []
+        let array = try #require(try element.object()["a"])
+        try array.forEachElement { found.append("\($0.path) \(String(decoding: $0.bytes, as: UTF8.self))") }
+        #expect(found == ["0 1", #"1 {"b":[2]}"#, "2 [[]]", #"3 "x""#])
+        #expect(throws: JSONFault("a.1.b has the wrong type")) {
+            try array.forEachElement { (element) throws(JSONFault) in _ = try (try? element.object())?["b"]?.integer() }
+        }
+        #expect(throws: JSONFault("the body is not a JSON object")) { try element.forEachElement { _ in } }
+        try #require(JSONElement(Data("[]".utf8))).forEachElement { _ in Issue.record("there is none") }
+    }
+
+    @Test("an object of more members than anybody needs keeps none", arguments: [(10_000, true), (10_001, false)])
+    func tooMany(count: Int, isKept: Bool) throws {
+        let text = "{" + (0..<count).map { "\"\($0)\":0" }.joined(separator: ",") + "}"
+        let element = try #require(JSONElement(Data(text.utf8)))
+        #expect(((try? element.object()) != nil) == isKept)
     }
 
     @Test("a text that is no UTF-8 has no string")

@@ -1,18 +1,25 @@
 import FoundationEssentials
 
-/// Reads JSON text strictly, and says where each value stands in it: an envelope is looked through in one pass, and what it carries is passed on as
-/// the bytes that came. Foundation's decoder takes ten times as long for a push, which is most of what the runtime around a function costs.
+/// Reads JSON text strictly, and says where each value stands in it. Its cost grows with the text's size alone, whatever the text holds.
 ///
-/// Text that is no UTF-8 is found when a string is asked for its text.
+/// What an envelope carries is passed on as the bytes that came. Foundation's decoder takes ten times as long for a push, and cubic time for arrays
+/// in an array that is tried as one type after another.
+///
+/// Text that is not UTF-8 is found when a string is asked for its text.
 ///
 /// Source: RFC 8259.
 struct JSONParser {
     /// Deeper text is refused: nothing that has an envelope needs it.
     static let maximumDepth = 512
+    /// Members are kept so deep, which is what an envelope asks for. Objects that lie deeper, or in an array, are checked and passed over.
+    static let maximumKeptDepth = 3
+    /// Of an object with more members none are kept: they take ten times as much memory as the shortest text of them.
+    static let maximumMembers = 10_000
 
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
     private var depth = 0
+    private var arrays = 0
 
     /// Nil where the bytes are no JSON text.
     static func parse(_ text: Data) -> JSONValue? {
@@ -21,6 +28,30 @@ struct JSONParser {
             guard let value = parser.value() else { return nil }
             parser.skipSpace()
             return parser.position == parser.bytes.count ? value : nil
+        }
+    }
+
+    /// Calls the body with each element of an array in a text that ``parse(_:)`` has read.
+    static func forEachElement<Failure: Error>(
+        of text: Data,
+        in range: Range<Int>,
+        _ body: (JSONValue) throws(Failure) -> Void
+    ) throws(Failure) {
+        var position = range.lowerBound + 1
+        while let value = element(of: text, at: &position) { try body(value) }
+    }
+
+    /// Reads an array's element at the position, and goes on to the next one's; nil at the array's end.
+    private static func element(of text: Data, at position: inout Int) -> JSONValue? {
+        text.withUnsafeBytes { buffer in
+            var parser = JSONParser(bytes: buffer.bindMemory(to: UInt8.self))
+            parser.position = position
+            defer { position = parser.position }
+            parser.skipSpace()
+            guard parser.next != UInt8(ascii: "]"), let value = parser.value() else { return nil }
+            parser.skipSpace()
+            _ = parser.take(UInt8(ascii: ","))
+            return value
         }
     }
 
@@ -65,6 +96,7 @@ struct JSONParser {
 
     private mutating func object() -> JSONValue.Kind? {
         var members: [JSONValue.Member] = []
+        var isKept = arrays == 0 && depth <= Self.maximumKeptDepth
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object(members) }
         repeat {
@@ -74,15 +106,22 @@ struct JSONParser {
             let name = JSONValue(kind: kind, range: start..<position)
             skipSpace()
             guard take(UInt8(ascii: ":")), let value = value() else { return nil }
-            members.append(.init(name: name, value: value))
+            if isKept { members.append(.init(name: name, value: value)) }
+            if members.count > Self.maximumMembers {
+                isKept = false
+                members = []
+            }
             skipSpace()
         } while take(UInt8(ascii: ","))
-        return take(UInt8(ascii: "}")) ? .object(members) : nil
+        guard take(UInt8(ascii: "}")) else { return nil }
+        return isKept ? .object(members) : .skippedObject
     }
 
     private mutating func array() -> JSONValue.Kind? {
         skipSpace()
         if take(UInt8(ascii: "]")) { return .array }
+        arrays += 1
+        defer { arrays -= 1 }
         repeat {
             guard value() != nil else { return nil }
             skipSpace()
@@ -147,7 +186,10 @@ struct JSONParser {
                 position += 1
             }
             return true
-        default: return "\"\\/bfnrt".utf8.contains(byte)
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "n"), UInt8(ascii: "r"),
+            UInt8(ascii: "t"):
+            return true
+        default: return false
         }
     }
 

@@ -1,0 +1,318 @@
+package import FoundationEssentials
+
+/// Where a value stands in a JSON text, and what it is.
+struct JSONValue {
+    let kind: Kind
+    /// Offsets from the text's start.
+    let range: Range<Int>
+
+    enum Kind {
+        case null
+        case bool(Bool)
+        case number
+        case string(hasEscapes: Bool)
+        /// Its elements are read when they are asked for.
+        case array
+        case object([Member])
+        /// One whose members were not kept: it lies too deep, or has too many.
+        case skippedObject
+    }
+
+    struct Member {
+        let name: JSONValue
+        let value: JSONValue
+    }
+}
+
+/// What is wrong with a value in a JSON text: the reason names the place, and quotes nothing.
+package struct JSONFault: Error, Equatable {
+    package var reason: String
+
+    package init(_ reason: String) { self.reason = reason }
+}
+
+/// A value in its text, with the path to it for whoever has to be told what is wrong there.
+package struct JSONElement {
+    private let text: Data
+    private let value: JSONValue
+    /// Where it stands: the path of what holds it, and its own name. They are put together for an error only.
+    private let place: Place
+
+    private struct Place {
+        var path = ""
+        var name: Name = .known("")
+    }
+
+    /// A name that was asked for costs nothing as long as nobody has to read it.
+    fileprivate enum Name: CustomStringConvertible {
+        case known(StaticString)
+        case found(String)
+        case index(Int)
+
+        var description: String {
+            switch self {
+            case .known(let name): name.description
+            case .found(let name): name
+            case .index(let index): String(index)
+            }
+        }
+    }
+
+    /// Where it stands: names and indices, joined by dots, from the text or the array's element that was read; empty for the whole text.
+    package var path: String { place.path.isEmpty ? place.name.description : "\(place.path).\(place.name)" }
+
+    /// Nil where the bytes are no JSON text.
+    package init?(_ text: Data) {
+        guard let value = JSONParser.parse(text) else { return nil }
+        self.init(text: text, value: value, place: Place())
+    }
+
+    private init(text: Data, value: JSONValue, place: Place) {
+        self.text = text
+        self.value = value
+        self.place = place
+    }
+
+    /// The value's bytes.
+    package var bytes: Data { slice(value.range) }
+
+    /// A value that holds no other.
+    package enum Scalar {
+        case null
+        case bool(Bool)
+        case number(digits: String)
+        case string
+    }
+
+    /// Nil for an array and an object.
+    package var scalar: Scalar? {
+        switch value.kind {
+        case .null: .null
+        case .bool(let flag): .bool(flag)
+        case .number: .number(digits: String(decoding: bytes, as: UTF8.self))
+        case .string: .string
+        case .array, .object, .skippedObject: nil
+        }
+    }
+
+    package var isNull: Bool { if case .null = value.kind { true } else { false } }
+
+    /// The text of a string; nil for anything else, and for what is not UTF-8.
+    package var string: String? {
+        guard case .string(let hasEscapes) = value.kind else { return nil }
+        if hasEscapes { return unescaped(stringBytes).flatMap { String(validating: $0, as: UTF8.self) } }
+        return stringBytes.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) in
+            // Nearly every string is ASCII, which has to be seen only; to have it validated costs five times as much.
+            bytes.contains { $0 >= 0x80 } ? String(validating: bytes, as: UTF8.self) : String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
+    /// The bytes of a string's text, which may be no UTF-8.
+    ///
+    /// - Throws: ``JSONFault`` where it is no string, or has half of a surrogate pair.
+    package func unescapedText() throws(JSONFault) -> Data {
+        guard case .string(let hasEscapes) = value.kind else { throw wrongType }
+        guard hasEscapes else { return stringBytes }
+        guard let text = unescaped(stringBytes) else { throw wrongType }
+        return text
+    }
+
+    /// What stands between a string's quotation marks.
+    private var stringBytes: Data { slice(value.range.lowerBound + 1..<value.range.upperBound - 1) }
+
+    /// What a string holds in base64.
+    ///
+    /// - Throws: ``JSONFault`` where it is no string, or no base64.
+    package func base64() throws(JSONFault) -> Data {
+        // A slash may be written with an escape.
+        guard let data = Data(base64Encoded: try unescapedText()) else { throw JSONFault("\(path) is not base64") }
+        return data
+    }
+
+    package func requireString() throws(JSONFault) -> String {
+        guard let string else { throw wrongType }
+        return string
+    }
+
+    package func integer() throws(JSONFault) -> Int {
+        guard case .number = value.kind, let number = Int(String(decoding: bytes, as: UTF8.self)) else { throw wrongType }
+        return number
+    }
+
+    /// Strings, integers and booleans as text, as a CloudEvents attribute has them; nil for null.
+    ///
+    /// Source: CloudEvents specification 1.0.2, "Type System".
+    package func attribute() throws(JSONFault) -> String? {
+        switch value.kind {
+        case .null: return nil
+        case .bool(let flag): return String(flag)
+        case .number: return String(try integer())
+        case .string: return try requireString()
+        case .array, .object, .skippedObject: throw wrongType
+        }
+    }
+
+    package func object() throws(JSONFault) -> JSONObject {
+        switch value.kind {
+        case .object(let members): return JSONObject(holder: self, path: path, members: members)
+        case .skippedObject: throw JSONFault("\(path.isEmpty ? "the body" : path) has more than \(JSONParser.maximumMembers) members")
+        default: throw wrongType
+        }
+    }
+
+    /// Reads an array's elements one after the other.
+    ///
+    /// - Throws: ``JSONFault`` where it is no array, and what the body throws.
+    package func forEachElement(_ body: (JSONElement) throws(JSONFault) -> Void) throws(JSONFault) {
+        guard case .array = value.kind else { throw wrongType }
+        var index = 0
+        try JSONParser.forEachElement(of: text, in: value.range) { (value) throws(JSONFault) in
+            do throws(JSONFault) {
+                try body(JSONElement(text: text, value: value, place: Place(name: .index(index))))
+            } catch {
+                // To write each element's whole path down beforehand would take longer than to read it.
+                throw JSONFault(path.isEmpty ? error.reason : "\(path).\(error.reason)")
+            }
+            index += 1
+        }
+    }
+
+    /// A member of this object, which stands at the path.
+    fileprivate func member(_ member: JSONValue, _ path: String, _ name: Name) -> JSONElement {
+        JSONElement(text: text, value: member, place: Place(path: path, name: name))
+    }
+
+    /// The text of a member's name; nil where it is no UTF-8.
+    fileprivate func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, place: place).string }
+
+    /// The last of the members with this name. Names are compared by their bytes: to make a string of each would cost more than to read the text.
+    fileprivate func last(_ members: [JSONValue.Member], named name: UnsafeBufferPointer<UInt8>) -> JSONValue? {
+        text.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) -> JSONValue? in
+            members.last { member in
+                guard case .string(hasEscapes: false) = member.name.kind else {
+                    return self.text(of: member.name)?.utf8.elementsEqual(name) == true
+                }
+                let start = member.name.range.lowerBound + 1
+                guard member.name.range.upperBound - 1 - start == name.count else { return false }
+                return name.indices.allSatisfy { bytes[start + $0] == name[$0] }
+            }?.value
+        }
+    }
+
+    package var wrongType: JSONFault { JSONFault(path.isEmpty ? "the body is not a JSON object" : "\(path) has the wrong type") }
+
+    private func slice(_ range: Range<Int>) -> Data {
+        text[text.startIndex + range.lowerBound..<text.startIndex + range.upperBound]
+    }
+}
+
+/// An object's members by their names. Of several with one name the last counts.
+package struct JSONObject {
+    private let holder: JSONElement
+    /// The holder's; each member's begins with it.
+    private let path: String
+    private let members: [JSONValue.Member]
+
+    fileprivate init(holder: JSONElement, path: String, members: [JSONValue.Member]) {
+        self.holder = holder
+        self.path = path
+        self.members = members
+    }
+
+    /// One that is null is not there.
+    package subscript(name: StaticString) -> JSONElement? {
+        guard let element = element(name), !element.isNull else { return nil }
+        return element
+    }
+
+    /// The first of two spellings that is there.
+    package subscript(name: StaticString, other: StaticString) -> JSONElement? { self[name] ?? self[other] }
+
+    /// Also one that is null.
+    package func element(_ name: StaticString) -> JSONElement? {
+        let bytes = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        return holder.last(members, named: bytes).map { holder.member($0, path, .known(name)) }
+    }
+
+    /// Also one that is null.
+    package func element(named name: String) -> JSONElement? {
+        var name = name
+        return name.withUTF8 { holder.last(members, named: $0) }.map { holder.member($0, path, .found(name)) }
+    }
+
+    package var isEmpty: Bool { members.isEmpty }
+
+    package func require(_ name: StaticString) throws(JSONFault) -> JSONElement {
+        guard let element = element(name) else {
+            throw JSONFault("\(path.isEmpty ? "" : "\(path).")\(name) is missing")
+        }
+        return element
+    }
+
+    /// All of them, in their order.
+    ///
+    /// - Throws: ``JSONFault`` where a name is no UTF-8.
+    package func forEach(_ body: (String, JSONElement) throws(JSONFault) -> Void) throws(JSONFault) {
+        for member in members {
+            guard let name = holder.text(of: member.name) else { throw holder.wrongType }
+            try body(name, holder.member(member.value, path, .found(name)))
+        }
+    }
+}
+
+/// What a string's text stands for; nil where half of a surrogate pair is missing. The text has been read by ``JSONParser``.
+///
+/// Source: RFC 8259, section 7.
+private func unescaped(_ text: Data) -> Data? {
+    // No escape is shorter than what it stands for.
+    var result = Data(count: text.count)
+    let count = text.withUnsafeBytes { text in
+        result.withUnsafeMutableBytes { result in unescape(text, to: result) }
+    }
+    guard let count else { return nil }
+    return result.prefix(count)
+}
+
+/// - Returns: how many bytes were written.
+private func unescape(_ text: UnsafeRawBufferPointer, to result: UnsafeMutableRawBufferPointer) -> Int? {
+    var position = 0, count = 0
+    while position < text.count {
+        var byte = text[position]
+        position &+= 1
+        if byte == UInt8(ascii: "\\") {
+            byte = text[position]
+            position &+= 1
+            switch byte {
+            case UInt8(ascii: "b"): byte = 0x08
+            case UInt8(ascii: "f"): byte = 0x0c
+            case UInt8(ascii: "n"): byte = 0x0a
+            case UInt8(ascii: "r"): byte = 0x0d
+            case UInt8(ascii: "t"): byte = 0x09
+            case UInt8(ascii: "u"):
+                var scalar = codeUnit(text, at: position)
+                position += 4
+                if 0xd800..<0xdc00 ~= scalar, position + 6 <= text.count, text[position] == UInt8(ascii: "\\"),
+                    text[position + 1] == UInt8(ascii: "u"), case let low = codeUnit(text, at: position + 2), 0xdc00..<0xe000 ~= low
+                {
+                    scalar = 0x10000 + (scalar - 0xd800) << 10 + (low - 0xdc00)
+                    position += 6
+                }
+                guard let bytes = Unicode.Scalar(scalar).flatMap({ UTF8.encode($0) }) else { return nil }
+                for byte in bytes {
+                    result[count] = byte
+                    count &+= 1
+                }
+                continue
+            default: break
+            }
+        }
+        result[count] = byte
+        count &+= 1
+    }
+    return count
+}
+
+/// The number that four hexadecimal digits are.
+private func codeUnit(_ text: UnsafeRawBufferPointer, at start: Int) -> UInt32 {
+    text[start..<start + 4].reduce(0) { $0 << 4 | UInt32($1 <= UInt8(ascii: "9") ? $1 & 0xf : ($1 & 0xf) + 9) }
+}
