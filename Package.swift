@@ -45,7 +45,6 @@ let package = Package(
         .library(name: "FunctionServer", targets: ["FunctionServer"]),
         .library(name: "PushAuthentication", targets: ["PushAuthentication"]),
         .library(name: "SpannerChangeStreams", targets: ["SpannerChangeStreams"]),
-        .library(name: "Zendesk", targets: ["Zendesk"]),
     ],
     dependencies: [
         // `traits: []` keeps the whole of Foundation, with its ICU tables, out of `booking-status-function`.
@@ -63,25 +62,30 @@ let package = Package(
     ],
     targets: [
         // What the container runs, in the order in which an event passes through it.
-        .target(name: "Timestamps", swiftSettings: settings),
+        .target(name: "Timing", swiftSettings: settings),
         .target(name: "JSONReader", swiftSettings: settings),
-        .target(name: "CloudEvents", dependencies: ["JSONReader", "Timestamps", .httpTypes], swiftSettings: settings),
+        .target(
+            name: "OutboundHTTP",
+            dependencies: ["Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix],
+            swiftSettings: settings
+        ),
+        .target(name: "CloudEvents", dependencies: ["JSONReader", "Timing", .httpTypes], swiftSettings: settings),
         .target(name: "FunctionRuntime", dependencies: ["CloudEvents", .logging], swiftSettings: settings),
-        .target(name: "SpannerChangeStreams", dependencies: ["JSONReader", "Timestamps"], swiftSettings: settings),
+        .target(name: "SpannerChangeStreams", dependencies: ["JSONReader", "Timing"], swiftSettings: settings),
         .target(
             name: "Zendesk",
-            dependencies: ["Timestamps", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix],
+            dependencies: ["OutboundHTTP", "Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1],
             swiftSettings: settings
         ),
         .target(
             name: "BookingStatusSync",
-            dependencies: ["CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", .logging],
+            dependencies: ["CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Timing", "Zendesk", .logging],
             swiftSettings: settings
         ),
         .target(
             name: "Spanner",
             dependencies: [
-                "BookingStatusSync", "SpannerChangeStreams", "Zendesk", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1,
+                "BookingStatusSync", "OutboundHTTP", "SpannerChangeStreams", "Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1,
             ],
             swiftSettings: settings
         ),
@@ -89,7 +93,7 @@ let package = Package(
         .target(
             name: "FunctionServer",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "ServerConnections", "Timestamps", .httpTypes, .hummingbirdCore, .logging, .nioCore,
+                "CloudEvents", "FunctionRuntime", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging, .nioCore,
                 .nioFoundation, .nioHTTP1,
                 .nioHTTPTypes, .nioPosix, .serviceLifecycle, .unixSignals,
             ],
@@ -97,13 +101,14 @@ let package = Package(
         ),
         .target(
             name: "PushAuthentication",
-            dependencies: ["FunctionServer", .asyncHTTPClient, .httpTypes, .jwtKit, .nioCore, .nioFoundation, .nioHTTP1],
+            dependencies: ["FunctionServer", "OutboundHTTP", "Timing", .asyncHTTPClient, .httpTypes, .jwtKit],
             swiftSettings: settings
         ),
         .target(
             name: "BookingStatusService",
             dependencies: [
-                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "Timestamps", "Zendesk", .asyncHTTPClient,
+                "OutboundHTTP",
+                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "Timing", "Zendesk", .asyncHTTPClient,
                 .configuration, .logging, .serviceLifecycle,
             ],
             swiftSettings: settings
@@ -114,20 +119,20 @@ let package = Package(
         .target(
             name: "ZendeskSimulator",
             dependencies: [
-                "ServerConnections", "Timestamps", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .serviceLifecycle,
+                "ServerConnections", "Timing", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
         .target(
             name: "AccountSetup",
-            dependencies: ["BookingStatusSync", "Timestamps", "Zendesk"],
+            dependencies: ["BookingStatusSync", "Timing", "Zendesk"],
             swiftSettings: settings
         ),
         .target(
             name: "LocalStack",
             dependencies: [
                 "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Spanner", "SpannerChangeStreams",
-                "Timestamps",
+                "Timing",
                 "Zendesk",
                 "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix,
                 .serviceLifecycle,
@@ -138,7 +143,8 @@ let package = Package(
         .executableTarget(
             name: "BookingStatusCLI",
             dependencies: [
-                "AccountSetup", "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "LocalStack", "Timestamps",
+                "OutboundHTTP",
+                "AccountSetup", "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "LocalStack", "Timing",
                 "Zendesk",
                 "ZendeskSimulator",
                 .argumentParser, .asyncHTTPClient, .configuration, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
@@ -150,7 +156,7 @@ let package = Package(
         // Tests.
         .target(
             name: "TestSupport",
-            dependencies: ["ServerConnections", "Zendesk", "ZendeskSimulator", .hummingbird, .logging, .serviceLifecycle],
+            dependencies: ["Timing", "ServerConnections", "Zendesk", "ZendeskSimulator", .hummingbird, .logging, .serviceLifecycle],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -168,7 +174,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "FixedRun",
-            dependencies: ["BookingStatusSync", "CloudEvents", "SpannerChangeStreams", "Zendesk", .httpTypes],
+            dependencies: ["Timing", "BookingStatusSync", "CloudEvents", "SpannerChangeStreams", "Zendesk", .httpTypes],
             path: "Tests/Benchmarks/FixedRun",
             swiftSettings: settings
         ),
@@ -178,7 +184,7 @@ let package = Package(
             path: "Tests/Benchmarks/BareServer",
             swiftSettings: settings
         ),
-        .testTarget(name: "TimestampsTests", dependencies: ["Timestamps"], swiftSettings: settings),
+        .testTarget(name: "TimingTests", dependencies: ["Timing"], swiftSettings: settings),
         .testTarget(name: "JSONReaderTests", dependencies: ["JSONReader"], swiftSettings: settings),
         .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", "JSONReader", .httpTypes], swiftSettings: settings),
         .testTarget(
@@ -189,6 +195,7 @@ let package = Package(
         .testTarget(
             name: "BookingStatusSyncTests",
             dependencies: [
+                "Timing",
                 "BookingStatusSync", "CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "TestSupport", "Zendesk",
                 "ZendeskSimulator", .inMemoryLogging, .logging,
             ],
@@ -197,6 +204,8 @@ let package = Package(
         .testTarget(
             name: "ZendeskTests",
             dependencies: [
+                "OutboundHTTP",
+                "Timing",
                 "TestSupport", "Zendesk", "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .nioCore,
             ],
             swiftSettings: settings
@@ -212,7 +221,7 @@ let package = Package(
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "FunctionServer", "PushAuthentication", "TestSupport", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
+                "FunctionServer", "PushAuthentication", "TestSupport", "Timing", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
                 .nioCore,
             ],
             swiftSettings: settings
@@ -228,6 +237,7 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
+                "Timing",
                 "BookingStatusSync", "CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", "ZendeskSimulator", .logging,
             ],
             path: "Tests/Simulation",
@@ -242,6 +252,7 @@ let package = Package(
         .testTarget(
             name: "SimulationTests",
             dependencies: [
+                "Timing",
                 "BookingStatusSync", "CloudEvents", "FunctionRuntime", "Simulation", "Zendesk", "ZendeskSimulator", .inMemoryLogging,
                 .logging,
             ],
@@ -249,17 +260,18 @@ let package = Package(
         ),
         .testTarget(
             name: "AccountSetupTests",
-            dependencies: ["AccountSetup", "BookingStatusSync", "TestSupport", "Zendesk", "ZendeskSimulator"],
+            dependencies: ["Timing", "AccountSetup", "BookingStatusSync", "TestSupport", "Zendesk", "ZendeskSimulator"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "LocalStackTests",
-            dependencies: ["LocalStack", "TestSupport", "Timestamps", "ZendeskSimulator", .logging],
+            dependencies: ["LocalStack", "TestSupport", "Timing", "ZendeskSimulator", .logging],
             swiftSettings: settings
         ),
         .testTarget(
             name: "SpannerTests",
             dependencies: [
+                "Timing",
                 "BookingStatusSync", "Spanner", "SpannerChangeStreams", "TestSupport", "Zendesk", .asyncHTTPClient, .httpTypes,
                 .hummingbird,
                 .nioCore,

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Timing
 import Zendesk
 
 /// The calls of Zendesk's API that setting up and checking an account take, beyond those that the function itself makes.

@@ -1,6 +1,6 @@
 import BookingStatusSync
 import FoundationEssentials
-import Timestamps
+package import Timing
 package import Zendesk
 
 /// Looks at everything that could be wrong with an account before the first event, and changes nothing.

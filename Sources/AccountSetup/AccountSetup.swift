@@ -1,4 +1,5 @@
 import BookingStatusSync
+package import Timing
 package import Zendesk
 
 /// Brings an account's fields and view into being, or finds them.

@@ -1,6 +1,6 @@
 import BookingStatusSync
 import FoundationEssentials
-import Timestamps
+package import Timing
 package import Zendesk
 
 /// Tries on an account what changes in flight can share: a search for several bookings, and updates in a job that honor stamps. It writes the

@@ -3,6 +3,7 @@ import AsyncHTTPClient
 import BookingStatusService
 import Configuration
 import Foundation
+import OutboundHTTP
 import Zendesk
 
 /// The account that a command works on, reached with the credentials that the function would use.
@@ -14,7 +15,7 @@ enum AccountAccess {
         _ body: (ZendeskClient) async throws -> Result
     ) async throws -> Result {
         let credentials = try credentials ?? fromEnvironment()
-        return try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
+        return try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
             try await body(ZendeskClient(transport: HTTPClientTransport(client: client, baseURL: url), credentials: credentials))
         }
     }

@@ -4,6 +4,7 @@ import BookingStatusSync
 import BookingStatusService
 import Configuration
 import Foundation
+import Timing
 import Zendesk
 
 struct CheckCommand: AsyncParsableCommand {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import LocalStack
-import Timestamps
+import Timing
 
 struct EventCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

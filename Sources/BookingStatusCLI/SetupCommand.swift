@@ -3,6 +3,7 @@ import ArgumentParser
 import BookingStatusSync
 import Foundation
 import LocalStack
+import Timing
 import Zendesk
 
 struct SetupCommand: AsyncParsableCommand {

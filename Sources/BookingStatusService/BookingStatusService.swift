@@ -2,6 +2,7 @@ import AsyncHTTPClient
 package import BookingStatusSync
 import FunctionServer
 package import Logging
+import OutboundHTTP
 import PushAuthentication
 import ServiceLifecycle
 import Spanner
@@ -42,7 +43,7 @@ package struct BookingStatusService: Service {
 
     /// The handler alone, for what comes by another way than HTTP.
     func withHandler<Result>(_ body: (BookingStatusHandler, HTTPClient) async throws -> Result) async throws -> Result {
-        try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
+        try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
             let zendesk = ZendeskClient(
                 transport: HTTPClientTransport(client: client, baseURL: settings.zendeskURL),
                 credentials: settings.zendeskCredentials,

@@ -1,6 +1,6 @@
 import BookingStatusSync
 import Logging
-import Timestamps
+import Timing
 import Zendesk
 
 /// `booking-status-function sweep --all`: every unsolved ticket that names a booking, once. A job, not a server.

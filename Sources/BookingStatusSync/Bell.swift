@@ -1,4 +1,5 @@
 import Synchronization
+import Timing
 import Zendesk
 
 /// Wakes those that wait for it. A bell that rang while nobody waited wakes the next one at once.

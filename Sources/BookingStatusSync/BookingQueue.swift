@@ -1,4 +1,5 @@
 import Synchronization
+import Timing
 import Zendesk
 
 /// Where changes wait for their turn, and the rounds in which they are worked on.

@@ -1,8 +1,9 @@
-public import SpannerChangeStreams
-public import Zendesk
+package import SpannerChangeStreams
+package import Timing
+package import Zendesk
 
 /// Where bookings can be read, for the sweep.
-public protocol BookingSource: Sendable {
+package protocol BookingSource: Sendable {
     /// The statuses of bookings as they are now.
     ///
     /// - Parameter ids: a hundred at most, each once. One that the database cannot hold is like one that it does not have.
@@ -10,15 +11,15 @@ public protocol BookingSource: Sendable {
 }
 
 /// Bookings as they all were at one moment.
-public struct BookingReading: Equatable, Sendable {
+package struct BookingReading: Equatable, Sendable {
     /// By booking ID; nil for a booking that is there and has no status.
-    public var statuses: [String: String?]
+    package var statuses: [String: String?]
     /// IDs that several rows have: nobody can tell which of them a ticket means.
-    public var ambiguous: Set<String>
+    package var ambiguous: Set<String>
     /// When they were so, in the database's own time.
-    public var readTimestamp: CommitTimestamp
+    package var readTimestamp: CommitTimestamp
 
-    public init(statuses: [String: String?], ambiguous: Set<String> = [], readTimestamp: CommitTimestamp) {
+    package init(statuses: [String: String?], ambiguous: Set<String> = [], readTimestamp: CommitTimestamp) {
         self.statuses = statuses
         self.ambiguous = ambiguous
         self.readTimestamp = readTimestamp
@@ -26,13 +27,13 @@ public struct BookingReading: Equatable, Sendable {
 }
 
 /// Why bookings cannot be read.
-public struct BookingSourceError: Error, Equatable, CustomStringConvertible {
+package struct BookingSourceError: Error, Equatable, CustomStringConvertible {
     /// For people, without any secret.
-    public var description: String
+    package var description: String
     /// Whether it will stay like this until a person mends something.
-    public var needsPerson: Bool
+    package var needsPerson: Bool
 
-    public init(_ description: String, needsPerson: Bool = false) {
+    package init(_ description: String, needsPerson: Bool = false) {
         self.description = description
         self.needsPerson = needsPerson
     }

@@ -2,6 +2,7 @@ import CloudEvents
 import FoundationEssentials
 import FunctionRuntime
 package import Logging
+package import Timing
 package import Zendesk
 
 extension BookingStatusHandler {

@@ -1,9 +1,10 @@
-public import CloudEvents
+package import CloudEvents
 import FoundationEssentials
-public import FunctionRuntime
+package import FunctionRuntime
 import Logging
 import SpannerChangeStreams
-public import Zendesk
+package import Timing
+package import Zendesk
 
 /// Keeps the booking status on Zendesk tickets true: the one entry point of the function.
 ///
@@ -12,7 +13,7 @@ public import Zendesk
 /// is to be tried again when one of them may still change, and can never be processed when one of them is hopeless.
 ///
 /// Changes are worked on in ``run()``, which the host calls beside ``handle(_:_:)``.
-public struct BookingStatusHandler: FunctionHandler {
+package struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
     let queue: BookingQueue
     private let settled = SettledChanges()
@@ -32,7 +33,7 @@ public struct BookingStatusHandler: FunctionHandler {
     static let longRecord = 1 << 20
 
     /// - Parameter bookings: where the sweep reads bookings; without it there is none.
-    public init(
+    package init(
         settings: BookingStatusSettings,
         zendesk: ZendeskClient,
         bookings: (any BookingSource)? = nil,
@@ -70,10 +71,10 @@ public struct BookingStatusHandler: FunctionHandler {
     }
 
     /// Works on the changes that events and sweeps submit, until the task is cancelled.
-    public func run() async throws { await queue.run() }
+    package func run() async throws { await queue.run() }
 
     /// Begins no job any more.
-    public func shutdownBegan() { queue.drain() }
+    package func shutdownBegan() { queue.drain() }
 
     /// Runs the handler while the body does: for calls without a host.
     package func whileRunning<Result>(_ body: () async throws -> Result) async throws -> Result {
@@ -85,7 +86,7 @@ public struct BookingStatusHandler: FunctionHandler {
         }
     }
 
-    public func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
+    package func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
         if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
         let changes = try await changes(in: message, deadline, context.logger)

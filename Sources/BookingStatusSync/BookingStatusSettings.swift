@@ -1,33 +1,33 @@
 /// What the handler has to know of an account and a database.
-public struct BookingStatusSettings: Equatable, Sendable {
+package struct BookingStatusSettings: Equatable, Sendable {
     /// The ticket field that holds the booking's ID.
-    public var bookingIDField: Int
+    package var bookingIDField: Int
     /// The ticket field that shows the booking's status, a drop-down.
-    public var bookingStatusField: Int
+    package var bookingStatusField: Int
     /// The ticket field that holds the version of our last write, a text field. Without it the handler cannot tell an old change from a
     /// new one.
-    public var bookingVersionField: Int?
+    package var bookingVersionField: Int?
     /// The drop-down's tag for each status.
-    public var tags: [String: String]
+    package var tags: [String: String]
     /// The watched table.
-    public var table: String
+    package var table: String
     /// The key column that holds the booking's ID.
-    public var bookingIDColumn: String
+    package var bookingIDColumn: String
     /// The watched column.
-    public var statusColumn: String
+    package var statusColumn: String
     /// How long after its publication a change may be overtaken by the one before it.
-    public var reorderWindow: Duration
+    package var reorderWindow: Duration
     /// Read and decide, and write nothing.
-    public var dryRun: Bool
+    package var dryRun: Bool
     /// Whether changes in flight share searches and updates, where Zendesk is seen to do so reliably.
-    public var sharesCalls: Bool
+    package var sharesCalls: Bool
     /// How many events may wait for an earlier change at once, instead of being delivered again.
-    public var maximumWaiting: Int
+    package var maximumWaiting: Int
 
     /// The columns of a change record that are looked at.
     package var columns: Set<String> { [bookingIDColumn, statusColumn] }
 
-    public init(
+    package init(
         bookingIDField: Int,
         bookingStatusField: Int,
         bookingVersionField: Int? = nil,

@@ -1,3 +1,4 @@
+import Timing
 import Zendesk
 
 /// Which updates go together in a job, whether jobs can be relied on, and when to look at them: a pure state machine.

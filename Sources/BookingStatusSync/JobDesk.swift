@@ -1,5 +1,5 @@
 import Synchronization
-import Timestamps
+import Timing
 import Zendesk
 
 /// Updates tickets in jobs, many at once, as the ``JobBoard`` says. ``run()`` is its own task beside the queue's rounds.

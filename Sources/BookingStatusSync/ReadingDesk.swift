@@ -1,4 +1,5 @@
 import Synchronization
+import Timing
 import Zendesk
 
 /// Reads tickets, many with one call, as its ``Gathering`` says. ``run()`` is its own task beside the queue's rounds.

@@ -1,3 +1,4 @@
+import Timing
 import Zendesk
 
 /// Brings the changes of a round to their tickets: finds and reads them, and does what each ticket's ``TicketSettlement`` says. It decides

@@ -1,5 +1,5 @@
 import Synchronization
-import Timestamps
+import Timing
 import Zendesk
 
 extension Sweep {

@@ -2,6 +2,7 @@ import FoundationEssentials
 import FunctionRuntime
 import Logging
 import SpannerChangeStreams
+import Timing
 import Zendesk
 
 /// Looks at tickets instead of changes: reads the bookings that they name, and brings each status to its ticket by the same rules.

@@ -1,4 +1,5 @@
 import Synchronization
+import Timing
 import Zendesk
 
 /// Lets one sweep run at a time, and none that has been overtaken by a later one; and remembers how far back the next one has to look.

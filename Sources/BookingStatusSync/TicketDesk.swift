@@ -1,4 +1,5 @@
 import SpannerChangeStreams
+import Timing
 import Zendesk
 
 /// The tickets of bookings: reads and updates them. It decides nothing.

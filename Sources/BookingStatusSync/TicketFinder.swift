@@ -1,4 +1,5 @@
 import Synchronization
+import Timing
 import Zendesk
 
 /// Finds the tickets of bookings with as few searches as can be believed: one for many bookings where the search proves itself

@@ -1,4 +1,4 @@
-import Timestamps
+import Timing
 import Zendesk
 
 /// Brings the changes of one booking to one ticket: a state machine that says what to do next, and does nothing itself.

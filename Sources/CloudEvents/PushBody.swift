@@ -1,6 +1,6 @@
 import FoundationEssentials
 import JSONReader
-import Timestamps
+import Timing
 
 /// What Pub/Sub posts to a push endpoint, which is also the data of a `messagePublished` CloudEvent.
 ///

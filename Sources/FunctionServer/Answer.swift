@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
 import Synchronization
-import Timestamps
+import Timing
 
 /// How an invocation ended, as the caller is told and as it is logged.
 struct Answer: Equatable, Sendable {

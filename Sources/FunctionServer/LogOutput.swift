@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Timestamps
+import Timing
 
 #if canImport(Glibc)
 import Glibc

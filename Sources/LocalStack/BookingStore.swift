@@ -2,8 +2,7 @@ package import BookingStatusSync
 import FoundationEssentials
 import SpannerChangeStreams
 import Synchronization
-import Timestamps
-package import Zendesk
+package import Timing
 
 /// Where bookings live, and whose changes come out of a change stream.
 package protocol BookingStore: Sendable {

@@ -1,4 +1,4 @@
-package import Timestamps
+package import Timing
 import ZendeskSimulator
 
 /// A data change record as a change stream tells it, whoever reads the stream.

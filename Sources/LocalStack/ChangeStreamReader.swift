@@ -1,7 +1,7 @@
 import FoundationEssentials
 import ServiceLifecycle
 import Synchronization
-import Timestamps
+import Timing
 import ZendeskSimulator
 
 /// Reads a change stream as Dataflow's connector does: every partition from its start on, its children once all their parents are done, and

@@ -1,5 +1,5 @@
 package import FoundationEssentials
-import Timestamps
+import Timing
 import ZendeskSimulator
 
 /// In whose layout a change record is published.

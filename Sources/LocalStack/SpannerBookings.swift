@@ -1,7 +1,7 @@
 import AsyncHTTPClient
 import FoundationEssentials
 import NIOHTTP1
-import Timestamps
+import Timing
 import ZendeskSimulator
 
 /// Bookings in Google's Spanner emulator, over its REST interface.

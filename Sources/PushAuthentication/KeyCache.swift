@@ -1,5 +1,5 @@
 /// Which of the issuer's keys are known, and when to ask for them: a pure state machine, with moments as time since some fixed one.
-struct KeyCache<Keys> {
+struct KeyCache<Keys: Sendable>: Sendable {
     /// An unknown key makes for a request to the issuer; whoever sends such tokens must not be able to make us send many.
     static var leastTimeBetweenRefetches: Duration { .seconds(60) }
     /// How long the keys' last failed fetch is believed.
@@ -22,7 +22,7 @@ struct KeyCache<Keys> {
     private var freshUntil: Duration = .zero
     private var lastAttempt: (at: Duration, hasFailed: Bool)?
 
-    mutating func lookup(_ id: String, at now: Duration) -> Lookup {
+    func lookup(_ id: String, at now: Duration) -> Lookup {
         let isFresh = keys != nil && now < freshUntil
         if isFresh, ids.contains(id), let keys { return .found(keys) }
         guard let lastAttempt else { return .fetch }

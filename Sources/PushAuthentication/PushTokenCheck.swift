@@ -3,6 +3,7 @@ import FoundationEssentials
 public import FunctionServer
 public import HTTPTypes
 import JWTKit
+import Timing
 
 /// Lets in who carries the token that Pub/Sub adds to the pushes of one subscription.
 ///
@@ -13,36 +14,25 @@ import JWTKit
 /// |---|---|
 /// | no token, not RS256, unknown key, no signature or a wrong one, wrong issuer or audience, expired | ``CallerRejection/unauthenticated(_:)`` |
 /// | another e-mail than the service account's, or not verified | ``CallerRejection/forbidden(_:)`` |
-/// | the keys cannot be had | ``CallerRejection/unavailable(after:_:)`` |
+/// | the keys cannot be fetched | ``CallerRejection/unavailable(after:_:)`` |
 ///
 /// Sources: Pub/Sub's documentation, "Authentication for push subscriptions"; Cloud Run's, "Troubleshoot Cloud Run issues", on removed signatures.
 public struct PushTokenCheck: CallerCheck {
     private let settings: PushTokenSettings
     private let keys: PushKeys
-    private let secondsSince1970: @Sendable () -> Double
+    private let time: TimeSource
 
     /// - Parameters:
     ///   - settings: which tokens are taken.
     ///   - client: fetches the keys; it should follow no redirects.
     public init(_ settings: PushTokenSettings, client: HTTPClient) {
-        let start = ContinuousClock.now
-        self.init(
-            settings,
-            client: client,
-            now: { ContinuousClock.now - start },
-            secondsSince1970: { Date().timeIntervalSince1970 }
-        )
+        self.init(settings, client: client, time: .system)
     }
 
-    init(
-        _ settings: PushTokenSettings,
-        client: HTTPClient,
-        now: @escaping @Sendable () -> Duration,
-        secondsSince1970: @escaping @Sendable () -> Double
-    ) {
+    init(_ settings: PushTokenSettings, client: HTTPClient, time: TimeSource) {
         self.settings = settings
-        self.secondsSince1970 = secondsSince1970
-        keys = PushKeys(url: settings.keysURL, client: client, now: now)
+        self.time = time
+        keys = PushKeys(url: settings.keysURL, client: client, time: time)
     }
 
     public func check(_ request: HTTPRequest) async throws(CallerRejection) {
@@ -62,7 +52,7 @@ public struct PushTokenCheck: CallerCheck {
         guard let claims = try? await keys.verify(token, as: PushClaims.self) else {
             throw .unauthenticated("the token's signature does not hold, or its claims have the wrong form")
         }
-        if let rejection = claims.rejection(settings, secondsSince1970: secondsSince1970()) { throw rejection }
+        if let rejection = claims.rejection(settings, secondsSince1970: time.secondsSince1970()) { throw rejection }
     }
 
     private func bearerToken(_ headers: HTTPFields) -> String? {

@@ -4,9 +4,10 @@ import FoundationEssentials
 import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
+import OutboundHTTP
 import SpannerChangeStreams
 import Synchronization
-package import Zendesk
+package import Timing
 
 /// Where the bookings table is.
 package struct SpannerSettings: Equatable, Sendable {
@@ -32,7 +33,7 @@ package struct SpannerSettings: Equatable, Sendable {
 /// Source: Cloud Spanner's REST reference, `projects.instances.databases.sessions`, `executeSql`, `ResultSet`; the JSON of values is
 /// `google.spanner.v1.TypeCode`'s.
 package final class SpannerDatabase: BookingSource {
-    private let client: HTTPClient
+    private let http: OutboundHTTP
     private let settings: SpannerSettings
     private let names: (table: String, idColumn: String, statusColumn: String)
     private let tokens: MetadataTokens?
@@ -46,10 +47,11 @@ package final class SpannerDatabase: BookingSource {
 
     /// - Parameter bookings: names the table and its columns.
     package init(client: HTTPClient, settings: SpannerSettings, bookings: BookingStatusSettings, time: TimeSource = .system) {
-        self.client = client
+        let http = OutboundHTTP(client)
+        self.http = http
         self.settings = settings
         names = (bookings.table, bookings.bookingIDColumn, bookings.statusColumn)
-        tokens = settings.metadataHost.map { MetadataTokens(client: client, host: $0, time: time) }
+        tokens = settings.metadataHost.map { MetadataTokens(http: http, host: $0, time: time) }
     }
 
     package func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
@@ -228,7 +230,7 @@ extension SpannerDatabase {
             let token = try await tokens?.token(deadline)
             if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
             request.body = .bytes(ByteBuffer(data: json))
-            let answer = try await client.answer(request, deadline, "Spanner")
+            let answer = try await http.answer(request, deadline, "Spanner")
             if answer.status == 401, let token, !isSecondTry {
                 tokens?.refuse(token)
                 isSecondTry = true
@@ -243,48 +245,60 @@ extension SpannerDatabase {
 ///
 /// Source: Google Cloud's documentation, "About VM metadata", "Access tokens".
 private final class MetadataTokens: Sendable {
-    private let client: HTTPClient
+    private let http: OutboundHTTP
     private let url: String
     private let time: TimeSource
-    private let current = Mutex<(text: String, until: Duration)?>(nil)
+    private let current = SharedFetch<Token?>(nil)
 
-    init(client: HTTPClient, host: String, time: TimeSource) {
-        self.client = client
+    private struct Token {
+        var text: String
+        var until: Duration
+    }
+
+    /// For how long a token is used. The metadata server renews it in the last minutes of its life.
+    private static let usableTimes = Duration.seconds(10)...Duration.seconds(86_400)
+
+    init(http: OutboundHTTP, host: String, time: TimeSource) {
+        self.http = http
         url = "http://\(host)/computeMetadata/v1/instance/service-accounts/default/token"
         self.time = time
     }
 
-    private struct Token: Decodable { let access_token: String, expires_in: Int }
+    private struct Answer: Decodable { let access_token: String, expires_in: Double }
 
     func token(_ deadline: Deadline) async throws(BookingSourceError) -> String {
-        let now = time.now()
-        if let known = current.withLock({ $0 }), now < known.until { return known.text }
-        var request = HTTPClientRequest(url: url)
-        request.headers.add(name: "metadata-flavor", value: "Google")
-        let (status, body) = try await client.answer(request, deadline, "the metadata server")
-        guard status == 200, let token = try? JSONDecoder().decode(Token.self, from: body) else {
-            throw BookingSourceError("the metadata server gives no access token (\(status))", needsPerson: true)
+        let late = BookingSourceError("no access token of the metadata server came in time")
+        return try await current.value(before: deadline, late: late) { token throws(BookingSourceError) in
+            token.flatMap { time.now() < $0.until ? $0.text : nil }
+        } fetch: { () async throws(BookingSourceError) in
+            let now = time.now()
+            var request = HTTPClientRequest(url: url)
+            request.headers.add(name: "metadata-flavor", value: "Google")
+            let (status, body) = try await http.answer(request, deadline, "the metadata server")
+            guard status == 200, let answer = try? JSONDecoder().decode(Answer.self, from: body),
+                let text = accessToken(answer.access_token)
+            else { throw BookingSourceError("the metadata server gives no access token (\(status))", needsPerson: true) }
+            let time = usableTime(saidSeconds: answer.expires_in - 60, default: .zero, in: Self.usableTimes)
+            current.withState { $0 = Token(text: text, until: now + time) }
+            return text
         }
-        // The metadata server renews a token in the last minutes of its life.
-        current.withLock { $0 = (token.access_token, now + .seconds(max(0, token.expires_in - 60))) }
-        return token.access_token
     }
 
-    func refuse(_ token: String) { current.withLock { if $0?.text == token { $0 = nil } } }
+    func refuse(_ token: String) { current.withState { if $0?.text == token { $0 = nil } } }
 }
 
-extension HTTPClient {
+extension OutboundHTTP {
+    /// A hundred bookings are a few kilobytes.
+    private static let maximumBytes = 8 << 20
+
     fileprivate func answer(
         _ request: HTTPClientRequest,
         _ deadline: Deadline,
         _ who: String
     ) async throws(BookingSourceError) -> (status: Int, body: Data) {
-        let timeout = min(deadline.remaining, .seconds(10))
-        guard timeout > .zero else { throw BookingSourceError("no time is left for a call to \(who)") }
-        do {
-            let answer = try await execute(request, timeout: TimeAmount(timeout))
-            let body = try await answer.body.collect(upTo: 8 << 20)
-            return (Int(answer.status.code), Data(buffer: body))
+        do throws(OutboundHTTP.Failure) {
+            let answer = try await send(request, within: min(deadline.remaining, .seconds(10)), maximumBytes: Self.maximumBytes)
+            return (answer.status, answer.body)
         } catch {
             throw BookingSourceError("no answer from \(who): \(error)")
         }

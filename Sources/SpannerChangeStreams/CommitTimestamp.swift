@@ -1,4 +1,4 @@
-import Timestamps
+import Timing
 
 /// When Spanner committed a transaction, with the precision that the producer of the record kept.
 ///

@@ -1,15 +1,19 @@
 import FoundationEssentials
-import Synchronization
+import OutboundHTTP
+import Timing
 
 /// The access token in use: minted when it is needed, renewed before it expires, once for all who wait.
 final class AccessTokens: Sendable {
     private let credentials: ZendeskCredentials
     private let transport: any ZendeskTransport
     private let time: TimeSource
-    private let current = Mutex<Token?>(nil)
-    /// The last failed token request, and until when it is not repeated: callers wait so long, or get its error.
-    private let refusal = Mutex<(error: ZendeskError, until: Duration)?>(nil)
-    private let gate = Gate()
+    private let fetch: SharedFetch<State>
+
+    private struct State {
+        var token: Token?
+        /// The last failed token request, and until when it is not repeated: callers wait so long, or get its error.
+        var refusal: (error: ZendeskError, until: Duration)?
+    }
 
     private struct Token {
         var text: String
@@ -19,6 +23,8 @@ final class AccessTokens: Sendable {
 
     /// What a token lasts where the answer does not say: the default of clients made after April 2026.
     private static let defaultLifetime = Duration.seconds(1800)
+    /// Bounds of what the answer may say.
+    private static let lifetimes = Duration.seconds(60)...Duration.seconds(86_400)
     private static let longestCall = Duration.seconds(10)
     /// How long a mint that failed is not repeated, where Zendesk does not say.
     private static let patience = Duration.seconds(2)
@@ -27,32 +33,35 @@ final class AccessTokens: Sendable {
         self.credentials = credentials
         self.transport = transport
         self.time = time
-        if case .accessToken(let token) = credentials { current.withLock { $0 = Token(text: token) } }
+        var state = State()
+        if case .accessToken(let token) = credentials { state.token = Token(text: token) }
+        fetch = SharedFetch(state)
     }
 
     /// The token to use now.
     func token(before deadline: Deadline) async throws(ZendeskError) -> String {
-        if let token = valid { return token }
-        guard await gate.enter(before: deadline) else { throw ZendeskError(.timeIsUp, "no access token came in time") }
-        defer { gate.leave() }
-        // Somebody else may have minted it meanwhile.
-        if let token = valid { return token }
-        if let refusal = refusal.withLock({ $0 }), refusal.until > time.now() {
-            let wait = refusal.until - time.now()
-            // What a person has to mend is told to all who wait.
-            guard wait < deadline.remaining, refusal.error.kind != .misconfigured else {
-                throw ZendeskError(refusal.error.kind, status: refusal.error.status, retryAfter: wait, refusal.error.detail)
-            }
-            try await time.pause(wait)
-        }
-        do throws(ZendeskError) {
-            let token = try await mint(before: deadline)
-            current.withLock { $0 = token }
+        try await fetch.value(before: deadline, late: ZendeskError(.timeIsUp, "no access token came in time")) {
+            state throws(ZendeskError) in
+            guard let token = state.token, token.renewAt.map({ time.now() < $0 }) ?? true else { return nil }
             return token.text
-        } catch {
-            let wait = error.retryAfter ?? Self.patience
-            if error.kind != .cancelled { refusal.withLock { $0 = (error, time.now() + wait) } }
-            throw error
+        } fetch: { () async throws(ZendeskError) in
+            if let refusal = fetch.withState(\.refusal), refusal.until > time.now() {
+                let wait = refusal.until - time.now()
+                // What a person has to mend is told to all who wait.
+                guard wait < deadline.remaining, refusal.error.kind != .misconfigured else {
+                    throw ZendeskError(refusal.error.kind, status: refusal.error.status, retryAfter: wait, refusal.error.detail)
+                }
+                try await time.pause(wait)
+            }
+            do throws(ZendeskError) {
+                let token = try await mint(before: deadline)
+                fetch.withState { $0.token = token }
+                return token.text
+            } catch {
+                let wait = error.retryAfter ?? Self.patience
+                if error.kind != .cancelled { fetch.withState { $0.refusal = (error, time.now() + wait) } }
+                throw error
+            }
         }
     }
 
@@ -61,21 +70,15 @@ final class AccessTokens: Sendable {
     /// - Returns: whether another one can be had.
     func refuse(_ refused: String) -> Bool {
         guard case .client = credentials else { return false }
-        current.withLock { if $0?.text == refused { $0 = nil } }
+        fetch.withState { if $0.token?.text == refused { $0.token = nil } }
         return true
     }
 
     /// Zendesk did not accept a token that it had just given: another one would fare no better for a while.
     func refuse(_ fresh: String, _ error: ZendeskError) {
-        current.withLock { if $0?.text == fresh, $0?.renewAt != nil { $0 = nil } }
-        refusal.withLock { $0 = (error, time.now() + Self.patience) }
-    }
-
-    private var valid: String? {
-        let now = time.now()
-        return current.withLock { token in
-            guard let token, token.renewAt.map({ now < $0 }) ?? true else { return nil }
-            return token.text
+        fetch.withState { state in
+            if state.token?.text == fresh, state.token?.renewAt != nil { state.token = nil }
+            state.refusal = (error, time.now() + Self.patience)
         }
     }
 
@@ -88,7 +91,16 @@ final class AccessTokens: Sendable {
 
     private struct Answer: Decodable {
         let access_token: String
-        let expires_in: Int?
+        let expires_in: Double?
+
+        private enum Key: CodingKey { case access_token, expires_in }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: Key.self)
+            access_token = try container.decode(String.self, forKey: .access_token)
+            // What it says of its lifetime is a hint: one that cannot be read is none.
+            expires_in = try? container.decode(Double.self, forKey: .expires_in)
+        }
     }
 
     private func mint(before deadline: Deadline) async throws(ZendeskError) -> Token {
@@ -121,11 +133,11 @@ final class AccessTokens: Sendable {
             )
         default: throw ZendeskError(response, to: ZendeskRequest(.get, request.target))
         }
-        guard let answer = try? JSONDecoder().decode(Answer.self, from: response.body), !answer.access_token.isEmpty else {
+        guard let answer = try? JSONDecoder().decode(Answer.self, from: response.body), let token = accessToken(answer.access_token) else {
             throw ZendeskError.unreadable(response, to: ZendeskRequest(.get, request.target))
         }
-        let lifetime = answer.expires_in.map { Duration.seconds($0) } ?? Self.defaultLifetime
+        let lifetime = usableTime(saidSeconds: answer.expires_in, default: Self.defaultLifetime, in: Self.lifetimes)
         // A tenth of its life before the end, so that no call begins with a token that ends on the way.
-        return Token(text: answer.access_token, renewAt: started + lifetime * 9 / 10)
+        return Token(text: token, renewAt: started + lifetime * 9 / 10)
     }
 }

@@ -130,12 +130,12 @@ struct CallBudget: Sendable {
 }
 
 /// Which calls go first where places are scarce.
-public enum CallPriority: Int, Comparable, Sendable {
+package enum CallPriority: Int, Comparable, Sendable {
     /// Leaves half of the places to others.
     case low
     case normal
     /// Ends what was begun.
     case high
 
-    public static func < (left: CallPriority, right: CallPriority) -> Bool { left.rawValue < right.rawValue }
+    package static func < (left: CallPriority, right: CallPriority) -> Bool { left.rawValue < right.rawValue }
 }

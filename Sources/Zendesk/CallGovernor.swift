@@ -1,4 +1,5 @@
 import Synchronization
+package import Timing
 
 /// Keeps a client's calls within what the account allows: one budget for ticket updates, one for all other calls.
 final class CallGovernor: Sendable {
@@ -120,17 +121,17 @@ final class CallGovernor: Sendable {
 }
 
 /// How many calls could begin now.
-public struct CallRoom: Equatable, Sendable {
-    public var reads: Int
-    public var writes: Int
+package struct CallRoom: Equatable, Sendable {
+    package var reads: Int
+    package var writes: Int
     /// What the budget for ticket updates has places for in a minute.
-    public var writeLimit: Int
+    package var writeLimit: Int
     /// Whether less than a quarter of the budget for reads was used in the last minute.
-    public var isRelaxed: Bool
+    package var isRelaxed: Bool
     /// Whether the account has told its limits yet.
-    public var isKnown: Bool
+    package var isKnown: Bool
 
-    public init(reads: Int, writes: Int, writeLimit: Int, isRelaxed: Bool, isKnown: Bool) {
+    package init(reads: Int, writes: Int, writeLimit: Int, isRelaxed: Bool, isKnown: Bool) {
         self.reads = reads
         self.writes = writes
         self.writeLimit = writeLimit

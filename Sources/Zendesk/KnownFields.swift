@@ -1,9 +1,9 @@
-import Synchronization
+import OutboundHTTP
+import Timing
 
 /// The fields that are there, and the tags that drop-downs take. Zendesk drops what a field does not take, and says nothing.
 final class KnownFields: Sendable {
-    private let known = Mutex<[Int: Entry]>([:])
-    private let gate = Gate()
+    private let known = SharedFetch<[Int: Entry]>([:])
     private let time: TimeSource
 
     private struct Entry {
@@ -35,15 +35,14 @@ final class KnownFields: Sendable {
         before deadline: Deadline,
         read: () async throws(ZendeskError) -> Set<String>?
     ) async throws(ZendeskError) -> Bool {
-        if let answer = answer(tag, field) { return answer }
-        guard await gate.enter(before: deadline) else {
-            throw ZendeskError(.timeIsUp, "the ticket field \(field) was not read in time")
+        let late = ZendeskError(.timeIsUp, "the ticket field \(field) was not read in time")
+        return try await known.value(before: deadline, late: late) { known throws(ZendeskError) in
+            answer(tag, known[field])
+        } fetch: { () async throws(ZendeskError) in
+            let entry = Entry(tags: try await read(), readAt: time.now())
+            known.withState { $0[field] = entry }
+            return entry.takes(tag)
         }
-        defer { gate.leave() }
-        if let answer = answer(tag, field) { return answer }
-        let entry = Entry(tags: try await read(), readAt: time.now())
-        known.withLock { $0[field] = entry }
-        return entry.takes(tag)
     }
 
     /// Forgets a field whose options may be others by now.
@@ -51,19 +50,16 @@ final class KnownFields: Sendable {
     /// - Parameter age: what was read less long ago is kept.
     func forget(_ field: Int, olderThan age: Duration) {
         let now = time.now()
-        known.withLock { known in
+        known.withState { known in
             if let entry = known[field], now - entry.readAt >= age { known[field] = nil }
         }
     }
 
     /// Nil if the field has to be read first.
-    private func answer(_ tag: String?, _ field: Int) -> Bool? {
-        let now = time.now()
-        return known.withLock { known in
-            guard let entry = known[field] else { return nil }
-            let age = now - entry.readAt
-            if entry.takes(tag) { return age < Self.freshness ? true : nil }
-            return age < Self.patience ? false : nil
-        }
+    private func answer(_ tag: String?, _ entry: Entry?) -> Bool? {
+        guard let entry else { return nil }
+        let age = time.now() - entry.readAt
+        if entry.takes(tag) { return age < Self.freshness ? true : nil }
+        return age < Self.patience ? false : nil
     }
 }

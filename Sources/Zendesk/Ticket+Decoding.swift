@@ -10,7 +10,7 @@ extension Ticket: Decodable {
         let value: FieldValue?
     }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         id = try container.decode(Int.self, forKey: .id)
         status = try container.decode(String.self, forKey: .status)
@@ -24,7 +24,7 @@ extension Ticket: Decodable {
 }
 
 extension FieldValue: Decodable {
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if let text = try? container.decode(String.self) {
             self = .text(text)

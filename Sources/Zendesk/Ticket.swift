@@ -1,16 +1,16 @@
 /// What we use of a ticket.
 ///
 /// Source: Zendesk API reference, "Tickets", JSON format.
-public struct Ticket: Equatable, Sendable {
-    public var id: Int
+package struct Ticket: Equatable, Sendable {
+    package var id: Int
     /// `new`, `open`, `pending`, `hold`, `solved` or `closed`.
-    public var status: String
+    package var status: String
     /// `updated_at` exactly as Zendesk wrote it; it has a resolution of one second.
-    public var updatedStamp: String
+    package var updatedStamp: String
     /// The values of the custom fields that are not empty, by field id.
-    public var customFields: [Int: FieldValue]
+    package var customFields: [Int: FieldValue]
 
-    public init(id: Int, status: String, updatedStamp: String, customFields: [Int: FieldValue] = [:]) {
+    package init(id: Int, status: String, updatedStamp: String, customFields: [Int: FieldValue] = [:]) {
         self.id = id
         self.status = status
         self.updatedStamp = updatedStamp
@@ -18,10 +18,10 @@ public struct Ticket: Equatable, Sendable {
     }
 
     /// Closed tickets cannot be changed any more.
-    public var isClosed: Bool { status == "closed" }
+    package var isClosed: Bool { status == "closed" }
 
     /// The text of a custom field: a drop-down's tag, a text field's text; nil where it is empty.
-    public func text(of field: Int) -> String? {
+    package func text(of field: Int) -> String? {
         switch customFields[field] {
         case .text(let text): text
         case .number(let number): number
@@ -31,7 +31,7 @@ public struct Ticket: Equatable, Sendable {
 }
 
 /// The value of a custom field.
-public enum FieldValue: Equatable, Sendable {
+package enum FieldValue: Equatable, Sendable {
     case text(String)
     /// A number's digits.
     case number(String)
@@ -40,12 +40,12 @@ public enum FieldValue: Equatable, Sendable {
 }
 
 /// A ticket as it was at a moment of Zendesk's clock.
-public struct TicketReading: Equatable, Sendable {
-    public var ticket: Ticket
+package struct TicketReading: Equatable, Sendable {
+    package var ticket: Ticket
     /// The `Date` of the answer, in whole seconds since 1970; nil where the answer had none.
-    public var readAt: Int64?
+    package var readAt: Int64?
 
-    public init(ticket: Ticket, readAt: Int64?) {
+    package init(ticket: Ticket, readAt: Int64?) {
         self.ticket = ticket
         self.readAt = readAt
     }

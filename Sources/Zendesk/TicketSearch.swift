@@ -1,4 +1,4 @@
-import Timestamps
+import Timing
 
 /// Finds tickets by the text of a custom field.
 ///
@@ -6,7 +6,7 @@ import Timestamps
 /// All that it can tell is which tickets to look at.
 ///
 /// Source: Zendesk API reference, "Search", "Export Search Results", and help article "Zendesk Support search reference".
-public struct TicketSearch: Equatable, Sendable {
+package struct TicketSearch: Equatable, Sendable {
     /// The query in Zendesk's search language.
     let query: String
 
@@ -14,7 +14,7 @@ public struct TicketSearch: Equatable, Sendable {
     ///
     /// - Returns: nil if the text could change what the query means: if it is empty, longer than 255 characters, or has quotes,
     ///   backslashes or control characters.
-    public init?(customField field: Int, text: String) {
+    package init?(customField field: Int, text: String) {
         self.init(customField: field, anyOf: [text])
     }
 

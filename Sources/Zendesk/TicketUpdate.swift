@@ -3,15 +3,15 @@ package import FoundationEssentials
 /// A change of a ticket's custom fields that Zendesk makes only if the ticket is still as it was read (a *safe update*).
 ///
 /// Source: Zendesk API reference, "Tickets", "Update Ticket" and "Protecting against ticket update collisions".
-public struct TicketUpdate: Equatable, Sendable {
+package struct TicketUpdate: Equatable, Sendable {
     /// The new values; nil empties a field. Fields that are not named stay as they are.
-    public var customFields: [Int: String?]
+    package var customFields: [Int: String?]
     /// `updated_at` of the ticket that was read, to the letter.
-    public var updatedStamp: String
+    package var updatedStamp: String
     /// Ends in the ticket's audit, for whoever asks who changed this and why.
-    public var metadata: [String: String]
+    package var metadata: [String: String]
 
-    public init(customFields: [Int: String?], updatedStamp: String, metadata: [String: String] = [:]) {
+    package init(customFields: [Int: String?], updatedStamp: String, metadata: [String: String] = [:]) {
         self.customFields = customFields
         self.updatedStamp = updatedStamp
         self.metadata = metadata
@@ -69,15 +69,15 @@ public struct TicketUpdate: Equatable, Sendable {
 }
 
 /// One entry of a ticket's history: what one update changed.
-public struct TicketAudit: Equatable, Sendable {
+package struct TicketAudit: Equatable, Sendable {
     /// The metadata that the update came with.
-    public var metadata: [String: String]
+    package var metadata: [String: String]
     /// The values that it replaced, by the field's id; nil where the field was empty. System fields are left out.
-    public var replaced: [Int: String?]
+    package var replaced: [Int: String?]
     /// The values that it set, by the field's id; nil where it emptied the field.
-    public var set: [Int: String?]
+    package var set: [Int: String?]
 
-    public init(metadata: [String: String], replaced: [Int: String?], set: [Int: String?] = [:]) {
+    package init(metadata: [String: String], replaced: [Int: String?], set: [Int: String?] = [:]) {
         self.metadata = metadata
         self.replaced = replaced
         self.set = set
@@ -85,13 +85,13 @@ public struct TicketAudit: Equatable, Sendable {
 }
 
 /// What Zendesk says it has done.
-public struct TicketUpdateAnswer: Sendable {
+package struct TicketUpdateAnswer: Sendable {
     /// The ticket after the update.
-    public var ticket: Ticket
+    package var ticket: Ticket
     /// What the update changed, where the answer tells. An update that changed nothing is answered with the audit of an older one.
-    public var audit: TicketAudit?
+    package var audit: TicketAudit?
 
-    public init(ticket: Ticket, audit: TicketAudit? = nil) {
+    package init(ticket: Ticket, audit: TicketAudit? = nil) {
         self.ticket = ticket
         self.audit = audit
     }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+package import Timing
 
 /// Updates of many tickets at once, which Zendesk does as a job.
 ///

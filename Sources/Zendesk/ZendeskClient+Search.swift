@@ -1,11 +1,11 @@
-import Timestamps
+package import Timing
 
 /// Which tickets there are: search, its export, and the list of tickets.
 extension ZendeskClient {
     /// The ids of the tickets that match, in rising order of their creation, each once.
     ///
     /// More than a thousand come from the search's export, which has no such limit and takes a call a hundred.
-    public func ticketIDs(
+    package func ticketIDs(
         _ search: TicketSearch,
         priority: CallPriority = .normal,
         deadline: Deadline

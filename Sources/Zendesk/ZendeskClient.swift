@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Timestamps
+package import Timing
 
 /// The part of Zendesk's Support API that a synchronisation needs: find tickets, read them, update their fields safely.
 ///
@@ -8,7 +8,7 @@ import Timestamps
 /// what became of it.
 ///
 /// Source: Zendesk API reference, "Search", "Tickets", "Ticket fields" and "Rate limits".
-public final class ZendeskClient: Sendable {
+package final class ZendeskClient: Sendable {
     private let transport: any ZendeskTransport
     private let tokens: AccessTokens
     private let governor: CallGovernor
@@ -27,7 +27,7 @@ public final class ZendeskClient: Sendable {
     ///   - readsPerMinute: how many calls that change nothing may be made in any sixty seconds; half of what the account's headers allow
     ///     if that is less.
     ///   - writesPerMinute: the same for ticket updates.
-    public convenience init(
+    package convenience init(
         transport: any ZendeskTransport,
         credentials: ZendeskCredentials,
         readsPerMinute: Int = 350,
@@ -62,7 +62,7 @@ public final class ZendeskClient: Sendable {
     }
 
     /// How many calls could begin now.
-    public var room: CallRoom { governor.room() }
+    package var room: CallRoom { governor.room() }
 
     /// What was used in the last minute.
     package var usage: CallUsage { governor.usage() }
@@ -70,14 +70,14 @@ public final class ZendeskClient: Sendable {
     func beganJob() { governor.beganJob() }
 
     /// Why so many calls could not begin now, with the time to wait; nil if they could. A number above the budget counts as all of it.
-    public func shortage(reads: Int, writes: Int) -> ZendeskError? { governor.shortage(reads: reads, writes: writes) }
+    package func shortage(reads: Int, writes: Int) -> ZendeskError? { governor.shortage(reads: reads, writes: writes) }
 
     /// Whether a drop-down field has an option with the tag; true for a field that is no drop-down. The field is read once a minute, and
     /// again if the tag is missing.
     ///
     /// - Parameter tag: nil asks for the field alone.
     /// - Throws: ``ZendeskError``; of kind `misconfigured` if the field is missing or deactivated.
-    public func field(
+    package func field(
         _ field: Int,
         accepts tag: String?,
         priority: CallPriority = .normal,
@@ -95,10 +95,10 @@ public final class ZendeskClient: Sendable {
     /// Forgets a field's options: Zendesk dropped a tag that it had, or will not say if it does.
     ///
     /// - Parameter age: what was read less long ago is kept.
-    public func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
+    package func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
 
     /// The tickets as they are now, without those that Zendesk left out: whether one is gone, only ``ticket(_:priority:deadline:)`` tells.
-    public func tickets(
+    package func tickets(
         _ ids: [Int],
         priority: CallPriority = .normal,
         deadline: Deadline
@@ -116,7 +116,7 @@ public final class ZendeskClient: Sendable {
     /// The ticket as it is now.
     ///
     /// - Throws: ``ZendeskError``; of kind `notFound` if it has been deleted or merged.
-    public func ticket(
+    package func ticket(
         _ id: Int,
         priority: CallPriority = .normal,
         deadline: Deadline
@@ -130,7 +130,7 @@ public final class ZendeskClient: Sendable {
     /// - Throws: ``ZendeskError``; of kind `unavailable` if there are more than five thousand updates: what is missing would be the newest.
     ///
     /// Source: Zendesk API reference, "Ticket audits", which the token's scope has to cover with a global `read`.
-    public func audits(
+    package func audits(
         of id: Int,
         priority: CallPriority = .normal,
         deadline: Deadline
@@ -151,7 +151,7 @@ public final class ZendeskClient: Sendable {
     /// Updates a ticket if it is still as it was read.
     ///
     /// Zendesk drops a drop-down's unknown tag without a word: look at the answer's ticket.
-    public func update(
+    package func update(
         _ id: Int,
         _ update: TicketUpdate,
         priority: CallPriority = .normal,

@@ -112,8 +112,14 @@ private struct Problem {
     init(_ response: ZendeskResponse) {
         text = String(decoding: response.body.prefix(4096), as: UTF8.self)
         guard let body = try? JSONDecoder().decode(Body.self, from: response.body) else { return }
-        code = body.code.map { String($0.prefix(60)) }
-        fields = body.fields.sorted()
+        code = body.code.flatMap { Self.isName($0) ? $0 : nil }
+        fields = body.fields.filter(Self.isName).sorted()
+    }
+
+    /// Only what has the form of a name is passed on: an error's own text may quote the request, which can hold a secret.
+    private static func isName(_ text: String) -> Bool {
+        (1...40).contains(text.utf8.count)
+            && text.utf8.allSatisfy { (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) || $0 == 0x5f }
     }
 
     /// `, RecordInvalid: status`, or nothing.

@@ -1,14 +1,14 @@
 /// Why Zendesk did not do what it was asked, sorted by what a caller can do about it.
-public struct ZendeskError: Error, Equatable {
-    public var kind: Kind
+package struct ZendeskError: Error, Equatable {
+    package var kind: Kind
     /// The HTTP status, where there was an answer.
-    public var status: Int?
+    package var status: Int?
     /// How long Zendesk asked to wait.
-    public var retryAfter: Duration?
+    package var retryAfter: Duration?
     /// What happened, for a person to read. It holds no token and nothing of a ticket's content.
-    public var detail: String
+    package var detail: String
 
-    public enum Kind: Equatable, Sendable {
+    package enum Kind: Equatable, Sendable {
         /// The ticket has changed since it was read, or two updates collided: read it again and decide again.
         case conflict
         /// There is no such ticket (any more).
@@ -32,7 +32,7 @@ public struct ZendeskError: Error, Equatable {
     }
 
     /// What a 429 covers.
-    public enum Limit: Equatable, Sendable {
+    package enum Limit: Equatable, Sendable {
         /// The account's requests a minute.
         case account
         /// The account's ticket updates a minute.
@@ -43,7 +43,7 @@ public struct ZendeskError: Error, Equatable {
         case ticket
     }
 
-    public init(_ kind: Kind, status: Int? = nil, retryAfter: Duration? = nil, _ detail: String) {
+    package init(_ kind: Kind, status: Int? = nil, retryAfter: Duration? = nil, _ detail: String) {
         self.kind = kind
         self.status = status
         self.retryAfter = retryAfter
@@ -51,7 +51,7 @@ public struct ZendeskError: Error, Equatable {
     }
 
     /// Whether the same request can succeed at another time.
-    public var canSucceedLater: Bool {
+    package var canSucceedLater: Bool {
         switch kind {
         case .conflict, .limited, .tooManyJobs, .unavailable, .timeIsUp, .outcomeUnknown, .misconfigured, .cancelled: true
         case .notFound, .rejected: false
@@ -60,5 +60,5 @@ public struct ZendeskError: Error, Equatable {
 }
 
 extension ZendeskError: CustomStringConvertible {
-    public var description: String { detail }
+    package var description: String { detail }
 }

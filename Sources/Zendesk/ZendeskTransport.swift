@@ -1,44 +1,44 @@
-public import FoundationEssentials
+package import FoundationEssentials
 
 /// Sends one request to Zendesk and brings the whole answer.
-public protocol ZendeskTransport: Sendable {
+package protocol ZendeskTransport: Sendable {
     /// - Parameter timeout: bounds the call as a whole, from the making of a connection to the last byte of the answer's body.
     /// - Throws: ``TransportError`` where there is no answer.
     func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse
 }
 
 /// A request to Zendesk.
-public struct ZendeskRequest: Equatable, Sendable {
-    public enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT" }
+package struct ZendeskRequest: Equatable, Sendable {
+    package enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT" }
 
-    public var method: Method
+    package var method: Method
     /// Path and query, percent-encoded, from `/api/` on.
-    public var target: String
+    package var target: String
     /// Header fields besides those of the transport.
-    public var headers: [(name: String, value: String)]
-    public var body: Data?
+    package var headers: [(name: String, value: String)]
+    package var body: Data?
 
-    public init(_ method: Method, _ target: String, headers: [(name: String, value: String)] = [], body: Data? = nil) {
+    package init(_ method: Method, _ target: String, headers: [(name: String, value: String)] = [], body: Data? = nil) {
         self.method = method
         self.target = target
         self.headers = headers
         self.body = body
     }
 
-    public static func == (left: ZendeskRequest, right: ZendeskRequest) -> Bool {
+    package static func == (left: ZendeskRequest, right: ZendeskRequest) -> Bool {
         left.method == right.method && left.target == right.target && left.body == right.body
             && left.headers.elementsEqual(right.headers, by: ==)
     }
 }
 
 /// Zendesk's answer.
-public struct ZendeskResponse: Sendable {
-    public var status: Int
+package struct ZendeskResponse: Sendable {
+    package var status: Int
     /// Names in lower case.
-    public var headers: [String: String]
-    public var body: Data
+    package var headers: [String: String]
+    package var body: Data
 
-    public init(status: Int, headers: [String: String] = [:], body: Data = Data()) {
+    package init(status: Int, headers: [String: String] = [:], body: Data = Data()) {
         self.status = status
         self.headers = headers
         self.body = body
@@ -46,7 +46,7 @@ public struct ZendeskResponse: Sendable {
 }
 
 /// Why there is no answer.
-public enum TransportError: Error, Equatable {
+package enum TransportError: Error, Equatable {
     /// The request cannot have reached Zendesk.
     case notSent(String)
     /// The request may have reached Zendesk and may have had its effect.

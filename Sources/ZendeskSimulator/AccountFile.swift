@@ -1,5 +1,5 @@
 package import FoundationEssentials
-import Timestamps
+import Timing
 
 /// The fields and tickets of an account, as a person can write them: in the words of Zendesk's own JSON, with defaults for the rest.
 ///

@@ -1,4 +1,4 @@
-import Timestamps
+import Timing
 
 /// What Zendesk documents nowhere about a query with several terms of one field.
 package struct SearchBehavior: Equatable, Sendable {

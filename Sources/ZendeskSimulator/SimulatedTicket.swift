@@ -1,4 +1,4 @@
-import Timestamps
+import Timing
 
 /// A ticket as the simulated account holds it.
 package struct SimulatedTicket: Equatable, Sendable {

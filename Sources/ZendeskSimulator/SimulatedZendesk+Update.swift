@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Timestamps
+import Timing
 
 extension SimulatedZendesk {
     private struct UpdateBody: Decodable {

@@ -1,5 +1,5 @@
 package import FoundationEssentials
-import Timestamps
+import Timing
 
 /// A Zendesk account in memory: a request goes in, the answer comes out, and nothing else happens. Time and chance are given.
 ///

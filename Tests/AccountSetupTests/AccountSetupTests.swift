@@ -1,6 +1,7 @@
 import BookingStatusSync
 import TestSupport
 import Testing
+import Timing
 import Zendesk
 import ZendeskSimulator
 

@@ -5,6 +5,7 @@ import FunctionRuntime
 import InMemoryLogging
 import Logging
 import TestSupport
+import Timing
 import Zendesk
 import ZendeskSimulator
 

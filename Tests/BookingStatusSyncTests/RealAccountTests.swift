@@ -6,6 +6,7 @@ import Logging
 import SpannerChangeStreams
 import TestSupport
 import Testing
+import Timing
 import Zendesk
 import ZendeskSimulator
 

@@ -89,7 +89,7 @@ struct ProcessTests {
         request.headers.add(name: "authorization", value: "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.e30.c2ln")
         #expect(try await HTTPClient.shared.execute(request, timeout: .seconds(60)).status == .serviceUnavailable)
         let log = process.log
-        #expect(log.contains("PUSH_KEYS_URL cannot be had") && !log.contains("eyJhbG"))
+        #expect(log.contains("PUSH_KEYS_URL cannot be fetched") && !log.contains("eyJhbG"))
         process.send(SIGTERM)
         #expect(try await process.status() == 0)
     }

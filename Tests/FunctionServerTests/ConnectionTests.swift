@@ -322,11 +322,11 @@ struct ConnectionTests {
         try await serving(configuration) { (_: PubSubMessage, _) in
         } _: { server in
             try await RawConnection.open(port: server.port) { unfinished in
-                try await unfinished.send("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99000\r\n\r\n")
-                try await unfinished.send(String(repeating: " ", count: 98_000))
-                // The only place is free, and there is room for a short request.
+                try await unfinished.send("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 116000\r\n\r\n")
+                try await unfinished.send(String(repeating: " ", count: 115_000))
+                // The only place is free, and a short request needs no room.
                 try await eventually("its bytes are counted") {
-                    let long = #"{"message":{"messageId":"1","data":"\#(String(repeating: "A", count: 4000))"}}"#
+                    let long = #"{"message":{"messageId":"1","data":"\#(String(repeating: "A", count: 24_000))"}}"#
                     return try await server.post(long).status == 429
                 }
                 #expect(try await server.post(Self.push).status == 204)

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
-import Timestamps
+import Timing
 import ZendeskSimulator
 
 @testable import LocalStack

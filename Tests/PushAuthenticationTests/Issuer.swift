@@ -5,6 +5,7 @@ import JWTKit
 import NIOCore
 import Synchronization
 import TestSupport
+import Timing
 
 @testable import PushAuthentication
 
@@ -98,5 +99,14 @@ final class Issuer: Sendable {
 final class TestClock: Sendable {
     private let moment = Mutex(Duration.zero)
     var now: Duration { moment.withLock { $0 } }
+    var source: TimeSource {
+        TimeSource(
+            now: { self.now },
+            secondsSince1970: { 999_000 },
+            sleep: { try await Task.sleep(for: $0) },
+            random: { 0 }
+        )
+    }
+
     func advance(by duration: Duration) { moment.withLock { $0 += duration } }
 }

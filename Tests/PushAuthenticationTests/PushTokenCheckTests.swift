@@ -175,7 +175,7 @@ struct PushTokenCheckTests {
             settings.keysURL = url
             try await HTTPClient.withHTTPClient(configuration: .init(redirectConfiguration: .disallow)) { [settings] client in
                 try await body(
-                    PushTokenCheck(settings, client: client, now: { clock.now }, secondsSince1970: { 999_000 }),
+                    PushTokenCheck(settings, client: client, time: clock.source),
                     issuer
                 )
             }

@@ -1,4 +1,5 @@
 import BookingStatusSync
+import Timing
 import Zendesk
 
 /// One instance of the function: the real handler with the real client, until it dies or is drained.

@@ -1,5 +1,6 @@
 import BookingStatusSync
 import SpannerChangeStreams
+import Timing
 import Zendesk
 
 /// Spanner, as one instance reads it: each answer is the truth of one moment, and is old by the time that it arrives.

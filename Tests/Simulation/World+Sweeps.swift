@@ -3,6 +3,7 @@ import CloudEvents
 import Foundation
 import FunctionRuntime
 import Logging
+import Timing
 import Zendesk
 import ZendeskSimulator
 

@@ -7,6 +7,7 @@ import Logging
 import Simulation
 import Synchronization
 import Testing
+import Timing
 import Zendesk
 import ZendeskSimulator
 

@@ -9,6 +9,7 @@ import SpannerChangeStreams
 import Synchronization
 import TestSupport
 import Testing
+import Timing
 import Zendesk
 
 /// What no emulator shows: tokens of the metadata server, roles, sessions that end. What an emulator shows is tested on Google's.
@@ -72,6 +73,42 @@ struct SpannerDatabaseTests {
         }
     }
 
+    @Test(
+        "a body that never ends is given up, of Spanner and of the metadata server",
+        .timeLimit(.minutes(1)),
+        arguments: ["/token", "/sessions", ":executeSql"]
+    )
+    func drippingBody(path: String) async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.drip(path)
+            let begin = ContinuousClock.now
+            let error = await #expect(throws: BookingSourceError.self) {
+                try await database.read(["b-1"], deadline: Deadline(after: .seconds(1), .system))
+            }
+            #expect(error.map { "\($0)" }?.contains("no answer in time") == true)
+            #expect(ContinuousClock.now - begin < .seconds(10))
+        }
+    }
+
+    @Test("a token that a header cannot hold is not sent, and not repeated", arguments: [#"tale\nx: y"#, "ta le", ""])
+    func noToken(token: String) async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.answerToken(#"{"access_token":"\#(token)","expires_in":3599}"#)
+            let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
+            #expect(error == BookingSourceError("the metadata server gives no access token (200)", needsPerson: true))
+            #expect(standIn.calls.count == 1)
+        }
+    }
+
+    @Test("a token's lifetime may be of any size", arguments: ["0", "-9223372036854775808", "9223372036854775807", "1e300"])
+    func absurdLifetime(expiresIn: String) async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.answerToken(#"{"access_token":"token-1","expires_in":\#(expiresIn)}"#)
+            for _ in 0..<3 { _ = try await database.read(["b-1"], deadline: deadline) }
+            #expect(standIn.calls.count { $0.contains("/token ") } == 1)
+        }
+    }
+
     fileprivate static let bookings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
 }
 
@@ -84,6 +121,8 @@ private final class StandIn: Sendable {
         var token = 1
         var session = 1
         var isRefusing = false
+        var dripping: String?
+        var tokenAnswer: String?
     }
 
     var calls: [String] { state.withLock(\.calls) }
@@ -91,6 +130,9 @@ private final class StandIn: Sendable {
     func revokeToken() { state.withLock { $0.token += 1 } }
     func endSession() { state.withLock { $0.session += 1 } }
     func refuse() { state.withLock { $0.isRefusing = true } }
+    /// Whoever asks for such a path gets a body that never ends.
+    func drip(_ path: String) { state.withLock { $0.dripping = path } }
+    func answerToken(_ json: String) { state.withLock { $0.tokenAnswer = json } }
 
     func serve(_ body: @escaping @Sendable (StandIn, SpannerDatabase) async throws -> Void) async throws {
         try await withStandIn {
@@ -110,9 +152,19 @@ private final class StandIn: Sendable {
         let body = String(buffer: try await request.body.collect(upTo: 1 << 20))
         let credentials = request.headers[.authorization] ?? request.headers[HTTPField.Name("metadata-flavor")!] ?? "none"
         let path = request.uri.path
+        if let dripping = state.withLock(\.dripping), path.hasSuffix(dripping) {
+            let endless = ResponseBody { writer in
+                while true {
+                    try await writer.write(ByteBuffer(string: " "))
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            return Response(status: .ok, body: endless)
+        }
         let (status, answer): (Int, String) = state.withLock { state in
             state.calls.append("\(request.method) \(path) \(credentials)")
             if request.method == .post { state.bodies.append(body) }
+            if path.hasSuffix("/token"), let answer = state.tokenAnswer { return (200, answer) }
             if path.hasSuffix("/token") {
                 return (200, #"{"access_token":"token-\#(state.token)","expires_in":3599,"token_type":"Bearer"}"#)
             }

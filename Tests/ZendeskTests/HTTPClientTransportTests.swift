@@ -3,6 +3,7 @@ import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import OutboundHTTP
 import TestSupport
 import Testing
 import Zendesk
@@ -68,7 +69,7 @@ struct HTTPClientTransportTests {
 
     @Test("where nobody listens, the request cannot have had an effect")
     func refused() async throws {
-        try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
+        try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
             let transport = HTTPClientTransport(client: client, baseURL: "http://127.0.0.1:1")
             do throws(TransportError) {
                 _ = try await transport.send(ZendeskRequest(.put, "/"), timeout: .seconds(60))
@@ -87,7 +88,7 @@ struct HTTPClientTransportTests {
         _ body: @escaping @Sendable (HTTPClientTransport) async throws -> Void
     ) async throws {
         try await withStandIn(respond) { url in
-            try await HTTPClient.withHTTPClient(configuration: HTTPClientTransport.configuration) { client in
+            try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
                 try await body(HTTPClientTransport(client: client, baseURL: "\(url)/"))
             }
         }

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Synchronization
 import TestSupport
 import Testing
+import Timing
 import Zendesk
 
 @Suite("The Zendesk client")

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import TestSupport
 import Testing
+import Timing
 import Zendesk
 
 @Suite("What Zendesk's answers mean")

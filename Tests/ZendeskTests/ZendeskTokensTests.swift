@@ -2,6 +2,7 @@ import FoundationEssentials
 import Synchronization
 import TestSupport
 import Testing
+import Timing
 import Zendesk
 import ZendeskSimulator
 
@@ -47,6 +48,50 @@ struct ZendeskTokensTests {
         transport.before { request, _ in request.method == .get ? ZendeskResponse(status: 401) : nil }
         await #expect { try await client.ticket(1, deadline: deadline) } throws: { ($0 as? ZendeskError)?.kind == .misconfigured }
         #expect(mints(transport) == 3)
+    }
+
+    @Test(
+        "whatever an answer says of a token's lifetime, there is neither a mint a call nor a token for good",
+        arguments: ["0", "-1", "-9223372036854775808", "1e400", "9223372036854775807", "1e18", "\"soon\"", "null", "[]", "0.5"]
+    )
+    func absurdLifetime(expiresIn: String) async throws {
+        let (transport, client) = world()
+        transport.before { request, _ in
+            guard request.target == "/oauth/tokens" else { return ZendeskResponse(status: 200, body: Data(#"{"ticket":{"id":1}}"#.utf8)) }
+            return ZendeskResponse(status: 200, body: Data(#"{"access_token":"t","expires_in":\#(expiresIn)}"#.utf8))
+        }
+        for _ in 0..<3 { _ = try? await client.ticket(1, deadline: deadline) }
+        #expect(mints(transport) == 1)
+        time.advance(.seconds(86_400))
+        _ = try? await client.ticket(1, deadline: deadline)
+        #expect(mints(transport) == 2)
+    }
+
+    @Test("what cannot be a token is none, and is not repeated in the error", arguments: ["", "a b", "a\\nb", "a\\r\\nx-header: 1", "é"])
+    func noToken(token: String) async throws {
+        let (transport, client) = world()
+        transport.before { request, _ in
+            request.target == "/oauth/tokens" ? ZendeskResponse(status: 200, body: Data(#"{"access_token":"\#(token)"}"#.utf8)) : nil
+        }
+        let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
+        #expect(error.map { "\($0)" }?.contains("x-header") == false)
+        #expect(transport.requests.allSatisfy { $0.target == "/oauth/tokens" })
+    }
+
+    @Test(
+        "an error that quotes the mint request is not passed on",
+        arguments: [
+            #"{"error":"invalid_request: client_secret=tale"}"#, #"{"error":{"title":"client_secret tale is wrong"}}"#,
+            #"{"error":"invalid","details":{"client_secret=tale":[]}}"#, #"{"error":"tale0123456789abcdef0123456789abcdef"}"#,
+        ],
+        [400, 409, 422, 500]
+    )
+    func quotes(body: String, status: Int) async throws {
+        let (transport, client) = world()
+        transport.before { _, _ in ZendeskResponse(status: status, body: Data(body.utf8)) }
+        let soon = Deadline(after: .seconds(1), time.source)
+        let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: soon) }
+        #expect(error.map { "\($0)" }?.contains("tale") == false)
     }
 
     @Test("a wrong secret is told as such, and not repeated in the error")

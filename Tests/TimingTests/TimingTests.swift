@@ -1,7 +1,7 @@
 import Testing
-import Timestamps
+import Timing
 
-@Suite("Timestamps")
+@Suite("Timing")
 struct TimestampsTests {
     @Test(
         "an RFC 3339 time is read to the nanosecond",

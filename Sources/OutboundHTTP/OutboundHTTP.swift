@@ -1,0 +1,107 @@
+package import AsyncHTTPClient
+package import FoundationEssentials
+import NIOCore
+import NIOFoundationEssentialsCompat
+import NIOHTTP1
+import NIOPosix
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Calls to other services, each bounded as a whole: one time for connection, head and body, and a length for the body.
+///
+/// AsyncHTTPClient's own deadline ends with the response's head.
+package struct OutboundHTTP: Sendable {
+    private let client: HTTPClient
+
+    /// - Parameter client: made with ``configuration``, so that it follows no redirects.
+    package init(_ client: HTTPClient) { self.client = client }
+
+    /// A redirect would carry the request's token to wherever it points.
+    package static var configuration: HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        configuration.timeout.connect = .seconds(5)
+        // Zendesk closes idle connections after a minute; using one that is about to be closed costs a failed request.
+        configuration.connectionPool.idleTimeout = .seconds(30)
+        // Eight, the client's default, would hold events back where a service takes its time: the budgets are what limits the calls.
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+        configuration.httpVersion = .http1Only
+        return configuration
+    }
+
+    package struct Answer: Sendable {
+        package var status: Int
+        /// Names in lower case. Of several fields with one name the last.
+        package var headers: [String: String]
+        package var body: Data
+    }
+
+    /// Why there is no answer. The texts say nothing that the request or the answer held.
+    package enum Failure: Error, Equatable, CustomStringConvertible {
+        /// The request cannot have reached the service.
+        case notSent(String)
+        /// The request may have reached the service and may have had its effect.
+        case noAnswer(String)
+        /// The task was cancelled; the request may have had its effect.
+        case cancelled
+
+        package var description: String {
+            switch self {
+            case .notSent(let reason), .noAnswer(let reason): reason
+            case .cancelled: "the call was cancelled"
+            }
+        }
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// - Parameters:
+    ///   - timeout: bounds all of it.
+    ///   - maximumBytes: bounds the answer's body.
+    package func send(_ request: HTTPClientRequest, within timeout: Duration, maximumBytes: Int) async throws(Failure) -> Answer {
+        guard timeout > .zero else { throw .notSent("no time is left for it") }
+        do {
+            return try await withThrowingTaskGroup(of: Answer?.self) { group in
+                group.addTask { [client] in
+                    let response = try await client.execute(request, deadline: .now() + TimeAmount(timeout))
+                    let body = try await response.body.collect(upTo: maximumBytes)
+                    var headers: [String: String] = [:]
+                    for (name, value) in response.headers { headers[name.lowercased()] = value }
+                    return Answer(status: Int(response.status.code), headers: headers, body: Data(buffer: body))
+                }
+                group.addTask {
+                    try await Task.sleep(for: timeout)
+                    return nil
+                }
+                defer { group.cancelAll() }
+                guard let answer = try await group.next()! else { throw Failure.noAnswer("no answer in time") }
+                return answer
+            }
+        } catch {
+            throw Failure(error, maximumBytes)
+        }
+    }
+}
+
+extension OutboundHTTP.Failure {
+    fileprivate init(_ error: any Error, _ maximumBytes: Int) {
+        switch error {
+        case let failure as Self: self = failure
+        case is CancellationError: self = .cancelled
+        case let error as HTTPClientError where error == .cancelled: self = .cancelled
+        case let error as HTTPClientError where error == .connectTimeout: self = .notSent("no connection in time")
+        case let error as HTTPClientError where error == .deadlineExceeded: self = .noAnswer("no answer in time")
+        case is NIOTooManyBytesError: self = .noAnswer("the answer is longer than \(maximumBytes) bytes")
+        case is NIOConnectionError: self = .notSent("there is no such host, or nobody listens there")
+        case let error as IOError where error.errnoCode == ECONNREFUSED: self = .notSent("the connection was refused")
+        case let error as IOError: self = .noAnswer(error.description)
+        // Its own text may quote what was sent.
+        default: self = .noAnswer("the connection failed: \(type(of: error))")
+        }
+    }
+}
