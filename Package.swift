@@ -27,6 +27,7 @@ extension Target.Dependency {
     static let nioFoundation = product(name: "NIOFoundationEssentialsCompat", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+    static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -95,7 +96,7 @@ let package = Package(
             dependencies: [
                 "CloudEvents", "FunctionRuntime", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging, .nioCore,
                 .nioFoundation, .nioHTTP1,
-                .nioHTTPTypes, .nioPosix, .serviceLifecycle, .unixSignals,
+                .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioPosix, .serviceLifecycle, .unixSignals,
             ],
             swiftSettings: settings
         ),

@@ -3,18 +3,26 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
 
-/// Keeps a connection to its limits: carries out what ``ConnectionState`` decides, in the channel's pipeline behind the HTTP decoder.
-final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPRequestPart
+/// A connection's one handler between the HTTP decoder and the server's requests: carries out what ``ConnectionState`` decides, and does of
+/// HTTP/1.1 what the decoder leaves to others.
+///
+/// Sources: RFC 9112, sections 3.2 and 9; RFC 9110, sections 7.8, 9.3.2 and 10.1.1.
+final class ConnectionHandler: ChannelDuplexHandler {
+    typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
-    typealias OutboundOut = HTTPResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
 
     private var state: ConnectionState
     private let end: ConnectionEnd
     private let logger: Logger
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
+    /// The requests that were read and not answered, the oldest first: whether each is a HEAD, which is answered without a body.
+    private var isHead: [Bool] = []
+    /// Whether the last request is being read, and whether it has been: then the rest is thrown away.
+    private var lastRequest: (isBeingRead: Bool, isRead: Bool) = (false, false)
 
     init(limits: ConnectionState.Limits, end: ConnectionEnd, logger: Logger) {
         state = ConnectionState(limits: limits, now: .now())
@@ -31,19 +39,32 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
-        if state.isOver {
+        guard !state.isOver else {
             if case .body(let buffer) = part { perform(state.discarded(buffer.readableBytes), context) }
             return
         }
+        guard !lastRequest.isRead else { return }
         switch part {
-        case .head:
-            state.headRead(at: .now())
-            context.fireChannelRead(data)
-        case .body: context.fireChannelRead(data)
+        case .head(let head): read(head, context)
+        case .body(let buffer): context.fireChannelRead(wrapInboundOut(.body(buffer)))
         case .end:
-            context.fireChannelRead(data)
+            lastRequest.isRead = lastRequest.isBeingRead
+            // Nobody looks at trailers.
+            context.fireChannelRead(wrapInboundOut(.end(nil)))
             perform(state.endRead(at: .now()), context)
         }
+    }
+
+    private func read(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let fields = FramingFields(head)
+        guard fields.areValid, var request = try? HTTPRequest(head, secure: false, splitCookie: false) else {
+            return errorCaught(context: context, error: HTTPParserError.unknown)
+        }
+        if head.version == .http1_0 { request.headerFields[.expect] = nil }
+        lastRequest.isBeingRead = fields.areLast
+        isHead.append(head.method == .HEAD)
+        state.headRead(at: .now(), isLast: fields.areLast)
+        context.fireChannelRead(wrapInboundOut(.head(request)))
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -58,17 +79,22 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         switch unwrapOutboundIn(data) {
-        case .head(var head) where head.status.kind != .informational && state.answerBegins():
-            head.headerFields[.connection] = "close"
-            context.write(wrapOutboundOut(.head(head)), promise: promise)
-        case .head, .body:
-            context.write(data, promise: promise)
+        case .head(var head):
+            if head.status.kind != .informational, state.answerBegins() { head.headerFields[.connection] = "close" }
+            context.write(wrapOutboundOut(.head(HTTPResponseHead(head))), promise: promise)
+        case .body(let buffer):
+            guard isHead.first != true else {
+                promise?.succeed()
+                return
+            }
+            context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
         case .end:
+            if !isHead.isEmpty { isHead.removeFirst() }
             let action = state.answered(at: .now())
             if action == .linger {
-                context.writeAndFlush(data, promise: promise)
+                context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
             } else {
-                context.write(data, promise: promise)
+                context.write(wrapOutboundOut(.end(nil)), promise: promise)
             }
             perform(action, context)
         }
@@ -76,7 +102,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        case is ChannelShouldQuiesceEvent: state.shutdownBegan(at: .now())
+        case is ChannelShouldQuiesceEvent: perform(state.shutdownBegan(at: .now()), context)
         case ChannelEvent.inputClosed: perform(state.inputClosed(at: .now()), context)
         default: break
         }
@@ -116,8 +142,8 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func answer(_ answer: Answer, _ context: ChannelHandlerContext) {
         var head = answer.head
         head.headerFields[.connection] = "close"
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        context.write(wrapOutboundOut(.body(answer.body)), promise: nil)
+        context.write(wrapOutboundOut(.head(HTTPResponseHead(head))), promise: nil)
+        if isHead.first != true { context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         context.close(mode: .output, promise: nil)
     }
@@ -138,5 +164,51 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             self.perform(self.state.timeIsUp(at: .now()), context)
         }
         timer = (task, deadline)
+    }
+}
+
+/// What a request's header fields say about the connection.
+private struct FramingFields {
+    /// Whether there is one host, as HTTP/1.1 asks for it.
+    let areValid: Bool
+    /// Whether the connection takes no request after this one. Where the client would speak another protocol the decoder reads nothing more.
+    let areLast: Bool
+
+    init(_ head: HTTPRequestHead) {
+        var hosts = 0
+        var isHostValid = true
+        var upgrades = false
+        for (name, value) in head.headers {
+            switch name.utf8.count {
+            case 4 where name.isSame(as: "host"):
+                hosts += 1
+                isHostValid = isHostValid && value.utf8.allSatisfy(Self.canBeInHost)
+            case 7 where name.isSame(as: "upgrade"): upgrades = true
+            default: break
+            }
+        }
+        let isOld = head.version == .http1_0
+        areValid = isHostValid && (hosts == 1 || (hosts == 0 && isOld))
+        areLast = isOld || !head.isKeepAlive || head.method == .CONNECT || (upgrades && head.headers.asksForUpgrade)
+    }
+
+    /// Source: RFC 3986, section 3.2.2.
+    private static func canBeInHost(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        default: "-._~%!$&'()*+;=:[]".utf8.contains(byte)
+        }
+    }
+}
+
+extension HTTPHeaders {
+    fileprivate var asksForUpgrade: Bool { self[canonicalForm: "connection"].contains { $0.lowercased() == "upgrade" } }
+}
+
+extension String {
+    /// Compares ASCII without regard to case; the other is in lower case.
+    fileprivate func isSame(as other: StaticString) -> Bool {
+        utf8.count == other.utf8CodeUnitCount
+            && zip(utf8, UnsafeBufferPointer(start: other.utf8Start, count: other.utf8CodeUnitCount)).allSatisfy { $0 | 0x20 == $1 }
     }
 }

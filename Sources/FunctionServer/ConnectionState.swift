@@ -7,6 +7,8 @@ import NIOCore
 struct ConnectionState {
     /// How long each side may take.
     struct Limits: Equatable, Sendable {
+        /// From the connection to its first byte. Nobody connects to say nothing: it is who has been answered that may be idle for long.
+        var start: TimeAmount
         /// Between two requests.
         var idle: TimeAmount
         /// From a request's first byte to its last.
@@ -59,6 +61,8 @@ struct ConnectionState {
         var readUntil: Instant
         /// When the oldest has to be answered.
         var answerUntil: Instant
+        /// No other request is taken after the newest, as one of the two sides wants it.
+        var isLastRequest = false
         /// The client was told that the oldest one's answer is the last, even if the rest of the request comes while it is written.
         var isLastAnswer = false
 
@@ -68,7 +72,7 @@ struct ConnectionState {
 
     init(limits: Limits, now: Instant) {
         self.limits = limits
-        phase = .idle(until: now + limits.idle)
+        phase = .idle(until: now + limits.start)
     }
 
     /// The moment at which ``timeIsUp(at:)`` has something to say.
@@ -93,7 +97,7 @@ struct ConnectionState {
     /// Returns whether the answer that is about to be written has to tell the client that it is the connection's last.
     mutating func answerBegins() -> Bool {
         guard case .busy(var busy) = phase else { return true }
-        busy.isLastAnswer = busy.isReadingOldest || (busy.unanswered == 1 && drainsUntil != nil)
+        busy.isLastAnswer = busy.isReadingOldest || (busy.unanswered == 1 && (drainsUntil != nil || busy.isLastRequest))
         phase = .busy(busy)
         return busy.isLastAnswer
     }
@@ -103,16 +107,18 @@ struct ConnectionState {
         if case .idle = phase { phase = .readingHead(until: now + limits.read) }
     }
 
-    mutating func headRead(at now: Instant) {
+    /// - Parameter isLast: whether the connection is used for no request after this one.
+    mutating func headRead(at now: Instant, isLast: Bool = false) {
         switch phase {
         case .idle, .readingHead:
             // The time for reading runs from the first byte on.
             let readUntil = if case .readingHead(let until) = phase { until } else { now + limits.read }
-            phase = .busy(Busy(readUntil: readUntil, answerUntil: now + limits.handle))
+            phase = .busy(Busy(readUntil: readUntil, answerUntil: now + limits.handle, isLastRequest: isLast))
         case .busy(var busy):
             busy.unanswered += 1
             busy.isWhole = false
             busy.readUntil = now + limits.read
+            busy.isLastRequest = isLast
             phase = .busy(busy)
         case .lingering, .closed: break
         }
@@ -167,7 +173,13 @@ struct ConnectionState {
         }
     }
 
-    mutating func shutdownBegan(at now: Instant) { drainsUntil = now + limits.drain }
+    mutating func shutdownBegan(at now: Instant) -> Action {
+        drainsUntil = now + limits.drain
+        switch phase {
+        case .idle, .readingHead: return close()
+        case .busy, .lingering, .closed: return .nothing
+        }
+    }
 
     mutating func channelClosed(at now: Instant) -> Action {
         let action = inputClosed(at: now)

@@ -7,7 +7,7 @@ import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
 
-/// HTTP/1.1 connections to a function: Hummingbird's, kept to their limits by a ``ConnectionHandler``.
+/// HTTP/1.1 connections to a function: Hummingbird's, with a ``ConnectionHandler`` in the place of its own.
 struct FunctionChannel: ServerChildChannel {
     let responder: FunctionResponder
     let limits: ConnectionState.Limits
@@ -21,15 +21,35 @@ struct FunctionChannel: ServerChildChannel {
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        let end = ConnectionEnd()
-        let http = HTTP1Channel(
-            responder: { request, writer, _ in try await respond(to: request, writer, end) },
-            configuration: .init(
-                additionalChannelHandlers: [ConnectionHandler(limits: limits, end: end, logger: responder.logger)],
-                httpDecoderConfiguration: .init(maxHeaderFieldSize: 64 << 10, maxHeaderListSize: 256 << 10, maxHeaderFieldCount: 1000)
+        channel.eventLoop.makeCompletedFuture {
+            let end = ConnectionEnd()
+            try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+                withPipeliningAssistance: false,
+                withErrorHandling: false,
+                // Types that cannot hold such fields are what is written.
+                withOutboundHeaderValidation: false,
+                withEncoderConfiguration: .init(),
+                withDecoderLimitConfiguration: Self.headerLimits
             )
-        )
-        return http.setup(channel: channel, logger: logger).map { Value(http: http, connection: $0, end: end) }
+            try channel.pipeline.syncOperations.addHandler(ConnectionHandler(limits: limits, end: end, logger: responder.logger))
+            return Value(
+                http: HTTP1Channel(responder: { request, writer, _ in try await respond(to: request, writer, end) }),
+                connection: try HTTP1Channel.Value(
+                    wrappingChannelSynchronously: channel,
+                    configuration: .init(isOutboundHalfClosureEnabled: true)
+                ),
+                end: end
+            )
+        }
+    }
+
+    /// A message without a wrapper has its attributes in header fields: up to a hundred, of 256 bytes with values of 1,024.
+    private static var headerLimits: NIOHTTPDecoderLimitConfiguration {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = 64 << 10
+        limits.maxHeaderListSize = 256 << 10
+        limits.maxHeaderFieldCount = 1000
+        return limits
     }
 
     /// One task a connection, in which its requests are worked on one after the other, and which is cancelled as a whole: a task for each request

@@ -66,6 +66,7 @@ public struct FunctionServer: Service {
         let channel = FunctionChannel(
             responder: responder,
             limits: ConnectionState.Limits(
+                start: TimeAmount(min(configuration.idleTimeout, configuration.readTimeout)),
                 idle: TimeAmount(configuration.idleTimeout),
                 read: TimeAmount(min(configuration.readTimeout, configuration.timeout)),
                 handle: TimeAmount(configuration.timeout),

@@ -6,6 +6,7 @@ import Testing
 @Suite("The state of a connection")
 struct ConnectionStateTests {
     private static let limits = ConnectionState.Limits(
+        start: .seconds(20),
         idle: .seconds(100),
         read: .seconds(20),
         handle: .seconds(30),
@@ -28,10 +29,17 @@ struct ConnectionStateTests {
     @Test("a connection on which nothing comes is closed when its idle time is over")
     func idle() {
         var state = state
-        #expect(deadline(state) == 100)
-        #expect(state.timeIsUp(at: at(99)) == .nothing)
-        #expect(state.timeIsUp(at: at(100)) == .close)
+        // Before its first request no longer than a request may take to arrive.
+        #expect(deadline(state) == 20)
+        #expect(state.timeIsUp(at: at(19)) == .nothing)
+        #expect(state.timeIsUp(at: at(20)) == .close)
         #expect(state.deadline == nil)
+        state = self.state
+        state.headRead(at: at(0))
+        _ = state.endRead(at: at(0))
+        _ = state.answerBegins()
+        #expect(state.answered(at: at(1)) == .nothing)
+        #expect(deadline(state) == 101)
     }
 
     @Test("a head that drips is refused, however often a byte of it comes")
@@ -145,17 +153,37 @@ struct ConnectionStateTests {
         var state = state
         state.headRead(at: at(0))
         #expect(state.endRead(at: start) == .nothing)
-        state.shutdownBegan(at: at(2))
+        #expect(state.shutdownBegan(at: at(2)) == .nothing)
         #expect(deadline(state) == 10)
         #expect(state.answerBegins() == true)
         #expect(state.timeIsUp(at: at(10)) == .interrupt(.stopping))
+    }
+
+    @Test("a shutdown closes a connection without a request")
+    func shutdownWhileIdle() {
+        var (idle, reading) = (state, state)
+        #expect(idle.shutdownBegan(at: at(1)) == .close)
+        reading.bytesRead(at: at(1))
+        #expect(reading.shutdownBegan(at: at(2)) == .close)
+    }
+
+    @Test("the answer to the last request says so, though the request was read to its end")
+    func lastRequest() {
+        var state = state
+        state.headRead(at: at(0))
+        state.headRead(at: at(0), isLast: true)
+        #expect(state.endRead(at: at(0)) == .nothing)
+        #expect(state.answerBegins() == false)
+        #expect(state.answered(at: at(1)) == .nothing)
+        #expect(state.answerBegins() == true)
+        #expect(state.answered(at: at(1)) == .linger)
     }
 
     @Test("a request that is still being read when the time to drain is over is answered, too")
     func shutdownWhileReading() {
         var state = state
         state.headRead(at: at(0))
-        state.shutdownBegan(at: at(0))
+        #expect(state.shutdownBegan(at: at(0)) == .nothing)
         #expect(state.timeIsUp(at: at(8)) == .interrupt(.stopping))
     }
 }
