@@ -80,13 +80,13 @@ let package = Package(
         ),
         .target(
             name: "BookingStatusSync",
-            dependencies: ["CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Timing", "Zendesk", .logging],
+            dependencies: ["CloudEvents", "FunctionRuntime", "JSONReader", "SpannerChangeStreams", "Timing", "Zendesk", .logging],
             swiftSettings: settings
         ),
         .target(
             name: "Spanner",
             dependencies: [
-                "BookingStatusSync", "OutboundHTTP", "SpannerChangeStreams", "Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1,
+                "BookingStatusSync", "JSONReader", "OutboundHTTP", "SpannerChangeStreams", "Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1,
             ],
             swiftSettings: settings
         ),
@@ -94,7 +94,7 @@ let package = Package(
         .target(
             name: "FunctionServer",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging, .nioCore,
+                "CloudEvents", "FunctionRuntime", "JSONReader", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging, .nioCore,
                 .nioFoundation, .nioHTTP1,
                 .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioPosix, .serviceLifecycle, .unixSignals,
             ],

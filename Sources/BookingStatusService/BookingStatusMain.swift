@@ -23,6 +23,7 @@ package enum BookingStatusMain {
     /// Ends the process with 0 then, with 128 and the signal's number on a second one, with 64 on unknown arguments, with 78 on wrong
     /// configuration, and with 1 if it cannot serve, or if tickets are left.
     package static func run() async -> Never {
+        let signals = await stopSignals()
         var logger = Logger(label: "booking-status-function") { CloudLogHandler(label: $0) }
         do {
             let command = try Command(CommandLine.arguments.dropFirst())
@@ -32,7 +33,7 @@ package enum BookingStatusMain {
                 logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
             }
             if case .sweep(let start) = command { exit(try await SweepJob(service: service, logger: logger, start: start).run()) }
-            try await runUntilSignalled(service, logger: logger)
+            try await runUntilSignalled(service, signals, logger: logger)
         } catch let usage as Command.Usage {
             logger.critical("\(usage)")
             exit(usageFault)

@@ -1,6 +1,5 @@
 package import SpannerChangeStreams
 package import Timing
-package import Zendesk
 
 /// Where bookings can be read, for the sweep.
 package protocol BookingSource: Sendable {

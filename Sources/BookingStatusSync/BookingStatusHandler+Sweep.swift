@@ -3,7 +3,7 @@ import FoundationEssentials
 import FunctionRuntime
 package import Logging
 package import Timing
-package import Zendesk
+import Zendesk
 
 extension BookingStatusHandler {
     /// A message with the attribute `task=sweep`, as a schedule publishes it.

@@ -1,3 +1,4 @@
+import JSONReader
 import Logging
 import SpannerChangeStreams
 import Zendesk
@@ -40,7 +41,8 @@ struct PendingChange: Sendable {
             guard reported.isNew(ticket, tagChange.bookingID, result) else { return }
         }
         var metadata: Logger.Metadata = [
-            "booking": "\(Self.forLog(tagChange.bookingID))", "from": "\(from)", "to": "\(to)", "outcome": "\(result.outcome.rawValue)",
+            "booking": "\(Self.forLog(tagChange.bookingID))", "from": "\(from.forLog)", "to": "\(to.forLog)",
+            "outcome": "\(result.outcome.rawValue)",
         ]
         if isSweep { metadata["task"] = "sweep" }
         if let ticket = result.ticket { metadata["ticket"] = "\(ticket)" }
@@ -56,7 +58,7 @@ struct PendingChange: Sendable {
     func logParked() { logger.debug("booking status", metadata: ["booking": "\(Self.forLog(tagChange.bookingID))", "outcome": "parked"]) }
 
     /// A ticket's booking ID is typed by anybody, a guest among them.
-    static func forLog(_ bookingID: String) -> String { bookingID.count > 64 ? bookingID.prefix(64) + "…" : bookingID }
+    static func forLog(_ bookingID: String) -> String { bookingID.cut(to: 64) }
 }
 
 extension Outcome {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTypes
+import JSONReader
 
 extension CloudEvent {
     /// Source: CloudEvents HTTP protocol binding 1.0.2, section 3.1.
@@ -8,9 +9,9 @@ extension CloudEvent {
         for field in headers {
             let name = field.name.canonicalName
             guard name.hasPrefix("ce-") else { continue }
-            guard let value = percentDecoded(field.value) else { throw .malformed("\(name) is not percent-encoded UTF-8") }
+            guard let value = percentDecoded(field.value) else { throw .malformed("\(name.cut(to: 64)) is not percent-encoded UTF-8") }
             let attribute = String(Substring(name.utf8.dropFirst(3)))
-            guard attributes[attribute] == nil else { throw .malformed("\(name) is there more than once") }
+            guard attributes[attribute] == nil else { throw .malformed("\(name.cut(to: 64)) is there more than once") }
             attributes[attribute] = value
         }
         return try attributes.event(dataContentType: headers.value(.contentType), data: body.isEmpty ? nil : body)

@@ -16,7 +16,7 @@ extension CloudEvent {
                     let attribute = try value.attribute()
                     if name == "datacontenttype" { dataContentType = attribute } else { attributes[name] = attribute }
                 } catch {
-                    throw JSONFault("the CloudEvents attribute \(name) has the wrong type")
+                    throw JSONFault("the CloudEvents attribute \(name.cut(to: 64)) has the wrong type")
                 }
             }
         }

@@ -100,7 +100,8 @@ extension Answer {
         switch status.code {
         case ..<300: .debug
         case 404, 405: .debug
-        case 408, 429, 503: .notice
+        // Anybody can be a caller who may not.
+        case 401, 403, 408, 429, 503: .notice
         default: .error
         }
     }

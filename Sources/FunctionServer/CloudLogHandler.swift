@@ -9,6 +9,11 @@ public struct CloudLogHandler: LogHandler {
     static let spanKey = "logging.googleapis.com/spanId"
     static let traceSampledKey = "logging.googleapis.com/trace_sampled"
 
+    /// The longest line, in bytes. Cloud Logging takes 256 KB, but a line is for somebody to read.
+    static let maximumLineBytes = 16 << 10
+    /// The longest text in a line, in bytes; the rest of it is left out.
+    static let maximumValueBytes = 1024
+
     public var logLevel: Logger.Level = .info
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
@@ -33,43 +38,56 @@ public struct CloudLogHandler: LogHandler {
         if let provided = metadataProvider?.get() { merged.merge(provided) { _, new in new } }
         if let own = event.metadata { merged.merge(own) { _, new in new } }
         if let error = event.error { merged["error"] = "\(error)" }
-        switch output.style {
-        case .json: output.write(json(event, merged))
-        case .text: output.write(text(event, merged))
-        }
+        output.write(line(event, merged, Self.maximumValueBytes))
     }
 
-    private func json(_ event: LogEvent, _ metadata: Logger.Metadata) -> String {
+    /// The line, with values cut so far that it is not longer than it may be.
+    private func line(_ event: LogEvent, _ metadata: Logger.Metadata, _ valueBytes: Int) -> String {
+        let line =
+            switch output.style {
+            case .json: json(event, metadata, valueBytes)
+            case .text: text(event, metadata, valueBytes)
+            }
+        guard line.utf8.count > Self.maximumLineBytes else { return line }
+        guard valueBytes > 16 else { return self.line(event, ["metadata": "left out: too much of it"], Self.maximumValueBytes) }
+        return self.line(event, metadata, valueBytes / 4)
+    }
+
+    private func json(_ event: LogEvent, _ metadata: Logger.Metadata, _ valueBytes: Int) -> String {
         var line = "{\"severity\":\"\(event.level.severity)\",\"time\":\"\(LogOutput.now(fractionDigits: 6))\",\"message\":"
-        line.appendJSON(event.message.description)
+        line.appendJSON(event.message.description, valueBytes)
         line += ",\"logger\":"
-        line.appendJSON(label)
+        line.appendJSON(label, valueBytes)
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
             line += ","
-            line.appendJSON(key)
+            line.appendJSON(key, valueBytes)
             line += ":"
             // The one member that has to be a boolean.
-            if key == Self.traceSampledKey { line += "\(value)" } else { line.appendJSON(value) }
+            if key == Self.traceSampledKey { line += "\(value)" } else { line.appendJSON(value, valueBytes) }
         }
         // Cloud Logging shows all lines of one execution by this label.
         if let execution = metadata["execution_id"] {
             line += ",\"logging.googleapis.com/labels\":"
-            line.appendJSON(.dictionary(["execution_id": execution]))
+            line.appendJSON(.dictionary(["execution_id": execution]), valueBytes)
         }
         if event.level >= .warning {
             line += ",\"logging.googleapis.com/sourceLocation\":{\"file\":"
-            line.appendJSON(event.file)
+            line.appendJSON(event.file, valueBytes)
             line += ",\"line\":\"\(event.line)\",\"function\":"
-            line.appendJSON(event.function)
+            line.appendJSON(event.function, valueBytes)
             line += "}"
         }
         return line + "}\n"
     }
 
-    private func text(_ event: LogEvent, _ metadata: Logger.Metadata) -> String {
-        var line = "\(LogOutput.now(fractionDigits: 3).dropFirst(11).dropLast()) \(event.level.severity.lowercased()) \(event.message)"
+    private func text(_ event: LogEvent, _ metadata: Logger.Metadata, _ valueBytes: Int) -> String {
+        var line = "\(LogOutput.now(fractionDigits: 3).dropFirst(11).dropLast()) \(event.level.severity.lowercased()) "
+        line.appendVisible(event.message.description, valueBytes)
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) where !key.contains("/") {
-            line += " \(key)=\(value)"
+            line += " "
+            line.appendVisible(key, valueBytes)
+            line += "="
+            line.appendVisible("\(value)", valueBytes)
         }
         return line + "\n"
     }
@@ -89,34 +107,40 @@ extension Logger.Level {
 }
 
 extension String {
-    fileprivate mutating func appendJSON(_ value: Logger.MetadataValue) {
+    fileprivate mutating func appendJSON(_ value: Logger.MetadataValue, _ limit: Int) {
         switch value {
-        case .string(let text): appendJSON(text)
+        case .string(let text): appendJSON(text, limit)
         // Filters and metrics compare a number only if it is one.
         case .stringConvertible(let value as any FixedWidthInteger): self += "\(value)"
-        case .stringConvertible(let value): appendJSON(value.description)
+        case .stringConvertible(let value): appendJSON(value.description, limit)
         case .array(let values):
             self += "["
             for (index, value) in values.enumerated() {
                 if index > 0 { self += "," }
-                appendJSON(value)
+                appendJSON(value, limit)
             }
             self += "]"
         case .dictionary(let members):
             self += "{"
             for (index, (key, value)) in members.sorted(by: { $0.key < $1.key }).enumerated() {
                 if index > 0 { self += "," }
-                appendJSON(key)
+                appendJSON(key, limit)
                 self += ":"
-                appendJSON(value)
+                appendJSON(value, limit)
             }
             self += "}"
         }
     }
 
-    fileprivate mutating func appendJSON(_ text: String) {
+    fileprivate mutating func appendJSON(_ text: String, _ limit: Int) {
         self += "\""
+        var bytes = 0
         for scalar in text.unicodeScalars {
+            bytes += UTF8.width(scalar)
+            guard bytes <= limit else {
+                self += "…"
+                break
+            }
             switch scalar {
             case "\"": self += "\\\""
             case "\\": self += "\\\\"
@@ -128,5 +152,22 @@ extension String {
             }
         }
         self += "\""
+    }
+
+    /// Escapes what a terminal would obey, or show as something else than it is: control characters, and those that turn a text's direction.
+    fileprivate mutating func appendVisible(_ text: String, _ limit: Int) {
+        var bytes = 0
+        for scalar in text.unicodeScalars {
+            bytes += UTF8.width(scalar)
+            guard bytes <= limit else {
+                self += "…"
+                break
+            }
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate:
+                self += "\\u{\(String(scalar.value, radix: 16))}"
+            default: unicodeScalars.append(scalar)
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 import CloudEvents
 import HTTPTypes
+import JSONReader
 import Logging
 import NIOCore
 
@@ -22,7 +23,7 @@ struct Execution: Sendable {
     func logger(messageID: String? = nil, deliveryAttempt: Int? = nil) -> Logger {
         var logger = parent
         logger[metadataKey: "execution_id"] = "\(id)"
-        if let messageID { logger[metadataKey: "message_id"] = "\(messageID)" }
+        if let messageID { logger[metadataKey: "message_id"] = "\(messageID.forLog)" }
         if let deliveryAttempt { logger[metadataKey: "delivery_attempt"] = "\(deliveryAttempt)" }
         for (key, value) in trace { logger[metadataKey: key] = value }
         return logger

@@ -2,6 +2,7 @@ import CloudEvents
 import FoundationEssentials
 import FunctionRuntime
 import HTTPTypes
+import JSONReader
 import Logging
 
 /// Makes an answer of a request: by its head alone where that is enough, else by its body and by how the handler ends.
@@ -99,7 +100,7 @@ struct FunctionResponder: Sendable {
         } catch FunctionFailure.unprocessable(let reason) {
             return .unprocessable(reason)
         } catch {
-            if !Task.isCancelled { context.logger.error("the function failed", metadata: ["error": "\(error)"]) }
+            if !Task.isCancelled { context.logger.error("the function failed", metadata: ["error": "\("\(error)".forLog)"]) }
             return .failed
         }
     }

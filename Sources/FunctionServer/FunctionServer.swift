@@ -6,6 +6,14 @@ import NIOPosix
 import ServerConnections
 public import ServiceLifecycle
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// Hosts a function over HTTP as Cloud Functions does: every path but the reserved ones goes to the handler, which is called with the event
 /// that the request carries.
 ///
@@ -59,6 +67,19 @@ public struct FunctionServer: Service {
         }
     }
 
+    /// How many connections the process may open, with some files left for what the function itself calls: a listener that cannot accept
+    /// what waits for it spins.
+    private static var connectionsByFileLimit: Int {
+        var limit = rlimit()
+        #if canImport(Darwin)
+        let result = getrlimit(RLIMIT_NOFILE, &limit)
+        #else
+        let result = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        #endif
+        guard result == 0, let files = Int(exactly: limit.rlim_cur) else { return .max }
+        return max(files - 192, files / 2)
+    }
+
     private func serve() async throws {
         // What Hummingbird itself has to say of each connection is of interest to whoever debugs it.
         var serverLogger = logger
@@ -76,7 +97,14 @@ public struct FunctionServer: Service {
         )
         try await Server(
             childChannelSetup: AcceptedConnections(channel),
-            configuration: ServerConfiguration(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
+            configuration: ServerConfiguration(
+                address: .hostname(configuration.host, port: configuration.port),
+                backlog: 1024,
+                availableConnectionsDelegate: MaximumAvailableConnections(
+                    min(configuration.maximumConnections, Self.connectionsByFileLimit),
+                    logger: serverLogger
+                )
+            ),
             onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: serverLogger

@@ -20,6 +20,8 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     /// How many bytes of requests may be held at once, those of unfinished ones included; what comes beyond that is answered 429. A request
     /// costs several times its length in memory. By default four times the longest body.
     public var maximumBodyBytesInFlight: Int
+    /// How many connections may be open; more wait until one is closed. It is less where the process may not open as many files.
+    public var maximumConnections: Int
     /// The Google Cloud project, which log lines need to name their trace.
     public var project: String?
 
@@ -33,6 +35,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         drainTime: Duration = .seconds(8),
         maximumBodyBytes: Int = 32 << 20,
         maximumBodyBytesInFlight: Int? = nil,
+        maximumConnections: Int = 2000,
         project: String? = nil
     ) {
         self.host = host
@@ -44,6 +47,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         self.drainTime = drainTime
         self.maximumBodyBytes = maximumBodyBytes
         self.maximumBodyBytesInFlight = maximumBodyBytesInFlight ?? maximumBodyBytes * 4
+        self.maximumConnections = maximumConnections
         self.project = project
     }
 }

@@ -18,10 +18,13 @@ public struct LogOutput: Sendable {
     let write: @Sendable (String) -> Void
 
     /// JSON for Cloud Logging; lines that a person can read where standard error is a terminal.
-    public static let standardError = LogOutput(isText: isatty(STDERR_FILENO) == 1, write: writeToStandardError)
+    ///
+    /// Lines are written by a thread of their own: a reader that stops holds nobody up. A megabyte of lines may wait; what is logged beyond that is
+    /// dropped and counted. What waits when the process exits is written before, within a second.
+    public static let standardError = LogOutput(isText: isatty(STDERR_FILENO) == 1, write: standardErrorWriter.write)
 
     /// Lines for people on standard error, whatever that is.
-    public static let text = LogOutput(isText: true, write: writeToStandardError)
+    public static let text = LogOutput(isText: true, write: standardErrorWriter.write)
 
     /// - Parameters:
     ///   - isText: lines for people instead of JSON.
@@ -39,15 +42,13 @@ public struct LogOutput: Sendable {
     }
 }
 
-/// `write(2)` with the whole line at once: lines of several threads do not mix as long as the reader keeps up.
-private func writeToStandardError(_ line: String) {
-    var line = line
-    line.withUTF8 { bytes in
-        var rest = UnsafeRawBufferPointer(bytes)
-        while !rest.isEmpty {
-            let count = write(STDERR_FILENO, rest.baseAddress, rest.count)
-            guard count > 0 else { return }
-            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-        }
+private let standardErrorWriter: LogWriter = {
+    let writer = LogWriter(descriptor: STDERR_FILENO) { count in
+        let text = "log lines dropped: nobody reads them fast enough"
+        let fields = #""message":"\#(text)","count":\#(count),"logger":"log""#
+        return isatty(STDERR_FILENO) == 1
+            ? "\(text) count=\(count)\n" : #"{"severity":"WARNING","time":"\#(LogOutput.now(fractionDigits: 6))",\#(fields)}"# + "\n"
     }
-}
+    atexit { standardErrorWriter.flush(within: .seconds(1)) }
+    return writer
+}()

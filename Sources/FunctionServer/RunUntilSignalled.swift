@@ -1,6 +1,6 @@
 public import Logging
 public import ServiceLifecycle
-import UnixSignals
+package import UnixSignals
 
 #if canImport(Glibc)
 import Glibc
@@ -20,6 +20,13 @@ import Darwin
 ///   - logger: told of the signal.
 /// - Throws: what the service throws.
 public func runUntilSignalled(_ service: some Service, logger: Logger) async throws {
+    try await runUntilSignalled(service, await stopSignals(), logger: logger)
+}
+
+/// The signals that stop a process. As the first process of a container it loses those that come before somebody asks for them.
+package func stopSignals() async -> UnixSignalsSequence { await UnixSignalsSequence(trapping: .sigterm, .sigint) }
+
+package func runUntilSignalled(_ service: some Service, _ signals: UnixSignalsSequence, logger: Logger) async throws {
     // Its steps are of interest to whoever debugs it.
     var groupLogger = logger
     groupLogger.logLevel = max(logger.logLevel, .notice)
@@ -28,7 +35,7 @@ public func runUntilSignalled(_ service: some Service, logger: Logger) async thr
         tasks.addTask { try await group.run() }
         tasks.addTask {
             var isStopping = false
-            for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+            for await signal in signals {
                 guard !isStopping else { exit(128 + signal.rawValue) }
                 isStopping = true
                 logger.info("stopping", metadata: ["signal": "\(signal)"])

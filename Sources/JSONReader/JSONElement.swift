@@ -52,7 +52,8 @@ package struct JSONElement {
         var description: String {
             switch self {
             case .known(let name): name.description
-            case .found(let name): name
+            // It comes from outside, and ends in logs and answers.
+            case .found(let name): name.cut(to: 64)
             case .index(let index): String(index)
             }
         }

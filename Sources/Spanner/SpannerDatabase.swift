@@ -3,6 +3,7 @@ package import BookingStatusSync
 import FoundationEssentials
 import NIOCore
 import NIOFoundationEssentialsCompat
+import JSONReader
 import NIOHTTP1
 import OutboundHTTP
 import SpannerChangeStreams
@@ -201,7 +202,7 @@ extension SpannerDatabase {
             let failure = try? JSONDecoder().decode(Failure.self, from: body)
             let message = failure?.error?.message ?? failure?.message ?? ""
             throw BookingSourceError(
-                "Spanner answers \(status): \(message.prefix(300))",
+                "Spanner answers \(status): \(message.cut(to: 200))",
                 needsPerson: (400..<500).contains(status) && status != 429
             )
         }

@@ -60,6 +60,38 @@ struct CloudLogHandlerTests {
         #expect(line?.hasSuffix(" info done a=1 b=2\n") == true)
     }
 
+    @Test("no line is longer than 16 KB, however much there is to log, and each is still JSON", arguments: [false, true])
+    func longLines(isText: Bool) throws {
+        let long = String(repeating: "é\u{1}", count: 20_000)
+        let many = Logger.Metadata(uniqueKeysWithValues: (0..<5000).map { ("key-\($0)", "value") })
+        let logged = lines(isText: isText) { logger in
+            logger.info("\(long)", metadata: ["a": "\(long)", "b": ["\(long)"], "c": ["d": "\(long)"], "count": .stringConvertible(7)])
+            logger.info("x", metadata: many)
+            logger.info("x", metadata: ["\(long)": "a", "list": .array(Array(repeating: "\(long)", count: 50))])
+            logger.error("x", error: LongError(description: long), metadata: [:])
+        }
+        #expect(logged.count == 4)
+        for line in logged {
+            #expect(line.utf8.count <= 16 << 10)
+            if !isText { _ = try JSONSerialization.jsonObject(with: Data(line.utf8)) }
+        }
+        let first: String = logged[0]
+        if !isText { #expect(first.contains(#""count":7"#)) }
+    }
+
+    private struct LongError: Error, CustomStringConvertible { let description: String }
+
+    @Test(
+        "what a terminal would obey is escaped in a line for people",
+        arguments: ["\u{1b}[2J", "\r", "\n", "\u{7}", "\u{9b}", "\u{202e}", "\u{2028}", "\u{7f}"]
+    )
+    func terminal(text: String) {
+        let line = lines(isText: true) { $0.info("a\(text)b", metadata: ["c\(text)": "d\(text)e"]) }.first
+        let shown = String(line?.dropLast() ?? "")
+        #expect(!shown.contains(text))
+        #expect(shown.split(separator: "\\u{").count == 4)
+    }
+
     private func lines(isText: Bool, _ body: (Logger) -> Void) -> [String] {
         let lines = Lines()
         var logger = Logger(label: "test") { CloudLogHandler(label: $0, output: LogOutput(isText: isText) { lines.add($0) }) }

@@ -1,0 +1,51 @@
+import Foundation
+import Testing
+
+@testable import FunctionServer
+
+@Suite("Writing the log", .timeLimit(.minutes(1)))
+struct LogWriterTests {
+    private let pipe = Pipe()
+
+    private func writer() -> LogWriter {
+        LogWriter(descriptor: pipe.fileHandleForWriting.fileDescriptor) { "dropped \($0)\n" }
+    }
+
+    @Test("lines arrive whole and in their order")
+    func order() throws {
+        let writer = writer()
+        for number in 0..<1000 { writer.write("\(number)\n") }
+        writer.flush(within: .seconds(10))
+        try pipe.fileHandleForWriting.close()
+        let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        let expected = (0..<1000).map { "\($0)\n" }.joined()
+        #expect(text == expected)
+    }
+
+    @Test("a reader that stops holds nobody up; what there is no room for is counted in a line", arguments: [false, true])
+    func stoppedReader(isNonBlocking: Bool) throws {
+        if isNonBlocking {
+            let descriptor = pipe.fileHandleForWriting.fileDescriptor
+            #expect(fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) == 0)
+        }
+        let writer = writer()
+        let line = String(repeating: "x", count: 999) + "\n"
+        for _ in 0..<10_000 { writer.write(line) }
+        writer.flush(within: .milliseconds(50))
+        let reading = pipe.fileHandleForReading
+        var text = Data()
+        while !text.suffix(20).contains(UInt8(ascii: "d")) { text += reading.availableData }
+        let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+        let dropped = try #require(lines.last.flatMap { Int($0.dropFirst("dropped ".count)) })
+        #expect(lines.count - 1 + dropped == 10_000)
+        #expect(lines.dropLast().allSatisfy { $0.utf8.count == 999 })
+    }
+
+    @Test("a reader that has gone away ends nothing")
+    func goneReader() throws {
+        let writer = writer()
+        try pipe.fileHandleForReading.close()
+        for _ in 0..<100 { writer.write("x\n") }
+        writer.flush(within: .seconds(10))
+    }
+}

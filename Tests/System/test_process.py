@@ -1,0 +1,134 @@
+"""The function as a process: whoever reads its log stops, files run out, and a signal comes before it is ready."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+from support import BINARIES, free_port, function_environment, http, listens, wait_until
+
+BINARY = pathlib.Path(os.environ.get("FUNCTION_UNDER_TEST", BINARIES / "booking-status-function"))
+
+
+def environment(port, **more):
+    return os.environ | function_environment(1, PORT=str(port), LOG_LEVEL="debug", **more)
+
+
+def event(port, timeout=20):
+    return http("POST", f"http://127.0.0.1:{port}/", {"message": {"messageId": "1", "data": "e30="}}, timeout=timeout)[0]
+
+
+class ProcessTests(unittest.TestCase):
+    def start(self, port, **options):
+        process = subprocess.Popen([BINARY], env=environment(port), **options)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_until(lambda: listens(port), 20, "it listens")
+        return process
+
+    def cpu(self, process):
+        fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def test_a_log_that_nobody_reads_holds_up_neither_events_nor_the_end(self):
+        port = free_port()
+        reading, writing = os.pipe()
+        process = self.start(port, stderr=writing)
+        os.close(writing)
+        # A pipe takes 64 KB; each event is a line of about 400 bytes.
+        for _ in range(600):
+            self.assertEqual(event(port), 422)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 0)
+        self.assertLess(time.monotonic() - begin, 9)
+        os.close(reading)
+
+    def test_what_was_not_written_is_counted_once_somebody_reads_again(self):
+        port = free_port()
+        reading, writing = os.pipe()
+        process = self.start(port, stderr=writing)
+        os.close(writing)
+        answers = 0
+        # More than the megabyte that waits: each answer of a refused path is a line at this level.
+        with contextlib.closing(socket.create_connection(("127.0.0.1", port))) as connection:
+            request = b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+            for hundreds in range(1, 61):
+                connection.sendall(request * 100)
+                while answers < 100 * hundreds:
+                    answers += connection.recv(1 << 20).count(b"HTTP/1.1 405")
+        os.set_blocking(reading, False)
+        text, end = b"", time.monotonic() + 20
+        while not re.search(rb"log lines dropped.*\n", text) and time.monotonic() < end:
+            with contextlib.suppress(BlockingIOError):
+                text += os.read(reading, 1 << 16)
+        lines = [json.loads(line) for line in text.splitlines() if line.endswith(b"}")]
+        dropped = next(line for line in lines if line["message"].startswith("log lines dropped"))
+        self.assertEqual(dropped["severity"], "WARNING")
+        self.assertEqual(sum(line["message"] == "request refused" for line in lines) + dropped["count"], 6000)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 0)
+        os.close(reading)
+
+    def test_a_reader_of_the_log_that_has_gone_ends_nothing(self):
+        port = free_port()
+        reading, writing = os.pipe()
+        process = self.start(port, stderr=writing)
+        os.close(writing)
+        os.close(reading)
+        for _ in range(20):
+            self.assertEqual(event(port), 422)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 0)
+
+    def test_more_connections_than_files_make_nobody_spin_and_leave_no_trace(self):
+        port = free_port()
+        process = self.start(port, stderr=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128)))
+        connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        time.sleep(1)
+        before = self.cpu(process)
+        time.sleep(2)
+        self.assertLess(self.cpu(process) - before, 0.2)
+        self.assertLess(len(os.listdir(f"/proc/{process.pid}/fd")), 128)
+        for connection in connections:
+            connection.close()
+        wait_until(lambda: event(port) == 422, 10, "it serves again")
+
+    def test_a_signal_is_not_lost_before_the_server_is_ready(self):
+        """As the first process of a namespace, for which the system drops signals that nobody has asked for."""
+        moments = [1, 2, 4, 8, 12, 16, 20, 25, 30]
+        lost = []
+        for milliseconds in moments:
+            with self.subTest(milliseconds=milliseconds):
+                command = ["unshare", "--pid", "--fork", "--kill-child", str(BINARY)]
+                process = subprocess.Popen(command, env=environment(free_port()), stderr=subprocess.PIPE)
+                self.addCleanup(process.stderr.close)
+                child = None
+                while child is None:
+                    with contextlib.suppress(FileNotFoundError, IndexError):
+                        pid = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+                        # The program itself, and not what is about to become it.
+                        if os.readlink(f"/proc/{pid}/exe") == str(BINARY.resolve()):
+                            child = int(pid)
+                time.sleep(milliseconds / 1000)
+                os.kill(child, signal.SIGTERM)
+                try:
+                    self.assertEqual(process.wait(3), 0)
+                except subprocess.TimeoutExpired:
+                    lost.append(milliseconds)
+                    process.kill()
+                    process.wait()
+        print(f"\nof signals after {moments} ms these were lost: {lost}", flush=True)
+        # Until the program's first instruction nobody can ask for a signal.
+        self.assertTrue(all(moment <= 8 for moment in lost), lost)
+
+
+if __name__ == "__main__":
+    unittest.main()
