@@ -266,7 +266,9 @@ let package = Package(
         ),
         .testTarget(
             name: "LocalStackTests",
-            dependencies: ["LocalStack", "TestSupport", "Timing", "ZendeskSimulator", .logging],
+            dependencies: [
+                "LocalStack", "TestSupport", "Timing", "ZendeskSimulator", .asyncHTTPClient, .logging, .nioCore, .nioHTTP1,
+            ],
             swiftSettings: settings
         ),
         .testTarget(

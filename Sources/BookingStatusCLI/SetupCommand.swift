@@ -1,5 +1,6 @@
 import AccountSetup
 import ArgumentParser
+import BookingStatusService
 import BookingStatusSync
 import Foundation
 import LocalStack
@@ -30,6 +31,14 @@ struct SetupCommand: AsyncParsableCommand {
 
     @Flag(name: .customLong("yes"), help: "Do it.")
     var isMeant = false
+
+    func validate() throws {
+        guard ServiceSettings.isSafe(url: url) else {
+            throw ValidationError(
+                "--zendesk is not an https URL (http is for loopback addresses only): the credentials would be sent in the clear"
+            )
+        }
+    }
 
     func run() async throws {
         let wanted: WantedAccount

@@ -92,13 +92,15 @@ struct ConfigurationValues {
         return secret
     }
 
+    /// Whether a secret may be sent there: over TLS, or within the machine.
+    static func isSafe(_ text: String) -> Bool {
+        guard let url = URLComponents(string: text), let host = url.host, !host.isEmpty, url.user == nil else { return false }
+        return url.scheme == "https" || (url.scheme == "http" && loopbackHosts.contains(host))
+    }
+
     mutating func url(_ name: String, default defaultValue: String? = nil) -> String {
         guard let text = defaultValue.map({ value(name) ?? $0 }) ?? required(name) else { return "" }
-        let url = URLComponents(string: text)
-        let isLoopback = Self.loopbackHosts.contains(url?.host ?? "")
-        if url?.host?.isEmpty == false, url?.scheme == "https" || (url?.scheme == "http" && isLoopback), url?.user == nil {
-            return text.hasSuffix("/") ? String(text.dropLast()) : text
-        }
+        if Self.isSafe(text) { return text.hasSuffix("/") ? String(text.dropLast()) : text }
         faults.append("\(name) is not an https URL (http is for loopback addresses only)")
         return ""
     }

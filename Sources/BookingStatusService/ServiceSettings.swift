@@ -68,6 +68,9 @@ package struct ServiceSettings: Equatable, Sendable {
         return credentials
     }
 
+    /// Whether credentials may be sent to a URL: over TLS, or within the machine.
+    package static func isSafe(url: String) -> Bool { ConfigurationValues.isSafe(url) }
+
     /// What works, but not as well as it could.
     package var warnings: [String] {
         var warnings: [String] = []

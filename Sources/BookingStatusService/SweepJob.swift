@@ -40,7 +40,7 @@ struct SweepRun {
     private var repaired = 0
     private var unfinished = 0
 
-    /// How long it is stopped without a page in between before it gives up.
+    /// How long it gets no further, over its stops, before it gives up.
     private static let patience = Duration.seconds(3600)
     private static let longestPause = Duration.seconds(60)
 
@@ -53,16 +53,20 @@ struct SweepRun {
 
     mutating func run() async -> Int32 {
         var pause = Duration.seconds(10)
-        var lastPage = time.now()
+        var (lastProgress, furthest) = (time.now(), start)
         while true {
             var sinceStop = SweepReport()
             var seen = start
             do throws(SweepFailure) {
                 let report = try await sweep(start) { [time, logger, start] report in
                     sinceStop = report
-                    lastPage = time.now()
-                    pause = .seconds(10)
                     seen = report.seenUpTo ?? start
+                    // The same pages again are none.
+                    if seen > furthest {
+                        furthest = seen
+                        lastProgress = time.now()
+                        pause = .seconds(10)
+                    }
                     logger.info("sweep", metadata: report.metadata.merging(["seen_up_to": "\(Self.text(seen))"]) { $1 })
                 }
                 return verdict(report)
@@ -70,7 +74,7 @@ struct SweepRun {
                 start = seen
                 repaired += sinceStop.repaired
                 unfinished += sinceStop.unfinished
-                guard !error.needsPerson, time.now() - lastPage < Self.patience else { return giveUp(error) }
+                guard !error.needsPerson, time.now() - lastProgress < Self.patience else { return giveUp(error) }
                 let wait = max(error.retryAfter ?? .zero, pause)
                 pause = min(pause * 2, Self.longestPause)
                 logger.warning(

@@ -68,6 +68,7 @@ struct Sweep: Sendable {
     ) async throws(SweepFailure) -> SweepReport {
         let first = scope
         var (scope, cursor, report, restarts) = (scope, cursor, start, 0)
+        var cursors: Set<String> = []
         while true {
             let page: (tickets: [(id: Int, createdAt: Int64?)], next: String?)
             let deadline = caller.callDeadline(time)
@@ -101,6 +102,9 @@ struct Sweep: Sendable {
             progress(report)
             restarts = 0
             guard let next = page.next else { return report }
+            guard cursors.insert(next).inserted else {
+                throw SweepFailure(ZendeskError(.unavailable, "the search's export leads back to a page that it has given before"))
+            }
             cursor = next
         }
     }

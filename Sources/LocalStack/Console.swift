@@ -23,22 +23,37 @@ final class Console: Sendable {
     /// - Returns: nil where the request is none of the console's.
     func respond(to request: Request) async throws -> Response? {
         let path = request.uri.path
-        guard path == "/" || path.hasPrefix("/console/") || path.hasPrefix("\(Self.tapPath)/") else { return nil }
+        let isForTap = path.hasPrefix("\(Self.tapPath)/")
+        guard isForTap || path == "/" || path == "/favicon.ico" || path.hasPrefix("/console/") else { return nil }
         guard let stack = stack.withLock({ $0 }) else { return Response(status: .serviceUnavailable) }
-        if path.hasPrefix("\(Self.tapPath)/") {
+        guard comesFromHere(request) else {
+            return refusal(.forbidden, "this is for the console's own page, and for pushes from this machine")
+        }
+        if isForTap {
             let function = String(stack.functionURL.dropLast())
             return try await PushTap(client: client, functionURL: function, journal: stack.journal)
                 .forward(request, path: String(path.dropFirst(Self.tapPath.count)))
         }
-        guard isFromOurPage(request) else { return refusal(.forbidden, "this is for the console's own page") }
+        var response = try await answer(request, path, stack)
+        // The page runs nobody else's code, and nobody else's page shows it.
+        response.headers[HTTPField.Name("content-security-policy")!] = "default-src 'self'; frame-ancestors 'none'"
+        response.headers[HTTPField.Name("x-content-type-options")!] = "nosniff"
+        response.headers[.cacheControl] = "no-store"
+        return response
+    }
+
+    private func answer(_ request: Request, _ path: String, _ stack: LocalStack) async throws -> Response {
         do {
             switch (request.method, path) {
             case (.get, "/"): return try file("index.html", "text/html; charset=utf-8")
+            case (.get, "/favicon.ico"): return try file("favicon.svg", "image/svg+xml")
             case (.get, "/console/console.css"): return try file("console.css", "text/css; charset=utf-8")
             case (.get, "/console/console.js"): return try file("console.js", "text/javascript; charset=utf-8")
             case (.get, "/console/state"): return json(try await ConsoleState.json(of: stack, booking: booking(request)))
             case (.get, "/console/changes"): return changes(stack, booking(request))
             case (.get, "/console/message"): return message(request, stack)
+            case (.post, _) where request.headers[.contentType]?.hasPrefix("application/json") != true:
+                return refusal(.unsupportedMediaType, "the console takes JSON")
             case (.post, "/console/bookings"): return try await changeBooking(request, stack)
             case (.post, "/console/tickets"): return try await changeTicket(request, stack)
             case (.post, "/console/faults"): return try await changeFaults(request, stack)
@@ -51,12 +66,11 @@ final class Console: Sendable {
     }
 
     /// A page from elsewhere must not reach what listens on loopback, by whatever name it calls it.
-    private func isFromOurPage(_ request: Request) -> Bool {
+    private func comesFromHere(_ request: Request) -> Bool {
         let authority = request.head.authority ?? ""
         let host = authority.split(separator: ":").first
         guard host == "127.0.0.1" || host == "localhost" else { return false }
-        if let origin = request.headers[HTTPField.Name("origin")!], origin != "http://\(authority)" { return false }
-        return request.method != .post || request.headers[.contentType]?.hasPrefix("application/json") == true
+        return request.headers[HTTPField.Name("origin")!].map { $0 == "http://\(authority)" } ?? true
     }
 
     private func booking(_ request: Request) -> String? {
@@ -71,8 +85,6 @@ final class Console: Sendable {
         }
         var response = Response(status: .ok, body: .init(byteBuffer: ByteBuffer(data: try Data(contentsOf: url))))
         response.headers[.contentType] = type
-        response.headers[.cacheControl] = "no-store"
-        response.headers[HTTPField.Name("content-security-policy")!] = "default-src 'self'"
         return response
     }
 
@@ -113,7 +125,6 @@ final class Console: Sendable {
             }
         )
         response.headers[.contentType] = "text/event-stream"
-        response.headers[.cacheControl] = "no-store"
         return response
     }
 

@@ -28,11 +28,15 @@ extension ZendeskClient {
         _ deadline: Deadline
     ) async throws(ZendeskError) -> [Int] {
         var ids: [Int] = []
+        var cursors: Set<String> = []
         var cursor: String?
         repeat {
             let page = try await exportedTickets(search, after: cursor, priority: priority, deadline: deadline)
             ids += page.tickets.map(\.id)
             cursor = page.next
+            guard cursor.map({ cursors.insert($0).inserted }) ?? true else {
+                throw ZendeskError(.unavailable, "the search's export leads back to a page that it has given before")
+            }
         } while cursor != nil
         return ids
     }

@@ -18,7 +18,7 @@ extension SimulatedZendesk {
         let cursor = export?.cursor ?? Self.cursor
         let largest = isExport ? pages.exported : pages.items
         let size = min(max(Int(query["page[size]"] ?? "") ?? 100, 1), largest)
-        let start = export?.start ?? query["page[after]"].flatMap(Self.offset) ?? 0
+        let start = min(max(export?.start ?? query["page[after]"].flatMap(Self.offset) ?? 0, 0), items.count)
         let end = min(start + size, items.count)
         let hasMore = end < items.count
         var kept = query
@@ -51,10 +51,13 @@ extension SimulatedZendesk {
         )
     }
 
+    /// Beyond every list, and small enough to calculate with.
+    static let lastPage = 1 << 32
+
     /// Part of a list by its page's number.
     func offsetPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String]) -> Response {
         let size = min(max(Int(query["per_page"] ?? "") ?? 100, 1), pages.items)
-        let page = max(Int(query["page"] ?? "") ?? 1, 1)
+        let page = min(max(Int(query["page"] ?? "") ?? 1, 1), Self.lastPage)
         let slice = Array(items.dropFirst((page - 1) * size).prefix(size))
         func link(_ page: Int) -> JSON {
             var kept = query

@@ -7,7 +7,7 @@ extension SimulatedZendesk {
             unknownRequests.append("search term \(error.term)")
             return invalidSearch("Invalid search: \(error.term)")
         }
-        let page = Int(query["page"] ?? "1") ?? 1
+        let page = min(Int(query["page"] ?? "1") ?? 1, Self.lastPage)
         let perPage = min(Int(query["per_page"] ?? "100") ?? 100, pages.items)
         guard page > 0, perPage > 0, (page - 1) * perPage < pages.hits else {
             return invalidSearch("Requested response size was greater than Search Response Limits")

@@ -58,6 +58,17 @@ struct SweepRunTests {
         #expect(starts.withLock { $0.dropFirst().allSatisfy { $0 == 500 } })
     }
 
+    @Test("an export that leads to the same pages again and again is given up after an hour, too", .timeLimit(.minutes(1)))
+    func circle() async {
+        let result = await status { _, progress throws(SweepFailure) in
+            progress(page(seenUpTo: 500))
+            throw SweepFailure(BookingSourceError("the export leads back to a page that it has given before"))
+        }
+        #expect(result == 1)
+        #expect((3600..<4000).contains(time.secondsSince1970 - time.start))
+        #expect(log.entries.last?.metadata["go_on_with"] == "sweep --all --from 1970-01-01T00:08:20Z")
+    }
+
     @Test("an hour without a page, or what a person has to mend, ends it, and it says how to go on")
     func givesUp() async {
         #expect(await status { _, _ throws(SweepFailure) in throw SweepFailure(BookingSourceError("down")) } == 1)

@@ -428,6 +428,23 @@ struct SweepTests {
         #expect(report.unfinished == 0)
     }
 
+    @Test("an export that leads in a circle ends the sweep")
+    func circle() async throws {
+        let world = HandlerWorld(longestPause: .seconds(60))
+        let calls = Mutex(0)
+        world.transport.before { request, _ in
+            guard request.target.contains("export") else { return nil }
+            let number = calls.withLock { calls in
+                calls += 1
+                return calls
+            }
+            let body = #"{"results":[],"meta":{"has_more":\#(number < 1000),"after_cursor":"c\#(number % 3)"}}"#
+            return ZendeskResponse(status: 200, body: Data(body.utf8))
+        }
+        await #expect(throws: SweepFailure.self) { try await world.sweepAll() }
+        #expect(calls.withLock { $0 } == 4)
+    }
+
     @Test("pages that do not come in the order of creation do not let a later start skip a ticket")
     func unsortedPages() {
         var report = SweepReport()

@@ -58,6 +58,22 @@ struct ZendeskClientTests {
         await #expect(throws: ZendeskError.self) { try await client.ticketIDs(search, deadline: deadline) }
     }
 
+    @Test("an export that leads in a circle is no endless loop")
+    func circle() async throws {
+        let calls = Mutex(0)
+        let client = client { request in
+            guard request.target.contains("export") else { return #"{"results":[],"next_page":null,"count":1001}"# }
+            let number = calls.withLock { calls in
+                calls += 1
+                return calls
+            }
+            return #"{"results":[{"id":\#(number)}],"meta":{"has_more":\#(number < 1000),"after_cursor":"c\#(number % 3)"}}"#
+        }
+        let search = try #require(TicketSearch(customField: 7, text: "b"))
+        await #expect(throws: ZendeskError.self) { try await client.ticketIDs(search, deadline: deadline) }
+        #expect(calls.withLock { $0 } == 4)
+    }
+
     @Test("tickets are read in hundreds")
     func showMany() async throws {
         let sizes = Mutex<[Int]>([])

@@ -1,0 +1,83 @@
+import AsyncHTTPClient
+import Foundation
+import Logging
+import NIOCore
+import NIOHTTP1
+import Testing
+
+@testable import LocalStack
+
+@Suite("The console's port")
+struct ConsoleTests {
+    private struct Answer {
+        let status: Int
+        let headers: HTTPHeaders
+        let body: String
+    }
+
+    private func stack(_ body: @Sendable (_ url: String, _ ask: Ask) async throws -> Void) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        try await LocalStack.run(LocalStack.Configuration(account: LocalAccount.example()), logger: logger) { stack in
+            try await body("\(stack.consoleURL)/", Ask())
+        }
+    }
+
+    /// A request to the console's URL, with fields of its own.
+    private struct Ask: Sendable {
+        func callAsFunction(_ method: HTTPMethod, _ url: String, _ fields: [String: String] = [:]) async throws -> Answer {
+            var request = HTTPClientRequest(url: url)
+            request.method = method
+            for (name, value) in fields { request.headers.replaceOrAdd(name: name, value: value) }
+            if method == .POST { request.body = .bytes(ByteBuffer(string: "{}")) }
+            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(20))
+            let body = String(buffer: try await response.body.collect(upTo: 1 << 20))
+            return Answer(status: Int(response.status.code), headers: response.headers, body: body)
+        }
+    }
+
+    @Test(
+        "neither page nor push tap is there for another site, by whatever name it calls this machine",
+        arguments: ["", "console/state", "favicon.ico"].map { (HTTPMethod.GET, $0) }
+            + ["push/", "push/x", "console/faults"].map { (.POST, $0) }
+    )
+    func foreign(method: HTTPMethod, path: String) async throws {
+        try await stack { url, ask in
+            let own = try await ask(method, url + path, ["content-type": "application/json"])
+            #expect(own.status != 403)
+            for foreign in [["host": "evil.example"], ["origin": "http://evil.example"], ["origin": "null"]] {
+                let answer = try await ask(method, url + path, ["content-type": "text/plain"].merging(foreign) { $1 })
+                #expect(answer.status == 403)
+            }
+        }
+    }
+
+    @Test(
+        "what it shows is shown in no other page, and taken for nothing else than it says",
+        arguments: ["", "console/console.js", "favicon.ico", "console/state"]
+    )
+    func headers(path: String) async throws {
+        try await stack { url, ask in
+            let answer = try await ask(.GET, url + path)
+            #expect(answer.status == 200)
+            #expect(answer.headers["x-content-type-options"] == ["nosniff"])
+            #expect(answer.headers["content-security-policy"].first?.contains("frame-ancestors 'none'") == true)
+        }
+    }
+
+    @Test(
+        "a page beyond every list is empty",
+        arguments: [
+            "tickets.json?page=9223372036854775807", "tickets.json?page=9223372036854775807&per_page=100",
+            "views.json?page=9223372036854775807",
+            "tickets.json?page%5Bafter%5D=b2Zmc2V0LTkyMjMzNzIwMzY4NTQ3NzU4MDc%3D&page%5Bsize%5D=100",
+            "search.json?query=type%3Aticket&page=9223372036854775807", "search.json?query=type%3Aticket&page=-9223372036854775808",
+        ]
+    )
+    func pages(target: String) async throws {
+        try await stack { url, ask in
+            let answer = try await ask(.GET, "\(url)api/v2/\(target)", ["authorization": "Bearer local"])
+            #expect([200, 422].contains(answer.status))
+            #expect(try await ask(.GET, "\(url)api/v2/tickets.json", ["authorization": "Bearer local"]).status == 200)
+        }
+    }
+}
