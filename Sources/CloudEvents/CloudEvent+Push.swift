@@ -5,7 +5,9 @@ extension ReceivedEvent {
     /// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages".
     static func push(_ push: PushBody, body: Data, topic: Topic) throws(EnvelopeError) -> ReceivedEvent {
         let message = try push.message()
-        return ReceivedEvent(event: CloudEvent(message, topic: topic, data: body), message: message)
+        var event = CloudEvent(message, topic: topic, data: body)
+        if let text = push.message.publishTime { _ = event.setTime(text) }
+        return ReceivedEvent(event: event, message: message)
     }
 }
 

@@ -22,7 +22,7 @@ extension CloudEvent {
         }
         return try attributes.event(
             dataContentType: dataContentType,
-            data: try data(of: event, isJSON: dataContentType.map { $0.contains("json") } ?? true)
+            data: try data(of: event, isJSON: CloudEvent.isJSON(dataContentType))
         )
     }
 

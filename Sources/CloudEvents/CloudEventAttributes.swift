@@ -49,8 +49,7 @@ struct CloudEventAttributes {
             data: data
         )
         if let time {
-            event.time = Date(rfc3339: time)
-            guard event.time != nil else { throw .malformed("the CloudEvents attribute time is not an RFC 3339 time") }
+            guard event.setTime(time) else { throw .malformed("the CloudEvents attribute time is not an RFC 3339 time") }
         }
         return event
     }

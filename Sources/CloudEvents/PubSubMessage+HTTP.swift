@@ -19,11 +19,11 @@ extension PubSubMessage {
             head.headerFields[HTTPField.Name("ce-id")!] = CloudEvent.percentEncoded(event.id)
             head.headerFields[HTTPField.Name("ce-source")!] = CloudEvent.percentEncoded(event.source)
             head.headerFields[HTTPField.Name("ce-type")!] = event.type
-            head.headerFields[HTTPField.Name("ce-time")!] = event.time.map(\.rfc3339)
+            head.headerFields[HTTPField.Name("ce-time")!] = event.timeText
             return (head, event.data ?? Data())
         case .structured:
             head.headerFields[.contentType] = "application/cloudevents+json"
-            return (head, StructuredBody(self, Topic(name: topic)).json)
+            return (head, CloudEvent(self, topic: Topic(name: topic), data: PushBody(self).json).json)
         case .unwrapped:
             head.headerFields[.contentType] = nil
             for (name, value) in attributes {
@@ -51,25 +51,6 @@ extension PubSubMessage {
         case unwrapped
         /// As a first generation background function is called. Subscription and delivery attempt do not come along.
         case legacy
-    }
-}
-
-/// A CloudEvent in structured mode.
-///
-/// Source: CloudEvents JSON event format 1.0.2, section 3.
-private struct StructuredBody: Encodable {
-    var specversion = "1.0"
-    var id: String
-    var source: String
-    var type: String
-    var time: String?
-    var datacontenttype = "application/json"
-    var data: PushBody
-
-    init(_ message: PubSubMessage, _ topic: Topic) {
-        let event = CloudEvent(message, topic: topic, data: Data())
-        (id, source, type, time) = (event.id, event.source, event.type, event.time.map(\.rfc3339))
-        data = PushBody(message)
     }
 }
 

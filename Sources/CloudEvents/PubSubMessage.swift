@@ -42,6 +42,10 @@ public struct PubSubMessage: Equatable, Sendable {
     ///
     /// - Throws: ``EnvelopeError`` if the event's data is no Pub/Sub message.
     public init(_ event: CloudEvent) throws(EnvelopeError) {
+        guard event.type == CloudEvent.messagePublished || event.data.flatMap({ try? JSONElement($0)?.object().element("message") }) != nil
+        else {
+            throw .malformed("the event's type is \(event.type.cut(to: 64)): expected a Pub/Sub message")
+        }
         guard let data = event.data else { throw .malformed("the event has no data: expected a Pub/Sub message") }
         guard let body = try? JSONElement(data)?.object() else {
             throw .malformed("the event's data is not a JSON object")

@@ -261,6 +261,29 @@ package struct JSONObject {
     }
 }
 
+extension JSONObject {
+    /// An object's text, of its members' names and texts.
+    package static func text(_ members: [(name: String, value: Data)]) -> Data {
+        var text = Data("{".utf8)
+        for (index, member) in members.enumerated() {
+            if index > 0 { text.append(UInt8(ascii: ",")) }
+            text += quoted(member.name)
+            text.append(UInt8(ascii: ":"))
+            text += member.value
+        }
+        text.append(UInt8(ascii: "}"))
+        return text
+    }
+
+    private static func quoted(_ text: String) -> Data {
+        do {
+            return try JSONEncoder().encode(text)
+        } catch {
+            preconditionFailure("a string always encodes: \(error)")
+        }
+    }
+}
+
 /// What a string's text stands for; nil where half of a surrogate pair is missing. The text has been read by ``JSONParser``.
 ///
 /// Source: RFC 8259, section 7.

@@ -8,7 +8,7 @@ import JSONReader
 
 @Suite("Structured, unwrapped and legacy events")
 struct OtherFormsTests {
-    private let publishTime = Date(timeIntervalSince1970: 1_795_464_811.535)
+    private let publishTime = Date(timeIntervalSinceReferenceDate: 817_157_611.535)
 
     @Test(
         "a structured CloudEvent carries its data as JSON or as base64",

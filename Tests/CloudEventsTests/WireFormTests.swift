@@ -46,7 +46,7 @@ struct WireFormTests {
         #expect(event.dataSchema == "https://example.com/s")
         #expect(event.dataContentType == "application/json")
         #expect(event.extensions == ["tenant": "kyoto", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
-        #expect(event.time == Date(timeIntervalSince1970: 1_795_464_811.535))
+        #expect(event.time == Date(timeIntervalSinceReferenceDate: 817_157_611.535))
 
         let message = try PubSubMessage(event)
         #expect(message.id == "42")
@@ -97,7 +97,7 @@ struct WireFormTests {
                     id: "7",
                     data: Data("hi".utf8),
                     attributes: ["k": "v"],
-                    publishTime: Date(timeIntervalSince1970: 1_795_464_811.535),
+                    publishTime: Date(timeIntervalSinceReferenceDate: 817_157_611.535),
                     orderingKey: "o",
                     subscription: "projects/p/subscriptions/s",
                     deliveryAttempt: 3
@@ -116,7 +116,7 @@ struct WireFormTests {
     func spellings(body: String) throws {
         let message = try PubSubMessage(CloudEvent(request([:]), body: Data(body.utf8)))
         #expect(message.id == "7")
-        #expect(message.publishTime == Date(timeIntervalSince1970: 1_795_464_811.535))
+        #expect(message.publishTime == Date(timeIntervalSinceReferenceDate: 817_157_611.535))
         #expect(message.attributes == ["k": "v"])
         #expect(message.data.isEmpty)
         #expect(message.orderingKey == nil)
@@ -165,7 +165,7 @@ struct WireFormTests {
             id: "99",
             data: Data("payload".utf8),
             attributes: ["a": "b"],
-            publishTime: Date(timeIntervalSince1970: 1_795_464_811.535),
+            publishTime: Date(timeIntervalSinceReferenceDate: 817_157_611.535),
             orderingKey: "k",
             subscription: "projects/p/subscriptions/s",
             deliveryAttempt: 2
