@@ -169,7 +169,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "NoopFunction",
-            dependencies: ["CloudEvents", "FunctionRuntime", "FunctionServer", .logging],
+            dependencies: ["CloudEvents", "FunctionRuntime", "FunctionServer"],
             path: "Tests/Benchmarks/NoopFunction",
             swiftSettings: settings
         ),
@@ -222,7 +222,7 @@ let package = Package(
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "FunctionServer", "PushAuthentication", "TestSupport", "Timing", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
+                "CloudEvents", "FunctionRuntime", "FunctionServer", "PushAuthentication", "TestSupport", "Timing", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
                 .nioCore,
             ],
             swiftSettings: settings

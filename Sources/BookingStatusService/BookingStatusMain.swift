@@ -28,7 +28,7 @@ package enum BookingStatusMain {
         do {
             let command = try Command(CommandLine.arguments.dropFirst())
             let settings = try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider()))
-            logger.logLevel = settings.logLevel
+            logger.logLevel = settings.server.logLevel
             let service = BookingStatusService(settings: settings, logger: logger) { [logger, settings] port in
                 logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
             }

@@ -1,6 +1,7 @@
 import BookingStatusSync
 import Configuration
 import FoundationEssentials
+import FunctionServer
 import PushAuthentication
 import Spanner
 import Zendesk
@@ -29,7 +30,8 @@ struct ConfigurationValues {
     }
 
     mutating func text(_ name: String, default defaultValue: String) -> String { value(name) ?? defaultValue }
-    mutating func text(_ name: String) -> String? { value(name) }
+
+    mutating func server() -> FunctionServerConfiguration { FunctionServerConfiguration(faults: &faults) { [self] in value($0) } }
 
     mutating func integer(_ name: String, in range: ClosedRange<Int>, default defaultValue: Int) -> Int {
         guard let text = value(name) else { return defaultValue }

@@ -1,7 +1,6 @@
 package import BookingStatusSync
 package import Configuration
 package import FunctionServer
-package import Logging
 package import PushAuthentication
 package import Spanner
 package import Zendesk
@@ -17,7 +16,6 @@ package struct ServiceSettings: Equatable, Sendable {
     package var zendeskCredentials: ZendeskCredentials
     package var readsPerMinute: Int
     package var writesPerMinute: Int
-    package var logLevel: Logger.Level
     /// Nil lets in whoever reaches the port.
     package var pushTokens: PushTokenSettings?
     /// Nil where there is no sweep.
@@ -26,16 +24,8 @@ package struct ServiceSettings: Equatable, Sendable {
     /// - Throws: ``ConfigurationFaults`` with every fault there is.
     package init(config: ConfigReader) throws(ConfigurationFaults) {
         var values = ConfigurationValues(config)
-        server = FunctionServerConfiguration(
-            host: values.text("HOST", default: "0.0.0.0"),
-            port: values.integer("PORT", in: 0...65_535, default: 8080),
-            timeout: .seconds(values.integer("FUNCTION_TIMEOUT_SECONDS", in: 1...3600, default: 30)),
-            concurrency: values.integer("FUNCTION_CONCURRENCY", in: 1...10_000, default: 80),
-            maximumBodyBytes: values.integer("MAX_BODY_BYTES", in: 1...(1 << 30), default: 32 << 20),
-            project: values.text("GOOGLE_CLOUD_PROJECT")
-        )
+        server = values.server()
         pushTokens = values.pushTokens()
-        logLevel = values.choice("LOG_LEVEL", of: Logger.Level.allCases.map { ($0.rawValue, $0) }, default: .info)
         zendeskURL = values.url("ZENDESK_URL")
         zendeskCredentials = values.credentials()
         readsPerMinute = values.integer("ZENDESK_READS_PER_MINUTE", in: 1...100_000, default: 350)
@@ -109,7 +99,6 @@ extension ServiceSettings {
         zendeskCredentials: ZendeskCredentials,
         readsPerMinute: Int = 350,
         writesPerMinute: Int = 50,
-        logLevel: Logger.Level = .info,
         pushTokens: PushTokenSettings? = nil,
         spanner: SpannerSettings? = nil
     ) {
@@ -119,7 +108,6 @@ extension ServiceSettings {
         self.zendeskCredentials = zendeskCredentials
         self.readsPerMinute = readsPerMinute
         self.writesPerMinute = writesPerMinute
-        self.logLevel = logLevel
         self.pushTokens = pushTokens
         self.spanner = spanner
     }

@@ -303,5 +303,5 @@ struct SubmissionOutcome: Sendable {
 
 /// Nobody carries out rounds: the handler's `run()` has not been called, or has ended.
 struct QueueIsNotRunning: Error, CustomStringConvertible {
-    let description = "the handler is not running: its host has to call run() beside handle(_:_:)"
+    let description = "the handler is not running: its host has to call run() beside handle(_:context:)"
 }

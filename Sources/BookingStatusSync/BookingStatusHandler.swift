@@ -12,7 +12,7 @@ package import Zendesk
 /// its booking. What becomes of it there is an ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final,
 /// is to be tried again when one of them may still change, and can never be processed when one of them is hopeless.
 ///
-/// Changes are worked on in ``run()``, which the host calls beside ``handle(_:_:)``.
+/// Changes are worked on in ``run()``, which the host calls beside ``handle(_:context:)``.
 package struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
     let queue: BookingQueue
@@ -86,7 +86,7 @@ package struct BookingStatusHandler: FunctionHandler {
         }
     }
 
-    package func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
+    package func handle(_ message: PubSubMessage, context: FunctionContext) async throws {
         if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
         let changes = try await changes(in: message, deadline, context.logger)

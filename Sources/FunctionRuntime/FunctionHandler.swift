@@ -24,7 +24,7 @@ public protocol FunctionHandler<Event>: Sendable {
     associatedtype Event: FunctionEvent
 
     /// Handles one delivery of an event.
-    func handle(_ event: Event, _ context: FunctionContext) async throws
+    func handle(_ event: Event, context: FunctionContext) async throws
 
     /// What the function does beside its events. The host calls it when it starts to take events, and cancels it when the last one is
     /// answered. It may return earlier. If it throws, the host stops. The default returns at once.

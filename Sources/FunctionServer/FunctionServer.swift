@@ -1,3 +1,4 @@
+import FoundationEssentials
 public import FunctionRuntime
 import HummingbirdCore
 public import Logging
@@ -24,31 +25,74 @@ import Darwin
 /// Source: GoogleCloudPlatform/functions-framework, "Functions Framework Contract".
 public struct FunctionServer: Service {
     private let responder: FunctionResponder
-    private let configuration: FunctionServerConfiguration
+    private let configuration: Result<FunctionServerConfiguration, FunctionServerConfiguration.Faults>
     private let logger: Logger
     private let onListening: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
     ///   - handler: the function.
-    ///   - configuration: where to listen and what to bear.
+    ///   - configuration: where to listen and what to bear; nil for what the environment says.
     ///   - callerCheck: decides who may invoke the function; nil lets in whoever reaches the port.
-    ///   - logger: the parent of the loggers that invocations get.
+    ///   - logger: the parent of the loggers that invocations get; nil for one that writes as Cloud Logging reads it.
     ///   - onListening: called with the port once the server accepts connections.
     public init(
         _ handler: some FunctionHandler,
-        configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
+        configuration: FunctionServerConfiguration? = nil,
         callerCheck: (any CallerCheck)? = nil,
-        logger: Logger,
+        logger: Logger? = nil,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
-        responder = FunctionResponder(HostedFunction(handler), configuration, callerCheck, logger)
-        self.configuration = configuration
-        self.logger = logger
+        if let configuration {
+            self.configuration = .success(configuration)
+        } else {
+            self.configuration = Result { () throws(FunctionServerConfiguration.Faults) in
+                try FunctionServerConfiguration(environment: ProcessInfo.processInfo.environment)
+            }
+        }
+        let known = (try? self.configuration.get()) ?? FunctionServerConfiguration()
+        self.logger =
+            logger
+            ?? {
+                var logger = Logger(label: "function") { CloudLogHandler(label: $0) }
+                logger.logLevel = known.logLevel
+                return logger
+            }()
+        responder = FunctionResponder(HostedFunction(handler), known, callerCheck, self.logger)
         self.onListening = onListening
     }
 
+    /// Hosts a function that is a closure.
+    ///
+    /// - Parameters: see ``init(_:configuration:callerCheck:logger:onListening:)``.
+    public init<Event: FunctionEvent>(
+        configuration: FunctionServerConfiguration? = nil,
+        callerCheck: (any CallerCheck)? = nil,
+        logger: Logger? = nil,
+        _ body: @escaping @Sendable (Event, FunctionContext) async throws -> Void
+    ) {
+        self.init(ClosureHandler(body), configuration: configuration, callerCheck: callerCheck, logger: logger)
+    }
+
+    /// Serves until the process gets SIGTERM or SIGINT, and then until what is in flight is answered: the whole of a program's `main`.
+    ///
+    /// A second signal ends the process at once. A wrong environment ends it with 78, after each fault was logged.
+    ///
+    /// - Throws: what ended the server before that.
+    public func runService() async throws {
+        let signals = await stopSignals()
+        if case .failure(let faults) = configuration {
+            for fault in faults.descriptions { logger.critical("configuration: \(fault)") }
+            exit(78)
+        }
+        try await runUntilSignalled(self, signals, logger: logger)
+    }
+
     /// Serves, and runs what the function does beside its events until the last of them is answered.
+    ///
+    /// - Throws: ``FunctionServerConfiguration/Faults`` where the environment is wrong, what the function throws beside its events, and why the server
+    ///   cannot listen.
     public func run() async throws {
+        let configuration = try configuration.get()
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await responder.function.run()
@@ -56,7 +100,7 @@ public struct FunctionServer: Service {
             }
             group.addTask {
                 try await withGracefulShutdownHandler {
-                    try await serve()
+                    try await serve(configuration)
                 } onGracefulShutdown: {
                     responder.function.shutdownBegan()
                 }
@@ -80,7 +124,7 @@ public struct FunctionServer: Service {
         return max(files - 192, files / 2)
     }
 
-    private func serve() async throws {
+    private func serve(_ configuration: FunctionServerConfiguration) async throws {
         // What Hummingbird itself has to say of each connection is of interest to whoever debugs it.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)

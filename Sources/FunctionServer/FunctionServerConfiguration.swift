@@ -1,3 +1,5 @@
+public import Logging
+
 /// Where a function listens and what it bears.
 public struct FunctionServerConfiguration: Equatable, Sendable {
     /// The address to listen on; a loopback address for local work.
@@ -22,6 +24,8 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var maximumBodyBytesInFlight: Int
     /// How many connections may be open; more wait until one is closed. It is less where the process may not open as many files.
     public var maximumConnections: Int
+    /// The level of the logger that a server makes where it is given none.
+    public var logLevel: Logger.Level
     /// The Google Cloud project, which log lines need to name their trace.
     public var project: String?
 
@@ -36,6 +40,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         maximumBodyBytes: Int = 32 << 20,
         maximumBodyBytesInFlight: Int? = nil,
         maximumConnections: Int = 2000,
+        logLevel: Logger.Level = .info,
         project: String? = nil
     ) {
         self.host = host
@@ -48,6 +53,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         self.maximumBodyBytes = maximumBodyBytes
         self.maximumBodyBytesInFlight = maximumBodyBytesInFlight ?? maximumBodyBytes * 4
         self.maximumConnections = maximumConnections
+        self.logLevel = logLevel
         self.project = project
     }
 }

@@ -20,7 +20,7 @@ struct HostedFunction: Sendable {
         invocation = { received in
             let input = try received.message as? Handler.Event ?? Handler.Event(received.event)
             return Invocation(deliveryAttempt: input.deliveryAttempt) { context in
-                try await handler.handle(input, context)
+                try await handler.handle(input, context: context)
             }
         }
     }

@@ -29,6 +29,15 @@ public struct InProcessFunction: Sendable {
         responder = FunctionResponder(HostedFunction(handler), configuration, callerCheck, logger)
     }
 
+    /// Calls a function that is a closure.
+    public init<Event: FunctionEvent>(
+        configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
+        callerCheck: (any CallerCheck)? = nil,
+        _ body: @escaping @Sendable (Event, FunctionContext) async throws -> Void
+    ) {
+        self.init(ClosureHandler(body), configuration: configuration, callerCheck: callerCheck)
+    }
+
     /// Answers a request as the server would.
     ///
     /// - Returns: the response, with its body; it is empty for a success, and `{"error":{"code":…,"message":…}}` else.
@@ -65,6 +74,13 @@ public struct InProcessFunction: Sendable {
             outcome.logger.log(answer)
             return answer
         }
+    }
+
+    /// Delivers an event of any kind, as a CloudEvent in structured mode.
+    public func deliver(_ event: CloudEvent) async -> (response: HTTPResponse, body: Data) {
+        var head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
+        head.headerFields[.contentType] = "application/cloudevents+json"
+        return await respond(to: head, body: event.json)
     }
 
     /// Delivers a message as Pub/Sub or Eventarc would.

@@ -3,6 +3,7 @@ import FoundationEssentials
 public import FunctionServer
 public import HTTPTypes
 import JWTKit
+import OutboundHTTP
 import Timing
 
 /// Lets in who carries the token that Pub/Sub adds to the pushes of one subscription.
@@ -21,6 +22,18 @@ public struct PushTokenCheck: CallerCheck {
     private let settings: PushTokenSettings
     private let keys: PushKeys
     private let time: TimeSource
+
+    /// Lets in the pushes of one subscription.
+    ///
+    /// - Parameters:
+    ///   - audience: what the subscription puts into `aud`: the audience it is configured with, or else the push endpoint's URL.
+    ///   - serviceAccount: the e-mail address of the subscription's service account.
+    public init(audience: String, serviceAccount: String) {
+        self.init(PushTokenSettings(audience: audience, serviceAccount: serviceAccount), client: Self.ownClient)
+    }
+
+    /// Lives as long as the process.
+    private static let ownClient = HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: OutboundHTTP.configuration)
 
     /// - Parameters:
     ///   - settings: which tokens are taken.

@@ -40,7 +40,7 @@ struct ServiceSettingsTests {
     func defaults() throws {
         let settings = try settings([:])
         #expect(settings.server == .init(host: "0.0.0.0", port: 8080, timeout: .seconds(30), maximumBodyBytes: 33_554_432))
-        #expect(settings.logLevel == .info)
+        #expect(settings.server.logLevel == .info)
         #expect(settings.zendeskURL == "https://example.zendesk.com")
         #expect(settings.zendeskCredentials == .accessToken("token"))
         #expect(
@@ -92,7 +92,7 @@ struct ServiceSettingsTests {
             settings.server
                 == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), concurrency: 3, maximumBodyBytes: 100, project: "my-project")
         )
-        #expect(settings.logLevel == .debug)
+        #expect(settings.server.logLevel == .debug)
         #expect(settings.bookingStatus.table == "Stays")
         #expect(settings.bookingStatus.bookingIDColumn == "Key")
         #expect(settings.bookingStatus.statusColumn == "State")

@@ -72,7 +72,7 @@ struct HandlerWorld {
             logger: Logger(label: "test") { _ in log },
             timeRemaining: { end - now() }
         )
-        try await handler.whileRunning { try await handler.handle(message, context) }
+        try await handler.whileRunning { try await handler.handle(message, context: context) }
     }
 
     func sweepAll(progress: (SweepReport) -> Void = { _ in }) async throws -> SweepReport {
@@ -163,7 +163,7 @@ struct HandlerWorld {
             logger: Logger(label: "test") { _ in log },
             timeRemaining: { end - now() }
         )
-        try await handler.whileRunning { try await handler.handle(message, context) }
+        try await handler.whileRunning { try await handler.handle(message, context: context) }
     }
 
     /// The outcomes that were logged, with their tickets.

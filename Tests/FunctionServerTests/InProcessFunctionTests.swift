@@ -57,11 +57,11 @@ struct InProcessFunctionTests {
     func beside() async throws {
         let work = Recorder<String>()
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
-        var handler = ClosureHandler<PubSubMessage> { message, _ in
+        let closure = ClosureHandler<PubSubMessage> { message, _ in
             work.add(message.id)
             for await _ in release {}
         }
-        handler.beside = {
+        let handler = BusyHandler(handler: closure) {
             work.add("begins")
             while !Task.isCancelled { try? await Task.sleep(for: .seconds(60)) }
             work.add("ends")

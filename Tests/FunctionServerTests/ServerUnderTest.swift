@@ -41,13 +41,12 @@ struct ServerUnderTest: Sendable {
     }
 }
 
-struct ClosureHandler<Event: FunctionEvent>: FunctionHandler {
-    let body: @Sendable (Event, FunctionContext) async throws -> Void
-    var beside: @Sendable () async throws -> Void = {}
+/// A function with something to do beside its events.
+struct BusyHandler<Event: FunctionEvent>: FunctionHandler {
+    let handler: ClosureHandler<Event>
+    let beside: @Sendable () async throws -> Void
 
-    init(_ body: @escaping @Sendable (Event, FunctionContext) async throws -> Void) { self.body = body }
-
-    func handle(_ event: Event, _ context: FunctionContext) async throws { try await body(event, context) }
+    func handle(_ event: Event, context: FunctionContext) async throws { try await handler.handle(event, context: context) }
     func run() async throws { try await beside() }
 }
 
@@ -62,10 +61,8 @@ func serving<Event: FunctionEvent>(
 ) async throws {
     let logger = Logger(label: "test") { _ in log }
     let (ports, listens) = AsyncStream.makeStream(of: Int.self)
-    var function = ClosureHandler(handler)
-    function.beside = beside
     let server = FunctionServer(
-        function,
+        BusyHandler(handler: ClosureHandler(handler), beside: beside),
         configuration: configuration,
         callerCheck: callerCheck,
         logger: logger

@@ -3,7 +3,7 @@ import FunctionRuntime
 import Logging
 
 struct Greeter: FunctionHandler {
-    func handle(_ message: PubSubMessage, _ context: FunctionContext) async throws {
+    func handle(_ message: PubSubMessage, context: FunctionContext) async throws {
         guard let name = message.attributes["name"] else {
             throw FunctionFailure.unprocessable("the attribute name is missing")
         }

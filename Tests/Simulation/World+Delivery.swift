@@ -120,7 +120,7 @@ extension World {
         return await withTaskGroup(of: Bool?.self) { group in
             group.addTask {
                 do {
-                    try await instance.handler.handle(message, context)
+                    try await instance.handler.handle(message, context: context)
                     return true
                 } catch {
                     self.trace { "  not acknowledged: \(error)" }

@@ -101,7 +101,7 @@ struct InFlightTests {
             )
             let message = PubSubMessage(id: "m\(second)", data: Data(json.utf8), publishTime: Date(timeIntervalSince1970: History.start))
             do {
-                try await handler.handle(message, context)
+                try await handler.handle(message, context: context)
                 return nil
             } catch {
                 return error as? FunctionFailure

@@ -1,0 +1,44 @@
+import FunctionServer
+import Logging
+import Testing
+
+@Suite("What a function's environment says")
+struct ConfigurationTests {
+    @Test("nothing is the defaults, and so is an empty value")
+    func defaults() throws {
+        #expect(try FunctionServerConfiguration(environment: [:]) == FunctionServerConfiguration())
+        #expect(try FunctionServerConfiguration(environment: ["PORT": "", "LOG_LEVEL": "", "HOST": ""]) == FunctionServerConfiguration())
+    }
+
+    @Test("each variable has its place")
+    func variables() throws {
+        let configuration = try FunctionServerConfiguration(environment: [
+            "PORT": "81", "HOST": "127.0.0.1", "LOG_LEVEL": "DEBUG", "GOOGLE_CLOUD_PROJECT": "p", "FUNCTION_TIMEOUT_SECONDS": "7",
+            "FUNCTION_CONCURRENCY": "8", "MAX_BODY_BYTES": "9",
+        ])
+        #expect(
+            configuration
+                == FunctionServerConfiguration(
+                    host: "127.0.0.1",
+                    port: 81,
+                    timeout: .seconds(7),
+                    concurrency: 8,
+                    maximumBodyBytes: 9,
+                    logLevel: .debug,
+                    project: "p"
+                )
+        )
+    }
+
+    @Test("everything that is wrong is told at once, and no value is quoted")
+    func faults() {
+        let environment = [
+            "PORT": "65536", "LOG_LEVEL": "loud", "FUNCTION_TIMEOUT_SECONDS": "0", "FUNCTION_CONCURRENCY": "x", "MAX_BODY_BYTES": "-1",
+        ]
+        let faults = #expect(throws: FunctionServerConfiguration.Faults.self) { try FunctionServerConfiguration(environment: environment) }
+        #expect(faults?.descriptions.count == 5)
+        for (name, value) in environment {
+            #expect(faults?.description.contains("\(name) is") == true && faults?.description.contains(value) == false)
+        }
+    }
+}
