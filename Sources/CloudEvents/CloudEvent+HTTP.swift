@@ -2,7 +2,7 @@ public import FoundationEssentials
 public import HTTPTypes
 
 extension CloudEvent {
-    /// Reads the event that a request carries, in any ``WireForm``.
+    /// Reads the event that a request carries, in any form in which Google Cloud sends one.
     ///
     /// - Parameters:
     ///   - request: the request's head: its header fields tell the form, its path may name the topic.

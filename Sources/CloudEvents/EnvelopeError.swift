@@ -1,20 +1,17 @@
 import JSONReader
 
 /// Why a request could not be read as an event.
-public enum EnvelopeError: Error, Equatable {
-    /// The envelope breaks its form's rules; the text names the attribute and says what is expected of it. It never quotes a value.
-    case malformed(String)
-    /// Several events in one request (`application/cloudevents-batch+json`): send them one by one.
-    case batched
-}
+public struct EnvelopeError: Error, Equatable, CustomStringConvertible {
+    /// What is wrong: it names the attribute and says what is expected of it. It never quotes a value.
+    public let description: String
 
-extension EnvelopeError: CustomStringConvertible {
-    public var description: String {
-        switch self {
-        case .malformed(let reason): reason
-        case .batched: "batched CloudEvents are not supported: send one event a request"
-        }
-    }
+    /// The envelope breaks its form's rules, or the event is not of the kind that is wanted.
+    ///
+    /// - Parameter reason: names what is wrong, and quotes no value: it is logged and sent back.
+    public static func malformed(_ reason: String) -> EnvelopeError { EnvelopeError(description: reason) }
+
+    /// Several events in one request (`application/cloudevents-batch+json`): send them one by one.
+    public static let batched = EnvelopeError(description: "batched CloudEvents are not supported: send one event a request")
 }
 
 extension EnvelopeError {

@@ -34,23 +34,39 @@ extension PubSubMessage {
             head.headerFields[.pubSubOrderingKey] = orderingKey
             head.headerFields[.pubSubSubscriptionName] = subscription
             return (head, data)
-        case .legacy: return (head, LegacyBody(self, topic).json)
+        default: return (head, LegacyBody(self, topic).json)
         }
     }
 
     /// How a message is posted.
-    public enum DeliveryForm: String, CaseIterable, Sendable {
+    public struct DeliveryForm: RawRepresentable, CaseIterable, Hashable, Sendable {
+        private enum Name: String { case push, binary, structured, unwrapped, legacy }
+
+        private let name: Name
+
+        private init(_ name: Name) { self.name = name }
+
+        public init?(rawValue: String) {
+            guard let name = Name(rawValue: rawValue) else { return nil }
+            self.name = name
+        }
+
+        /// Its name in lower case: push, binary, structured, unwrapped or legacy.
+        public var rawValue: String { name.rawValue }
+
         /// As a push subscription does.
-        case push
+        public static let push = DeliveryForm(.push)
         /// As Eventarc does, with the event's attributes in headers.
-        case binary
+        public static let binary = DeliveryForm(.binary)
         /// A CloudEvent that is all JSON.
-        case structured
+        public static let structured = DeliveryForm(.structured)
         /// As a push subscription with payload unwrapping and metadata does. Which delivery it is does not come along, nor does an
         /// attribute that no header can hold, or whose name is that of a header with a meaning of its own.
-        case unwrapped
+        public static let unwrapped = DeliveryForm(.unwrapped)
         /// As a first generation background function is called. Subscription and delivery attempt do not come along.
-        case legacy
+        public static let legacy = DeliveryForm(.legacy)
+
+        public static let allCases: [DeliveryForm] = [.push, .binary, .structured, .unwrapped, .legacy]
     }
 }
 

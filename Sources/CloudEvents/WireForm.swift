@@ -4,7 +4,7 @@ import HTTPTypes
 ///
 /// Sources: CloudEvents HTTP protocol binding 1.0.2, section 3; Pub/Sub's documentation, "Push subscriptions" and "Payload
 /// unwrapping"; GoogleCloudPlatform/functions-framework, "Event conversion".
-public enum WireForm: Equatable, Sendable {
+enum WireForm: Equatable, Sendable {
     /// The attributes in `ce-` headers, the data in the body.
     case binary
     /// One JSON object that holds attributes and data.

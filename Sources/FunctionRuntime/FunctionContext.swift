@@ -19,7 +19,13 @@ public struct FunctionContext: Sendable {
     /// How long the function may still take; negative once the deadline has passed.
     public var timeRemaining: Duration { remaining() }
 
-    /// - Parameter timeRemaining: tells at any moment how long the function may still take.
+    /// - Parameters:
+    ///   - eventID: the event's id; for Pub/Sub the message id.
+    ///   - eventTime: when the event happened.
+    ///   - executionID: identifies this one execution in the logs.
+    ///   - deliveryAttempt: which delivery of the event this is, from 1.
+    ///   - logger: carries the execution and event ids as metadata.
+    ///   - timeRemaining: tells at any moment how long the function may still take.
     public init(
         eventID: String,
         eventTime: Date? = nil,

@@ -1,4 +1,6 @@
 /// The two ways of failing that a function tells apart; see ``FunctionHandler`` for what follows from each.
+///
+/// There will be no third: whatever else is thrown is a failure of the function itself.
 public enum FunctionFailure: Error, Equatable {
     /// The event may succeed later.
     ///

@@ -9,6 +9,8 @@ public protocol CallerCheck: Sendable {
 }
 
 /// Why a caller may not go on. The reasons are logged and sent back: without secrets.
+///
+/// These three are all there are: HTTP has no other answer to a caller.
 public enum CallerRejection: Error, Equatable, Sendable {
     /// Nothing proves who the caller is; answered 401.
     case unauthenticated(_ reason: String)

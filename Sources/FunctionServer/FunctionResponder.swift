@@ -82,10 +82,8 @@ struct FunctionResponder: Sendable {
         do {
             let received = try ReceivedEvent(head, body: body)
             return (received.event, try function.invocation(received))
-        } catch EnvelopeError.batched {
-            throw Refusal(answer: .batched("\(EnvelopeError.batched)"))
         } catch let error as EnvelopeError {
-            throw Refusal(answer: .malformed("\(error)"))
+            throw Refusal(answer: error == .batched ? .batched("\(error)") : .malformed("\(error)"))
         } catch {
             throw Refusal(answer: .malformed("the event is not of the kind that this function takes"))
         }

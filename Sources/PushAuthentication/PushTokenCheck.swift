@@ -13,9 +13,9 @@ import Timing
 ///
 /// | what is wrong | rejection |
 /// |---|---|
-/// | no token, not RS256, unknown key, no signature or a wrong one, wrong issuer or audience, expired | ``CallerRejection/unauthenticated(_:)`` |
-/// | another e-mail than the service account's, or not verified | ``CallerRejection/forbidden(_:)`` |
-/// | the keys cannot be fetched | ``CallerRejection/unavailable(after:_:)`` |
+/// | no token, not RS256, unknown key, no signature or a wrong one, wrong issuer or audience, expired | `CallerRejection/unauthenticated(_:)` |
+/// | another e-mail than the service account's, or not verified | `CallerRejection/forbidden(_:)` |
+/// | the keys cannot be fetched | `CallerRejection/unavailable(after:_:)` |
 ///
 /// Sources: Pub/Sub's documentation, "Authentication for push subscriptions"; Cloud Run's, "Troubleshoot Cloud Run issues", on removed signatures.
 public struct PushTokenCheck: CallerCheck {

@@ -1,4 +1,5 @@
 /// The value of a column as Spanner writes it in JSON: INT64, NUMERIC, BYTES, DATE, TIMESTAMP and JSON as strings, arrays as lists.
+/// These are all the kinds that JSON has: no case will be added.
 ///
 /// Source: Spanner's documentation, "Change streams partitions, records, and queries", "Data change records"; `TypeCode`.
 public enum ColumnValue: Hashable, Sendable {

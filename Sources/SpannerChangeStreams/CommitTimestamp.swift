@@ -11,7 +11,7 @@ public struct CommitTimestamp: Hashable, Sendable {
     public let nanoseconds: Int32
     public let precision: Precision
 
-    /// To what part of a second a timestamp is exact.
+    /// To what part of a second a timestamp is exact. Spanner has no finer ones: no case will be added.
     public enum Precision: Int, CaseIterable, Comparable, Sendable {
         case milliseconds = 3
         case microseconds = 6

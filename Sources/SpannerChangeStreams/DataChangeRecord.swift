@@ -19,7 +19,7 @@ public struct DataChangeRecord: Equatable, Sendable {
     public var serverTransactionID: String?
     /// Orders the records of one transaction: digits, zero-padded, rising.
     public var recordSequence: String?
-    /// What happened to a row.
+    /// What happened to the rows. Spanner documents these three; a record with another one is refused.
     public enum ModType: String, Sendable {
         case insert = "INSERT"
         case update = "UPDATE"
@@ -37,7 +37,11 @@ public struct DataChangeRecord: Equatable, Sendable {
         /// Whether the record tells any column as it was before, kept or not.
         public var hasOldValues: Bool
 
-        /// - Parameter hasOldValues: nil for whether there are any in `oldValues`.
+        /// - Parameters:
+        ///   - keys: the primary key's columns.
+        ///   - oldValues: columns as they were before.
+        ///   - newValues: columns as they are now.
+        ///   - hasOldValues: nil for whether there are any in `oldValues`.
         public init(
             keys: [String: ColumnValue],
             oldValues: [String: ColumnValue] = [:],

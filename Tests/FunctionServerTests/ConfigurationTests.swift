@@ -37,8 +37,8 @@ struct ConfigurationTests {
         ]
         let faults = #expect(throws: FunctionServerConfiguration.Faults.self) { try FunctionServerConfiguration(environment: environment) }
         #expect(faults?.descriptions.count == 5)
-        for (name, value) in environment {
-            #expect(faults?.description.contains("\(name) is") == true && faults?.description.contains(value) == false)
-        }
+        let text = faults?.description ?? ""
+        #expect(environment.keys.allSatisfy { text.contains("\($0) is") })
+        #expect(!text.contains("65536") && !text.contains("loud"))
     }
 }

@@ -1,6 +1,7 @@
 import CloudEvents
 import Foundation
 import FunctionServer
+import HTTPTypes
 import Testing
 
 @testable import Greeter

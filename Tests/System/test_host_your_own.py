@@ -58,9 +58,12 @@ class HostYourOwnTests(unittest.TestCase):
         self.assertIn("2 tests", tested.stdout)
         self.assertNotRegex(tested.stdout + tested.stderr, r"/greeter/.*warning:")
 
+        built = subprocess.run(shell[3], shell=True, cwd=greeter, capture_output=True, text=True)
+        self.assertEqual(built.returncode, 0, built.stdout[-3000:] + built.stderr[-3000:])
+        program = greeter / ".build" / "release" / "Greeter"
+        self.assertNotIn("libswift", subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout)
         port = free_port()
-        # As `swift run` does once it has built.
-        running = Process(self, [greeter / ".build" / "debug" / "Greeter"], {"PORT": str(port)})
+        running = Process(self, [program], {"PORT": str(port)})
         running.wait_for(port)
         answer = subprocess.run(shell[1].replace("localhost:8080", f"localhost:{port}"), shell=True, capture_output=True, text=True).stdout
         self.assertRegex(answer, r"^HTTP/1.1 204")
@@ -68,7 +71,7 @@ class HostYourOwnTests(unittest.TestCase):
         self.assertIn('"name":"world"', running.log)
         self.assertEqual(running.end(), 0)
 
-        wrong = subprocess.run([greeter / ".build" / "debug" / "Greeter"], env={**os.environ, "PORT": "x", "LOG_LEVEL": "y"}, capture_output=True, text=True)
+        wrong = subprocess.run([program], env={**os.environ, "PORT": "x", "LOG_LEVEL": "y"}, capture_output=True, text=True)
         self.assertEqual(wrong.returncode, 78)
         self.assertEqual(wrong.stderr.count("configuration: "), 2)
 
