@@ -24,6 +24,7 @@ extension Target.Dependency {
     static let jwtKit = product(name: "JWTKit", package: "jwt-kit")
     static let logging = product(name: "Logging", package: "swift-log")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
     static let nioFoundation = product(name: "NIOFoundationEssentialsCompat", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
@@ -86,7 +87,8 @@ let package = Package(
         .target(
             name: "Spanner",
             dependencies: [
-                "BookingStatusSync", "JSONReader", "OutboundHTTP", "SpannerChangeStreams", "Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1,
+                "BookingStatusSync", "JSONReader", "OutboundHTTP", "SpannerChangeStreams", "Timing", .asyncHTTPClient, .nioCore,
+                .nioFoundation, .nioHTTP1,
             ],
             swiftSettings: settings
         ),
@@ -94,7 +96,8 @@ let package = Package(
         .target(
             name: "FunctionServer",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "JSONReader", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging, .nioCore,
+                "CloudEvents", "FunctionRuntime", "JSONReader", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging,
+                .nioCore,
                 .nioFoundation, .nioHTTP1,
                 .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioPosix, .serviceLifecycle, .unixSignals,
             ],
@@ -215,14 +218,16 @@ let package = Package(
             name: "FunctionServerTests",
             dependencies: [
                 "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", "ServerConnections", "TestSupport", .hummingbirdCore,
-                .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore, .nioHTTP1, .nioPosix, .serviceLifecycle,
+                .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore, .nioEmbedded, .nioHTTP1, .nioHTTPTypes, .nioPosix,
+                .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "FunctionServer", "PushAuthentication", "TestSupport", "Timing", .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
+                "CloudEvents", "FunctionRuntime", "FunctionServer", "OutboundHTTP", "PushAuthentication", "TestSupport", "Timing",
+                .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
                 .nioCore,
             ],
             swiftSettings: settings
@@ -274,6 +279,7 @@ let package = Package(
         .testTarget(
             name: "SpannerTests",
             dependencies: [
+                "OutboundHTTP",
                 "Timing",
                 "BookingStatusSync", "Spanner", "SpannerChangeStreams", "TestSupport", "Zendesk", .asyncHTTPClient, .httpTypes,
                 .hummingbird,

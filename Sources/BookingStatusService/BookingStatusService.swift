@@ -50,7 +50,7 @@ package struct BookingStatusService: Service {
                 readsPerMinute: settings.readsPerMinute,
                 writesPerMinute: settings.writesPerMinute
             )
-            let database = settings.spanner.map { SpannerDatabase(client: client, settings: $0, bookings: settings.bookingStatus) }
+            let database = settings.spanner.map { SpannerDatabase(OutboundHTTP(client), settings: $0, bookings: settings.bookingStatus) }
             let handler = BookingStatusHandler(settings: settings.bookingStatus, zendesk: zendesk, bookings: bookings ?? database)
             return try await body(handler, client)
         }

@@ -23,15 +23,7 @@ struct FunctionChannel: ServerChildChannel {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let end = ConnectionEnd()
-            try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-                withPipeliningAssistance: false,
-                withErrorHandling: false,
-                // Types that cannot hold such fields are what is written.
-                withOutboundHeaderValidation: false,
-                withEncoderConfiguration: .init(),
-                withDecoderLimitConfiguration: Self.headerLimits
-            )
-            try channel.pipeline.syncOperations.addHandler(ConnectionHandler(limits: limits, end: end, logger: responder.logger))
+            try Self.addHandlers(to: channel, limits, end, responder.logger)
             return Value(
                 http: HTTP1Channel(responder: { request, writer, _ in try await respond(to: request, writer, end) }),
                 connection: try HTTP1Channel.Value(
@@ -41,6 +33,23 @@ struct FunctionChannel: ServerChildChannel {
                 end: end
             )
         }
+    }
+
+    static func addHandlers(
+        to channel: any Channel,
+        _ limits: ConnectionState.Limits,
+        _ end: ConnectionEnd,
+        _ logger: Logger
+    ) throws {
+        try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+            withPipeliningAssistance: false,
+            withErrorHandling: false,
+            // Types that cannot hold such fields are what is written.
+            withOutboundHeaderValidation: false,
+            withEncoderConfiguration: .init(),
+            withDecoderLimitConfiguration: headerLimits
+        )
+        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(limits: limits, end: end, logger: logger))
     }
 
     /// A message without a wrapper has its attributes in header fields: up to a hundred, of 256 bytes with values of 1,024.

@@ -1,6 +1,6 @@
 package import AsyncHTTPClient
 package import FoundationEssentials
-import NIOCore
+package import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
 import NIOPosix
@@ -17,10 +17,24 @@ import Darwin
 ///
 /// AsyncHTTPClient's own deadline ends with the response's head.
 package struct OutboundHTTP: Sendable {
-    private let client: HTTPClient
+    /// Sends a request, and reads no more of the answer's body than so many bytes.
+    package typealias Exchange = @Sendable (HTTPClientRequest, _ deadline: NIODeadline, _ maximumBytes: Int) async throws -> Answer
+
+    private let exchange: Exchange
 
     /// - Parameter client: made with ``configuration``, so that it follows no redirects.
-    package init(_ client: HTTPClient) { self.client = client }
+    package init(_ client: HTTPClient) {
+        self.init { request, deadline, maximumBytes in
+            let response = try await client.execute(request, deadline: deadline)
+            let body = try await response.body.collect(upTo: maximumBytes)
+            var headers: [String: String] = [:]
+            for (name, value) in response.headers { headers[name.lowercased()] = value }
+            return Answer(status: Int(response.status.code), headers: headers, body: Data(buffer: body))
+        }
+    }
+
+    /// - Parameter exchange: answers instead of a client.
+    package init(exchange: @escaping Exchange) { self.exchange = exchange }
 
     /// A redirect would carry the request's token to wherever it points.
     package static var configuration: HTTPClient.Configuration {
@@ -39,6 +53,12 @@ package struct OutboundHTTP: Sendable {
         /// Names in lower case. Of several fields with one name the last.
         package var headers: [String: String]
         package var body: Data
+
+        package init(status: Int, headers: [String: String] = [:], body: Data) {
+            self.status = status
+            self.headers = headers
+            self.body = body
+        }
     }
 
     /// Why there is no answer. The texts say nothing that the request or the answer held.
@@ -67,13 +87,7 @@ package struct OutboundHTTP: Sendable {
         guard timeout > .zero else { throw .notSent("no time is left for it") }
         do {
             return try await withThrowingTaskGroup(of: Answer?.self) { group in
-                group.addTask { [client] in
-                    let response = try await client.execute(request, deadline: .now() + TimeAmount(timeout))
-                    let body = try await response.body.collect(upTo: maximumBytes)
-                    var headers: [String: String] = [:]
-                    for (name, value) in response.headers { headers[name.lowercased()] = value }
-                    return Answer(status: Int(response.status.code), headers: headers, body: Data(buffer: body))
-                }
+                group.addTask { [exchange] in try await exchange(request, .now() + TimeAmount(timeout), maximumBytes) }
                 group.addTask {
                     try await Task.sleep(for: timeout)
                     return nil

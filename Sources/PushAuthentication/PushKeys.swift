@@ -16,9 +16,9 @@ final class PushKeys: Sendable {
 
     private static let longestCall = Duration.seconds(5)
 
-    init(url: String, client: HTTPClient, time: TimeSource) {
+    init(url: String, _ http: OutboundHTTP, time: TimeSource) {
         self.url = url
-        http = OutboundHTTP(client)
+        self.http = http
         self.time = time
     }
 

@@ -39,13 +39,13 @@ public struct PushTokenCheck: CallerCheck {
     ///   - settings: which tokens are taken.
     ///   - client: fetches the keys; it should follow no redirects.
     public init(_ settings: PushTokenSettings, client: HTTPClient) {
-        self.init(settings, client: client, time: .system)
+        self.init(settings, OutboundHTTP(client), time: .system)
     }
 
-    init(_ settings: PushTokenSettings, client: HTTPClient, time: TimeSource) {
+    init(_ settings: PushTokenSettings, _ http: OutboundHTTP, time: TimeSource) {
         self.settings = settings
         self.time = time
-        keys = PushKeys(url: settings.keysURL, client: client, time: time)
+        keys = PushKeys(url: settings.keysURL, http, time: time)
     }
 
     public func check(_ request: HTTPRequest) async throws(CallerRejection) {

@@ -1,11 +1,11 @@
-package import AsyncHTTPClient
+import AsyncHTTPClient
 package import BookingStatusSync
 import FoundationEssentials
 import NIOCore
 import NIOFoundationEssentialsCompat
 import JSONReader
 import NIOHTTP1
-import OutboundHTTP
+package import OutboundHTTP
 import SpannerChangeStreams
 import Synchronization
 package import Timing
@@ -47,8 +47,7 @@ package final class SpannerDatabase: BookingSource {
     }
 
     /// - Parameter bookings: names the table and its columns.
-    package init(client: HTTPClient, settings: SpannerSettings, bookings: BookingStatusSettings, time: TimeSource = .system) {
-        let http = OutboundHTTP(client)
+    package init(_ http: OutboundHTTP, settings: SpannerSettings, bookings: BookingStatusSettings, time: TimeSource = .system) {
         self.http = http
         self.settings = settings
         names = (bookings.table, bookings.bookingIDColumn, bookings.statusColumn)

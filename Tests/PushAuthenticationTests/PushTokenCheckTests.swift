@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import FunctionServer
 import HTTPTypes
 import JWTKit
+import OutboundHTTP
 import Testing
 
 @testable import PushAuthentication
@@ -175,7 +176,7 @@ struct PushTokenCheckTests {
             settings.keysURL = url
             try await HTTPClient.withHTTPClient(configuration: .init(redirectConfiguration: .disallow)) { [settings] client in
                 try await body(
-                    PushTokenCheck(settings, client: client, time: clock.source),
+                    PushTokenCheck(settings, OutboundHTTP(client), time: clock.source),
                     issuer
                 )
             }

@@ -4,6 +4,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import OutboundHTTP
 import Spanner
 import SpannerChangeStreams
 import Synchronization
@@ -67,7 +68,7 @@ struct SpannerDatabaseTests {
             let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
             #expect(error == BookingSourceError("Spanner answers 403: no rights", needsPerson: true))
             let nowhere = SpannerSettings(database: Self.database, url: "http://127.0.0.1:1", metadataHost: "127.0.0.1:1")
-            let unreachable = SpannerDatabase(client: .shared, settings: nowhere, bookings: Self.bookings)
+            let unreachable = SpannerDatabase(OutboundHTTP(.shared), settings: nowhere, bookings: Self.bookings)
             let soon = Deadline(after: .seconds(1), .system)
             await #expect(throws: BookingSourceError.self) { try await unreachable.read(["b-1"], deadline: soon) }
         }
@@ -144,7 +145,7 @@ private final class StandIn: Sendable {
                 role: "booking_status_reader",
                 metadataHost: String(url.dropFirst("http://".count))
             )
-            try await body(self, SpannerDatabase(client: .shared, settings: settings, bookings: SpannerDatabaseTests.bookings))
+            try await body(self, SpannerDatabase(OutboundHTTP(.shared), settings: settings, bookings: SpannerDatabaseTests.bookings))
         }
     }
 
