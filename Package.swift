@@ -113,7 +113,7 @@ let package = Package(
             dependencies: [
                 "OutboundHTTP",
                 "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "Timing", "Zendesk", .asyncHTTPClient,
-                .configuration, .logging, .serviceLifecycle,
+                .configuration, .logging, .serviceLifecycle, .unixSignals,
             ],
             swiftSettings: settings
         ),

@@ -1,6 +1,7 @@
 import Configuration
 import FunctionServer
 import Logging
+import UnixSignals
 
 #if canImport(Glibc)
 import Glibc
@@ -32,10 +33,13 @@ package enum BookingStatusMain {
             let service = BookingStatusService(settings: settings, logger: logger) { [logger, settings] port in
                 logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
             }
-            if case .sweep(let start) = command { exit(try await SweepJob(service: service, logger: logger, start: start).run()) }
+            if case .sweep(let start) = command {
+                let job = SweepJob(service: service, logger: logger, start: start)
+                exit(try await endedBySignals(signals, logger) { try await job.run() })
+            }
             try await runUntilSignalled(service, signals, logger: logger)
         } catch let usage as Command.Usage {
-            logger.critical("\(usage)")
+            for line in usage.description.split(separator: "\n") { logger.critical("\(line)") }
             exit(usageFault)
         } catch let faults as ConfigurationFaults {
             for fault in faults.faults { logger.critical("configuration: \(fault)") }
@@ -46,5 +50,25 @@ package enum BookingStatusMain {
         }
         logger.info("stopped")
         exit(0)
+    }
+
+    /// What is done stays, so a job ends as soon as it is told to.
+    private static func endedBySignals(
+        _ signals: UnixSignalsSequence,
+        _ logger: Logger,
+        _ job: @escaping @Sendable () async throws -> Int32
+    ) async throws -> Int32 {
+        try await withThrowingTaskGroup(of: Int32.self) { group in
+            group.addTask { try await job() }
+            group.addTask {
+                for await signal in signals {
+                    logger.notice("stopping", metadata: ["signal": "\(signal)"])
+                    exit(128 + signal.rawValue)
+                }
+                throw CancellationError()
+            }
+            defer { group.cancelAll() }
+            return try await group.next()!
+        }
     }
 }

@@ -93,29 +93,31 @@ package struct BookingStatusHandler: FunctionHandler {
         if changes.isEmpty {
             context.logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)"])
         }
-        let all = changes.filter { !settled.contains($0) }
-        let open = all.prefix(Self.maximumRows)
+        let (open, beyond) = settled.open(changes, maximum: Self.maximumRows)
         let pending = open.map { pendingChange($0, message, context) }
         let known = pending.indices.filter { pending[$0].hasKnownStatus }
         let outcome = try await queue.submit(known.map { (pending[$0].change, []) }, before: deadline)
 
         var results: [TicketResult] = []
         var done: [BookingChange] = []
+        var hopeless: [BookingChange] = []
         for (place, index) in known.enumerated() {
             guard let own = outcome.results[place] else { continue }
             results += own
             if own.allSatisfy({ $0.outcome.verdict == .done }) { done.append(open[index]) }
+            if own.contains(where: { $0.outcome.verdict == .never }) { hopeless.append(open[index]) }
         }
         let unknown = TicketResult(ticket: nil, outcome: .unknownStatus, reason: "no tag is configured for the status")
         for index in pending.indices where !pending[index].hasKnownStatus {
             pending[index].change.log(unknown)
             results.append(unknown)
+            hopeless.append(open[index])
         }
-        let left = outcome.results.count { $0 == nil } + all.count - open.count
+        let left = outcome.results.count { $0 == nil } + beyond
         if let refusal = outcome.refusal { log(refusal, outcome.unbegun.map { pending[known[$0]].change }, context.logger) }
         let unbegun = left > 0 ? (left, outcome.refusal ?? TicketResult(ticket: nil, outcome: .deferred)) : nil
         guard let failure = FunctionFailure(results, unbegun: unbegun) else { return settled.forget(changes) }
-        settled.remember(done)
+        settled.remember(done, hopeless: hopeless)
         throw failure
     }
 

@@ -85,7 +85,7 @@ struct Sweep: Sendable {
                 if caller.stops(at: error) { return report.stopped(at: cursor, error) }
                 // A cursor lasts for an hour. Without it the export goes on at the last ticket's creation.
                 guard error.kind == .rejected, cursor != nil, restarts < Self.maximumRestarts else { throw SweepFailure(error) }
-                (cursor, restarts) = (nil, restarts + 1)
+                (cursor, restarts, cursors) = (nil, restarts + 1, [])
                 if case .createdFrom = scope { scope = report.seenUpTo.map { .createdFrom($0) } ?? first }
                 continue
             }

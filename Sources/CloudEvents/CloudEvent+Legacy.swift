@@ -44,6 +44,16 @@ extension ReceivedEvent {
     }
 }
 
+extension Substring {
+    /// The generation, `#` and digits at its end, is not a part of an object's name.
+    fileprivate var withoutGeneration: Substring {
+        guard let mark = lastIndex(of: "#"), case let digits = self[index(after: mark)...], !digits.isEmpty,
+            digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+        else { return self }
+        return self[..<mark]
+    }
+}
+
 extension CloudEvent {
     /// What a background event is as a CloudEvent, by Google's table.
     fileprivate init(_ event: LegacyEvent) throws(JSONFault) {
@@ -68,8 +78,7 @@ extension CloudEvent {
         case "pubsub.googleapis.com": data = try Self.messagePublished(event)
         case "storage.googleapis.com":
             let object = try split(event, before: "objects/")
-            // The generation is not a part of the object's name.
-            subject = object.prefix { $0 != "#" }.description
+            subject = String(object.withoutGeneration)
         case "firestore.googleapis.com": subject = String(try split(event, before: "documents/"))
         case "firebasedatabase.googleapis.com":
             guard let domain = event.domain else { throw JSONFault("domain is missing") }

@@ -1,12 +1,20 @@
 import FoundationEssentials
 import HTTPTypes
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 extension ReceivedEvent {
     /// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages".
     static func push(_ push: PushBody, body: Data, topic: Topic) throws(EnvelopeError) -> ReceivedEvent {
         let message = try push.message()
         var event = CloudEvent(message, topic: topic, data: body)
-        if let text = push.message.publishTime { _ = event.setTime(text) }
+        event.writtenTime = push.message.publishTime
         return ReceivedEvent(event: event, message: message)
     }
 }
@@ -47,13 +55,35 @@ struct Topic: Equatable {
             .lazy.compactMap { Self.topic(in: $0) }.first
     }
 
-    /// `projects/P/topics/T`, wherever in a path it stands. By bytes: characters cost ten times as much.
+    /// `projects/P/topics/T`, wherever in a path it stands. By bytes, and without parts of their own: this is looked for in each request.
     private static func topic(in path: String) -> String? {
-        let bytes = Array(path.utf8)
-        let parts = bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        guard let start = parts.firstIndex(where: { $0.elementsEqual("projects".utf8) }), parts.count >= start + 4,
-            parts[start + 2].elementsEqual("topics".utf8), !parts[start + 1].isEmpty, !parts[start + 3].isEmpty
-        else { return nil }
-        return String(decoding: bytes[parts[start].startIndex..<parts[start + 3].endIndex], as: UTF8.self)
+        var path = path
+        return path.withUTF8 { bytes in
+            var start = 0
+            while start < bytes.count {
+                let end = self.end(of: start, in: bytes)
+                guard isPart("projects", start..<end, of: bytes) else {
+                    start = end + 1
+                    continue
+                }
+                let project = end + 1, topics = self.end(of: project, in: bytes) + 1, name = self.end(of: topics, in: bytes) + 1
+                let nameEnd = self.end(of: name, in: bytes)
+                guard nameEnd > name, topics > project + 1, isPart("topics", topics..<name - 1, of: bytes) else { return nil }
+                return String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<nameEnd]), as: UTF8.self)
+            }
+            return nil
+        }
+    }
+
+    /// Where the part of a path that begins there ends; the path's end also for a part beyond it.
+    private static func end(of start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int {
+        var position = min(start, bytes.count)
+        while position < bytes.count, bytes[position] != UInt8(ascii: "/") { position += 1 }
+        return position
+    }
+
+    private static func isPart(_ text: StaticString, _ range: Range<Int>, of bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        range.count == text.utf8CodeUnitCount && range.upperBound <= bytes.count
+            && memcmp(bytes.baseAddress! + range.lowerBound, text.utf8Start, range.count) == 0
     }
 }

@@ -21,7 +21,9 @@ extension ReceivedEvent {
                 message.attributes[field.name.rawName] = field.value
             }
         }
-        return ReceivedEvent(event: CloudEvent(message, topic: topic, data: PushBody(message).json), message: message)
+        var event = CloudEvent(message, topic: topic, data: PushBody(message).json)
+        event.writtenTime = headers[.pubSubPublishTime]
+        return ReceivedEvent(event: event, message: message)
     }
 
     /// The fields that carry the request or the message; every other one is an attribute of the message.

@@ -12,8 +12,8 @@ public struct CloudEvent: Sendable {
     public var type: String
     /// When it happened.
     public var time: Date? { didSet { writtenTime = nil } }
-    /// The time as it was read; nil where it was set.
-    private var writtenTime: String?
+    /// The text of `time` as it was read; nil where it was set.
+    var writtenTime: String?
     /// What in the source it is about.
     public var subject: String?
     /// The media type of `data`.

@@ -2,7 +2,7 @@ import JSONReader
 
 /// Why a request could not be read as an event.
 public struct EnvelopeError: Error, Equatable, CustomStringConvertible {
-    /// What is wrong: it names the attribute and says what is expected of it. It never quotes a value.
+    /// What is wrong: it names the attribute and says what is expected of it. Of what came it quotes at most an event's type and the names of members.
     public let description: String
 
     /// The envelope breaks its form's rules, or the event is not of the kind that is wanted.

@@ -2,6 +2,8 @@ public import Logging
 
 /// Writes log lines as Cloud Logging reads them from a container: one JSON object a line.
 ///
+/// A text of over 1,024 bytes is cut, and further where the line would be longer than 16 KB. In lines for people, what a terminal would obey is escaped.
+///
 /// Source: Cloud Logging's documentation, "Structured logging", "Special JSON fields".
 public struct CloudLogHandler: LogHandler {
     /// Metadata that Cloud Logging knows by a name of its own, and that lines for people leave out.

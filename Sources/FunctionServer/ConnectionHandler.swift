@@ -23,6 +23,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var isHead: [Bool] = []
     /// Whether the last request is being read, and whether it has been: then the rest is thrown away.
     private var lastRequest: (isBeingRead: Bool, isRead: Bool) = (false, false)
+    /// Whether the decoder reads nothing more, and would keep what comes.
+    private var isDecoderDeaf = false
+
+    /// Answers to those who should not be here.
+    private static let refusals: Set = [400, 401, 403, 404, 405]
 
     init(limits: ConnectionState.Limits, end: ConnectionEnd, logger: Logger) {
         state = ConnectionState(limits: limits, now: .now())
@@ -55,6 +60,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
     }
 
+    /// What nobody would take stays in the socket, where the client gets to feel it.
+    func read(context: ChannelHandlerContext) {
+        guard !isDecoderDeaf || !lastRequest.isRead else { return }
+        context.read()
+    }
+
     private func read(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let fields = FramingFields(head)
         guard fields.areValid, var request = try? HTTPRequest(head, secure: false, splitCookie: false) else {
@@ -62,6 +73,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
         if head.version == .http1_0 { request.headerFields[.expect] = nil }
         lastRequest.isBeingRead = fields.areLast
+        isDecoderDeaf = fields.askForAnotherProtocol
         isHead.append(head.method == .HEAD)
         state.headRead(at: .now(), isLast: fields.areLast)
         context.fireChannelRead(wrapInboundOut(.head(request)))
@@ -80,7 +92,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
         switch unwrapOutboundIn(data) {
         case .head(var head):
-            if head.status.kind != .informational, state.answerBegins() { head.headerFields[.connection] = "close" }
+            if head.status.kind != .informational, state.answerBegins(isRefusal: Self.refusals.contains(head.status.code)) {
+                head.headerFields[.connection] = "close"
+            }
             context.write(wrapOutboundOut(.head(HTTPResponseHead(head))), promise: promise)
         case .body(let buffer):
             guard isHead.first != true else {
@@ -117,6 +131,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard error is HTTPParserError, let action = state.malformed(at: .now()) else {
+            // Whoever answers the requests before it gets to know, and gives the last answer.
+            lastRequest.isRead = true
             context.fireErrorCaught(error)
             return
         }
@@ -171,8 +187,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
 private struct FramingFields {
     /// Whether there is one host, as HTTP/1.1 asks for it.
     let areValid: Bool
-    /// Whether the connection takes no request after this one. Where the client would speak another protocol the decoder reads nothing more.
+    /// Whether the connection takes no request after this one.
     let areLast: Bool
+    /// Whether the client would speak another protocol after it: then the decoder reads nothing more.
+    let askForAnotherProtocol: Bool
 
     init(_ head: HTTPRequestHead) {
         var hosts = 0
@@ -189,7 +207,8 @@ private struct FramingFields {
         }
         let isOld = head.version == .http1_0
         areValid = isHostValid && (hosts == 1 || (hosts == 0 && isOld))
-        areLast = isOld || !head.isKeepAlive || head.method == .CONNECT || (upgrades && head.headers.asksForUpgrade)
+        askForAnotherProtocol = head.method == .CONNECT || (upgrades && head.headers.asksForUpgrade)
+        areLast = isOld || !head.isKeepAlive || askForAnotherProtocol
     }
 
     /// Source: RFC 3986, section 3.2.2.

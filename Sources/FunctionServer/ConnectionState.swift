@@ -7,7 +7,7 @@ import NIOCore
 struct ConnectionState {
     /// How long each side may take.
     struct Limits: Equatable, Sendable {
-        /// From the connection to its first byte. Nobody connects to say nothing: it is who has been answered that may be idle for long.
+        /// From the connection to its first byte, and after a refusal. It is who has been served that may be idle for long.
         var start: TimeAmount
         /// Between two requests.
         var idle: TimeAmount
@@ -65,6 +65,8 @@ struct ConnectionState {
         var isLastRequest = false
         /// The client was told that the oldest one's answer is the last, even if the rest of the request comes while it is written.
         var isLastAnswer = false
+        /// The oldest one is refused.
+        var isRefused = false
 
         /// The client still owes a part of the oldest request.
         var isReadingOldest: Bool { unanswered == 1 && !isWhole }
@@ -95,8 +97,11 @@ struct ConnectionState {
     }
 
     /// Returns whether the answer that is about to be written has to tell the client that it is the connection's last.
-    mutating func answerBegins() -> Bool {
+    ///
+    /// - Parameter isRefusal: whether the client should not be here.
+    mutating func answerBegins(isRefusal: Bool = false) -> Bool {
         guard case .busy(var busy) = phase else { return true }
+        busy.isRefused = isRefusal
         busy.isLastAnswer = busy.isReadingOldest || (busy.unanswered == 1 && (drainsUntil != nil || busy.isLastRequest))
         phase = .busy(busy)
         return busy.isLastAnswer
@@ -139,6 +144,13 @@ struct ConnectionState {
     }
 
     mutating func answered(at now: Instant) -> Action {
+        switch phase {
+        case .idle, .readingHead:
+            // Of what never became a request, behind those that did.
+            phase = .lingering(until: now + limits.linger, bytes: 0)
+            return .linger
+        case .busy, .lingering, .closed: break
+        }
         guard case .busy(var busy) = phase else { return .nothing }
         if busy.isReadingOldest || busy.isLastAnswer {
             phase = .lingering(until: now + limits.linger, bytes: 0)
@@ -146,7 +158,7 @@ struct ConnectionState {
         }
         busy.unanswered -= 1
         guard busy.unanswered > 0 else {
-            phase = .idle(until: now + limits.idle)
+            phase = .idle(until: now + (busy.isRefused ? limits.start : limits.idle))
             return .nothing
         }
         busy.answerUntil = now + limits.handle

@@ -52,11 +52,11 @@ struct FunctionChannel: ServerChildChannel {
         try channel.pipeline.syncOperations.addHandler(ConnectionHandler(limits: limits, end: end, logger: logger))
     }
 
-    /// A message without a wrapper has its attributes in header fields: up to a hundred, of 256 bytes with values of 1,024.
+    /// A message without a wrapper has its attributes in header fields: up to a hundred, of 256 bytes with values of 1,024. That is 128 KB.
     private static var headerLimits: NIOHTTPDecoderLimitConfiguration {
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = 64 << 10
-        limits.maxHeaderListSize = 256 << 10
+        limits.maxHeaderListSize = 160 << 10
         limits.maxHeaderFieldCount = 1000
         return limits
     }

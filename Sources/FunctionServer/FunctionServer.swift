@@ -115,10 +115,10 @@ public struct FunctionServer: Service {
     /// what waits for it spins.
     private static var connectionsByFileLimit: Int {
         var limit = rlimit()
-        #if canImport(Darwin)
-        let result = getrlimit(RLIMIT_NOFILE, &limit)
-        #else
+        #if canImport(Glibc)
         let result = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        #else
+        let result = getrlimit(RLIMIT_NOFILE, &limit)
         #endif
         guard result == 0, let files = Int(exactly: limit.rlim_cur) else { return .max }
         return max(files - 192, files / 2)

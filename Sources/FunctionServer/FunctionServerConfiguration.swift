@@ -19,8 +19,8 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var drainTime: Duration
     /// The longest request body, in bytes.
     public var maximumBodyBytes: Int
-    /// How many bytes of requests may be held at once, those of unfinished ones included; what comes beyond that is answered 429. A request
-    /// costs several times its length in memory. By default four times the longest body.
+    /// How many bytes of requests may be held at once, those of unfinished ones included, and but for the first 16 KB of each; what comes beyond that
+    /// is answered 429. A request costs several times its length in memory. By default four times the longest body.
     public var maximumBodyBytesInFlight: Int
     /// How many connections may be open; more wait until one is closed. It is less where the process may not open as many files.
     public var maximumConnections: Int
@@ -39,7 +39,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         drainTime: Duration = .seconds(8),
         maximumBodyBytes: Int = 32 << 20,
         maximumBodyBytesInFlight: Int? = nil,
-        maximumConnections: Int = 2000,
+        maximumConnections: Int = 1500,
         logLevel: Logger.Level = .info,
         project: String? = nil
     ) {

@@ -1,5 +1,13 @@
 package import FoundationEssentials
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// Where a value stands in a JSON text, and what it is.
 struct JSONValue {
     let kind: Kind
@@ -156,7 +164,8 @@ package struct JSONElement {
     package func object() throws(JSONFault) -> JSONObject {
         switch value.kind {
         case .object(let members): return JSONObject(holder: self, path: path, members: members)
-        case .skippedObject: throw JSONFault("\(path.isEmpty ? "the body" : path) has more than \(JSONParser.maximumMembers) members")
+        case .skippedObject:
+            throw JSONFault("\(path.isEmpty ? "the body" : path) has too many members: more than \(JSONParser.maximumMembers)")
         default: throw wrongType
         }
     }
@@ -188,16 +197,22 @@ package struct JSONElement {
 
     /// The last of the members with this name. Names are compared by their bytes: to make a string of each would cost more than to read the text.
     fileprivate func last(_ members: [JSONValue.Member], named name: UnsafeBufferPointer<UInt8>) -> JSONValue? {
-        text.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) -> JSONValue? in
-            members.last { member in
-                guard case .string(hasEscapes: false) = member.name.kind else {
-                    return self.text(of: member.name)?.utf8.elementsEqual(name) == true
+        var index = members.count
+        while index > 0 {
+            index -= 1
+            let found = members[index].name
+            if case .string(hasEscapes: false) = found.kind {
+                // Most names differ in length.
+                guard found.range.count - 2 == name.count else { continue }
+                let isSame = text.withUnsafeBytes {
+                    memcmp($0.baseAddress! + found.range.lowerBound + 1, name.baseAddress!, name.count) == 0
                 }
-                let start = member.name.range.lowerBound + 1
-                guard member.name.range.upperBound - 1 - start == name.count else { return false }
-                return name.indices.allSatisfy { bytes[start + $0] == name[$0] }
-            }?.value
+                if isSame { return members[index].value }
+            } else if text(of: found)?.utf8.elementsEqual(name) == true {
+                return members[index].value
+            }
         }
+        return nil
     }
 
     package var wrongType: JSONFault { JSONFault(path.isEmpty ? "the body is not a JSON object" : "\(path) has the wrong type") }

@@ -13,13 +13,15 @@ struct JSONParser {
     static let maximumDepth = 512
     /// Members are kept so deep, which is what an envelope asks for. Objects that lie deeper, or in an array, are checked and passed over.
     static let maximumKeptDepth = 3
-    /// Of an object with more members none are kept: they take ten times as much memory as the shortest text of them.
+    /// So many members of a text are kept; of an object with which they would be more, none are: they take ten times as much memory as their
+    /// shortest text.
     static let maximumMembers = 10_000
 
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
     private var depth = 0
     private var arrays = 0
+    private var kept = 0
 
     /// Nil where the bytes are no JSON text.
     static func parse(_ text: Data) -> JSONValue? {
@@ -106,8 +108,12 @@ struct JSONParser {
             let name = JSONValue(kind: kind, range: start..<position)
             skipSpace()
             guard take(UInt8(ascii: ":")), let value = value() else { return nil }
-            if isKept { members.append(.init(name: name, value: value)) }
-            if members.count > Self.maximumMembers {
+            if isKept {
+                kept += 1
+                members.append(.init(name: name, value: value))
+            }
+            if isKept, kept > Self.maximumMembers {
+                kept -= members.count
                 isKept = false
                 members = []
             }

@@ -29,6 +29,8 @@ final class PushKeys: Sendable {
             try keys(with: id, in: cache)
         } fetch: { () async throws(CallerRejection) in
             let fetched = try? await fetch()
+            // A caller who has gone away says nothing about the keys.
+            if fetched == nil, Task.isCancelled { throw late }
             let cache = cache.withState { cache in
                 if let fetched {
                     cache.fetched(fetched.keys, ids: fetched.ids, maximumAge: fetched.maximumAge, at: time.now())

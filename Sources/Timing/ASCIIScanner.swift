@@ -1,9 +1,10 @@
 /// Reads fixed-width ASCII fields from the front of a text.
 struct ASCIIScanner {
-    private let bytes: [UInt8]
+    private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
 
-    init(_ text: String) { bytes = Array(text.utf8) }
+    /// - Parameter bytes: have to be there for as long as the scanner is used.
+    init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     var isAtEnd: Bool { position == bytes.count }
 

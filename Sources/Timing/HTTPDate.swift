@@ -5,7 +5,12 @@ package enum HTTPDate {
 
     /// Whole seconds since 1970, or nil where the text is no such date.
     package static func seconds(_ text: String) -> Int64? {
-        var scanner = ASCIIScanner(text)
+        var text = text
+        return text.withUTF8 { seconds(ASCIIScanner($0)) }
+    }
+
+    private static func seconds(_ scanner: ASCIIScanner) -> Int64? {
+        var scanner = scanner
         guard
             days.contains(where: { scanner.take($0) }), scanner.take(", "),
             let day = scanner.digits(2), scanner.take(" "),

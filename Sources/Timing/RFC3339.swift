@@ -18,7 +18,13 @@ package struct RFC3339: Hashable, Sendable {
 
     /// Reads `2026-11-23T20:13:31.535191Z`; nil for anything RFC 3339, section 5.6, does not allow.
     package init?(_ text: String) {
-        var scanner = ASCIIScanner(text)
+        var text = text
+        guard let time = text.withUTF8({ RFC3339(ASCIIScanner($0)) }) else { return nil }
+        self = time
+    }
+
+    private init?(_ scanner: ASCIIScanner) {
+        var scanner = scanner
         guard
             let year = scanner.digits(4), scanner.take("-"),
             let month = scanner.digits(2), scanner.take("-"),

@@ -90,9 +90,16 @@ struct ServiceSettingsTests {
         #expect(!settings.bookingStatus.sharesCalls)
         #expect(
             settings.server
-                == .init(host: "127.0.0.1", port: 9000, timeout: .seconds(7), concurrency: 3, maximumBodyBytes: 100, project: "my-project")
+                == .init(
+                    host: "127.0.0.1",
+                    port: 9000,
+                    timeout: .seconds(7),
+                    concurrency: 3,
+                    maximumBodyBytes: 100,
+                    logLevel: .debug,
+                    project: "my-project"
+                )
         )
-        #expect(settings.server.logLevel == .debug)
         #expect(settings.bookingStatus.table == "Stays")
         #expect(settings.bookingStatus.bookingIDColumn == "Key")
         #expect(settings.bookingStatus.statusColumn == "State")

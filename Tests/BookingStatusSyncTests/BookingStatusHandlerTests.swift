@@ -1,4 +1,3 @@
-import BookingStatusSync
 import CloudEvents
 import Foundation
 import FunctionRuntime
@@ -8,6 +7,8 @@ import TestSupport
 import Testing
 import Zendesk
 import ZendeskSimulator
+
+@testable import BookingStatusSync
 
 @Suite("The handler")
 struct BookingStatusHandlerTests {
@@ -37,6 +38,29 @@ struct BookingStatusHandlerTests {
         let metadata = world.transport.withAccount { account, _ in account.tickets[1]?.audits.last?.metadata }
         #expect(metadata?["booking"]?.string == "b")
         #expect(metadata?["event"]?.string == "m1")
+    }
+
+    @Test("a delivery takes a bounded number of a record's rows, and those that can never be settled keep no others out")
+    func manyRows() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "last", status: "Tentative")
+        func mod(_ booking: String, _ status: String) -> String {
+            #"{"keysJson":"{\"ID\":\"\#(booking)\"}","oldValuesJson":"{\"Status\":\"Tentative\"}","newValuesJson":"{\"Status\":\"\#(status)\"}"}"#
+        }
+        let mods = (0..<BookingStatusHandler.maximumRows).map { mod("b-\($0)", "Unheard") } + [mod("last", "Booked")]
+        let record = """
+            {"commitTimestamp":{"seconds":1795464801,"nanos":0},"serverTransactionId":"t1","recordSequence":"0",
+            "tableName":"Bookings","modType":"UPDATE","mods":[\(mods.joined(separator: ","))]}
+            """
+        for _ in 0..<2 { await #expect(throws: FunctionFailure.self) { try await world.deliver(record) } }
+        #expect(world.status(1) == "Booked")
+        // The rest can never be: what is left says so in the end.
+        await #expect {
+            try await world.deliver(record)
+        } throws: {
+            guard case .unprocessable? = $0 as? FunctionFailure else { return false }
+            return true
+        }
     }
 
     @Test("a redelivered change is not applied twice")

@@ -47,6 +47,11 @@ struct GoogleMappingTests {
             #"{\#(common),"type":"google.cloud.storage.object.v1.finalized","source":"//storage.googleapis.com/projects/_/buckets/b","subject":"objects/f/x.txt","data":{"name":"f/x.txt","size":"3"}}"#
         ),
         Mapping(
+            "an object whose folder has a number sign",
+            #"{"context":{"eventId":"e-1",\#(at),"eventType":"google.storage.object.delete","resource":{"service":"storage.googleapis.com","name":"projects/_/buckets/b/objects/C#/a.txt#158","type":"storage#object"}},"data":{}}"#,
+            #"{\#(common),"type":"google.cloud.storage.object.v1.deleted","source":"//storage.googleapis.com/projects/_/buckets/b","subject":"objects/C#/a.txt","data":{}}"#
+        ),
+        Mapping(
             "a Firestore document",
             #"{"eventId":"e-1",\#(at),"eventType":"providers/cloud.firestore/eventTypes/document.write","resource":"projects/p/databases/(default)/documents/c/d","params":{"d":"x"},"data":{"value":{"fields":{"n":{"doubleValue":5.5}}}}}"#,
             #"{\#(common),"type":"google.cloud.firestore.document.v1.written","source":"//firestore.googleapis.com/projects/p/databases/(default)","subject":"documents/c/d","data":{"value":{"fields":{"n":{"doubleValue":5.5}}}}}"#

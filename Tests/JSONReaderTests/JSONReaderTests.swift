@@ -80,6 +80,14 @@ struct JSONReaderTests {
         #expect(((try? element.object()) != nil) == isKept)
     }
 
+    @Test("the members that are kept are counted over the whole text")
+    func tooManyInAll() throws {
+        let members = (0..<6000).map { "\"\($0)\":0" }.joined(separator: ",")
+        let object = try #require(JSONElement(Data(#"{"a":{\#(members)},"b":{\#(members)},"c":{}}"#.utf8))).object()
+        #expect((try? object["a"]?.object()) != nil)
+        #expect(throws: JSONFault("b has too many members: more than 10000")) { try object["b"]?.object() }
+    }
+
     @Test("a text that is no UTF-8 has no string")
     func utf8() throws {
         #expect(try #require(JSONElement(Data([0x22, 0xff, 0x22]))).string == nil)

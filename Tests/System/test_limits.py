@@ -96,6 +96,8 @@ SHAPES = {
     "many rows of another table": lambda n: push(record(",".join(row(i) for i in range(n * 3 // 4 // 72)), "Rooms")),
     "many attributes": lambda n: ('{"message":{"messageId":"1","attributes":{' + many('"a":"b",', n) + '"a":"b"}}}').encode(),
     "many members": lambda n: ('{"message":{"messageId":"1"},' + many('"a":1,', n) + '"a":1}').encode(),
+    "many objects of many members": lambda n: ('{"message":{"messageId":"1"},' + ",".join(
+        '"%d":{%s"":0}' % (i, '"":0,' * 8000) for i in range(n // 40_000)) + "}").encode(),
     "nested arrays": lambda n: ("[" * 500 + many("],[", n) + "]" * 500).encode(),
     "escapes": lambda n: ('{"message":{"messageId":"1","data":"' + many("\\u0041", n) + '"}}').encode(),
     "half of a base64 text": lambda n: ('{"message":{"messageId":"1","data":"' + many("QUFB", n)).encode(),

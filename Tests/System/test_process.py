@@ -129,6 +129,34 @@ class ProcessTests(unittest.TestCase):
         # Until the program's first instruction nobody can ask for a signal.
         self.assertTrue(all(moment <= 8 for moment in lost), lost)
 
+    def memory(self, process):
+        return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text())[1]) / 1000
+
+    def test_what_comes_after_a_request_for_another_protocol_is_not_kept(self):
+        port = free_port()
+        process = self.start(port, stderr=subprocess.DEVNULL)
+        self.assertEqual(event(port), 422)
+        before = self.memory(process)
+        with contextlib.closing(socket.create_connection(("127.0.0.1", port))) as connection:
+            connection.settimeout(5)
+            connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 0\r\n\r\n")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+                for _ in range(200):
+                    connection.sendall(bytes(1_000_000))
+        self.assertLess(self.memory(process) - before, 20)
+        self.assertEqual(event(port), 422)
+
+    def test_a_sweep_of_all_tickets_ends_when_it_is_told_to(self):
+        spanner = {"SPANNER_DATABASE": "projects/p/instances/i/databases/d", "SPANNER_URL": "http://127.0.0.1:1"}
+        for sent in signal.SIGINT, signal.SIGTERM:
+            process = subprocess.Popen([BINARY, "sweep", "--all"], env=environment(free_port(), **spanner), stderr=subprocess.PIPE)
+            self.addCleanup(process.stderr.close)
+            self.addCleanup(process.kill)
+            # It is at work, and waits for Zendesk.
+            self.assertIn(b"goes_on_in_s", next(line for line in process.stderr if b'"message":"sweep"' in line))
+            process.send_signal(sent)
+            self.assertEqual(process.wait(5), 128 + sent)
+
     def test_setup_sends_no_secret_in_the_clear(self):
         secrets = {"ZENDESK_CLIENT_ID": "c", "ZENDESK_CLIENT_SECRET": "a-secret"}
         for url in ["http://example.com", "http://127.0.0.1.example.com", "ftp://127.0.0.1", "http://user@127.0.0.1"]:
