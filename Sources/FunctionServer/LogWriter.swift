@@ -33,7 +33,6 @@ final class LogWriter: Sendable {
         self.dropped = dropped
         // A reader that has gone away shows as an error of the write.
         _ = signal(SIGPIPE, SIG_IGN)
-        thread.start()
     }
 
     deinit { thread.shutdownGracefully { _ in } }
@@ -48,7 +47,10 @@ final class LogWriter: Sendable {
             defer { state.isWriting = true }
             return !state.isWriting
         }
-        if begins { thread.submit { _ in self.writeWaiting() } }
+        guard begins else { return }
+        // Does nothing where it runs.
+        thread.start()
+        thread.submit { _ in self.writeWaiting() }
     }
 
     /// Waits until everything is written, or the time is over.

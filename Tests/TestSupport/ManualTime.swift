@@ -1,6 +1,5 @@
 import Synchronization
 package import Timing
-package import Zendesk
 
 /// A clock that moves only when somebody pauses, and then at once: tests of what waits take no time.
 ///
