@@ -79,8 +79,10 @@ class ReplayTests(unittest.TestCase):
         first.end()
         simulator(self, self.zendesk)
         self.assertIsNone(ticket_status(self.zendesk))
+        seen = function.log.count('"booking status"')
         self.replay("since", start.strftime("%Y-%m-%dT%H:%M:%SZ"))
         wait_until(lambda: ticket_status(self.zendesk) == "booking_2_booked", 30, "the ticket is right again")
+        wait_until(lambda: function.log.count('"booking status"') >= seen + 2, 30, "both events have their lines")
 
         # A second time everything is there already.
         written = function.log.count('"outcome":"added"') + function.log.count('"outcome":"updated"')
