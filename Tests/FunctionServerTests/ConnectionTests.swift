@@ -253,7 +253,7 @@ struct ConnectionTests {
 
     @Test("a request that drips is cut off, in its head and in its body")
     func drips() async throws {
-        try await serving(Self.configuration(read: .seconds(1))) { (message: PubSubMessage, _) in
+        try await serving(Self.configuration(read: .seconds(5))) { (message: PubSubMessage, _) in
             #expect(message.id != "dripped")
         } _: { server in
             // So long that it is never whole, however late the server's clock strikes on a busy machine.

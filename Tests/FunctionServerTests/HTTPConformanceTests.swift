@@ -16,7 +16,7 @@ struct HTTPConformanceTests {
     private func exchange(_ text: String) async throws -> (answer: String, events: [String]) {
         let events = Recorder<String>()
         let answer = Recorder<String>()
-        try await serving(.init(host: "127.0.0.1", port: 0, readTimeout: .seconds(2), idleTimeout: .seconds(5))) {
+        try await serving(.init(host: "127.0.0.1", port: 0, readTimeout: .seconds(30), idleTimeout: .seconds(30))) {
             (message: PubSubMessage, _) in
             events.add(message.id)
         } _: { server in

@@ -118,7 +118,7 @@ struct DataChangeRecordTests {
         ["ID", "Other"]
     )
     func cost(shape: Int, column: String) {
-        let value = Self.shapes[shape].1(1_000_000)
+        let value = Self.shapes[shape].1(100_000)
         for side in ["keysJson", "oldValuesJson", "newValuesJson"] {
             let keys = side == "keysJson" ? "" : #""keysJson":"{\"ID\":\"1\"}","#
             let json = Data(#"{"tableName":"T","modType":"INSERT","mods":[{\#(keys)"\#(side)":"{\"\#(column)\":\#(value)}"}]}"#.utf8)

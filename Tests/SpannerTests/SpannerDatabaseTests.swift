@@ -17,7 +17,7 @@ import Zendesk
 @Suite("Spanner, as a stand-in for it and for the metadata server sees it")
 struct SpannerDatabaseTests {
     private static let database = "projects/p/instances/i/databases/d"
-    private let deadline = Deadline(after: .seconds(30), .system)
+    private var deadline: Deadline { Deadline(after: .seconds(120), .system) }
 
     @Test("a reading takes a token, a session in the database role, the column's type, and one query")
     func reads() async throws {

@@ -13,7 +13,7 @@ package struct Mutation {
     }
 
     /// How many inputs a test tries: more where `FUZZ_INPUTS` says so.
-    package static let count = UInt64(ProcessInfo.processInfo.environment["FUZZ_INPUTS"] ?? "") ?? 500
+    package static let count = UInt64(ProcessInfo.processInfo.environment["FUZZ_INPUTS"] ?? "") ?? 100
 
     /// What parsers stumble over.
     private static let pieces = [
