@@ -59,7 +59,7 @@ extension CloudEvent {
     fileprivate init(_ event: LegacyEvent) throws(JSONFault) {
         guard let type = Self.types[event.eventType] else {
             throw JSONFault(
-                event.eventType.isEmpty ? "eventType is missing" : "\(event.eventType.cut(to: 64)) is no event type of Google's table"
+                event.eventType.isEmpty ? "eventType is missing" : "\(event.eventType.cut(to: 64)) is not an event type of Google's table"
             )
         }
         let service = event.service ?? Self.services.first { event.eventType.hasPrefix($0.prefix) }?.service

@@ -1,8 +1,10 @@
+import JSONReader
 public import Logging
 
 /// Writes log lines as Cloud Logging reads them from a container: one JSON object a line.
 ///
-/// A text of over 1,024 bytes is cut, and further where the line would be longer than 16 KB. In lines for people, what a terminal would obey is escaped.
+/// A text of over 1,024 bytes is cut, and further where the line would be longer than 16 KB. In lines for people, control characters are
+/// escaped.
 ///
 /// Source: Cloud Logging's documentation, "Structured logging", "Special JSON fields".
 public struct CloudLogHandler: LogHandler {
@@ -136,13 +138,7 @@ extension String {
 
     fileprivate mutating func appendJSON(_ text: String, _ limit: Int) {
         self += "\""
-        var bytes = 0
-        for scalar in text.unicodeScalars {
-            bytes += UTF8.width(scalar)
-            guard bytes <= limit else {
-                self += "…"
-                break
-            }
+        for scalar in text.cut(to: limit).unicodeScalars {
             switch scalar {
             case "\"": self += "\\\""
             case "\\": self += "\\\\"
@@ -158,13 +154,7 @@ extension String {
 
     /// Escapes what a terminal would obey, or show as something else than it is: control characters, and those that turn a text's direction.
     fileprivate mutating func appendVisible(_ text: String, _ limit: Int) {
-        var bytes = 0
-        for scalar in text.unicodeScalars {
-            bytes += UTF8.width(scalar)
-            guard bytes <= limit else {
-                self += "…"
-                break
-            }
+        for scalar in text.cut(to: limit).unicodeScalars {
             switch scalar.properties.generalCategory {
             case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate:
                 self += "\\u{\(String(scalar.value, radix: 16))}"

@@ -131,7 +131,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard error is HTTPParserError, let action = state.malformed(at: .now()) else {
-            // Whoever answers the requests before it gets to know, and gives the last answer.
+            // Earlier requests are answered first; the error then ends the connection.
             lastRequest.isRead = true
             context.fireErrorCaught(error)
             return

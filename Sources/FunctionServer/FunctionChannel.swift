@@ -7,7 +7,7 @@ import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
 
-/// HTTP/1.1 connections to a function: Hummingbird's, with a ``ConnectionHandler`` in the place of its own.
+/// HTTP/1.1 connections to a function: Hummingbird's request loop behind a ``ConnectionHandler``.
 struct FunctionChannel: ServerChildChannel {
     let responder: FunctionResponder
     let limits: ConnectionState.Limits

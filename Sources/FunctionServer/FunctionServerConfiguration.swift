@@ -19,8 +19,8 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var drainTime: Duration
     /// The longest request body, in bytes.
     public var maximumBodyBytes: Int
-    /// How many bytes of requests may be held at once, those of unfinished ones included, and but for the first 16 KB of each; what comes beyond that
-    /// is answered 429. A request costs several times its length in memory. By default four times the longest body.
+    /// The limit of request bytes held at once; further requests are answered 429. Unfinished requests count, the first 16 KB of each request do
+    /// not. A request costs several times its length in memory. The default is four times the longest body.
     public var maximumBodyBytesInFlight: Int
     /// How many connections may be open; more wait until one is closed. It is less where the process may not open as many files.
     public var maximumConnections: Int

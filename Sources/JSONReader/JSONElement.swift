@@ -52,7 +52,7 @@ package struct JSONElement {
     }
 
     /// A name that was asked for costs nothing as long as nobody has to read it.
-    fileprivate enum Name: CustomStringConvertible {
+    enum Name: CustomStringConvertible {
         case known(StaticString)
         case found(String)
         case index(Int)
@@ -188,15 +188,15 @@ package struct JSONElement {
     }
 
     /// A member of this object, which stands at the path.
-    fileprivate func member(_ member: JSONValue, _ path: String, _ name: Name) -> JSONElement {
+    func member(_ member: JSONValue, _ path: String, _ name: Name) -> JSONElement {
         JSONElement(text: text, value: member, place: Place(path: path, name: name))
     }
 
     /// The text of a member's name; nil where it is no UTF-8.
-    fileprivate func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, place: place).string }
+    func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, place: place).string }
 
     /// The last of the members with this name. Names are compared by their bytes: to make a string of each would cost more than to read the text.
-    fileprivate func last(_ members: [JSONValue.Member], named name: UnsafeBufferPointer<UInt8>) -> JSONValue? {
+    func last(_ members: [JSONValue.Member], named name: UnsafeBufferPointer<UInt8>) -> JSONValue? {
         var index = members.count
         while index > 0 {
             index -= 1
@@ -220,138 +220,4 @@ package struct JSONElement {
     private func slice(_ range: Range<Int>) -> Data {
         text[text.startIndex + range.lowerBound..<text.startIndex + range.upperBound]
     }
-}
-
-/// An object's members by their names. Of several with one name the last counts.
-package struct JSONObject {
-    private let holder: JSONElement
-    /// The holder's; each member's begins with it.
-    private let path: String
-    private let members: [JSONValue.Member]
-
-    fileprivate init(holder: JSONElement, path: String, members: [JSONValue.Member]) {
-        self.holder = holder
-        self.path = path
-        self.members = members
-    }
-
-    /// One that is null is not there.
-    package subscript(name: StaticString) -> JSONElement? {
-        guard let element = element(name), !element.isNull else { return nil }
-        return element
-    }
-
-    /// The first of two spellings that is there.
-    package subscript(name: StaticString, other: StaticString) -> JSONElement? { self[name] ?? self[other] }
-
-    /// Also one that is null.
-    package func element(_ name: StaticString) -> JSONElement? {
-        let bytes = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-        return holder.last(members, named: bytes).map { holder.member($0, path, .known(name)) }
-    }
-
-    /// Also one that is null.
-    package func element(named name: String) -> JSONElement? {
-        var name = name
-        return name.withUTF8 { holder.last(members, named: $0) }.map { holder.member($0, path, .found(name)) }
-    }
-
-    package var isEmpty: Bool { members.isEmpty }
-
-    package func require(_ name: StaticString) throws(JSONFault) -> JSONElement {
-        guard let element = element(name) else {
-            throw JSONFault("\(path.isEmpty ? "" : "\(path).")\(name) is missing")
-        }
-        return element
-    }
-
-    /// All of them, in their order.
-    ///
-    /// - Throws: ``JSONFault`` where a name is no UTF-8.
-    package func forEach(_ body: (String, JSONElement) throws(JSONFault) -> Void) throws(JSONFault) {
-        for member in members {
-            guard let name = holder.text(of: member.name) else { throw holder.wrongType }
-            try body(name, holder.member(member.value, path, .found(name)))
-        }
-    }
-}
-
-extension JSONObject {
-    /// An object's text, of its members' names and texts.
-    package static func text(_ members: [(name: String, value: Data)]) -> Data {
-        var text = Data("{".utf8)
-        for (index, member) in members.enumerated() {
-            if index > 0 { text.append(UInt8(ascii: ",")) }
-            text += quoted(member.name)
-            text.append(UInt8(ascii: ":"))
-            text += member.value
-        }
-        text.append(UInt8(ascii: "}"))
-        return text
-    }
-
-    private static func quoted(_ text: String) -> Data {
-        do {
-            return try JSONEncoder().encode(text)
-        } catch {
-            preconditionFailure("a string always encodes: \(error)")
-        }
-    }
-}
-
-/// What a string's text stands for; nil where half of a surrogate pair is missing. The text has been read by ``JSONParser``.
-///
-/// Source: RFC 8259, section 7.
-private func unescaped(_ text: Data) -> Data? {
-    // No escape is shorter than what it stands for.
-    var result = Data(count: text.count)
-    let count = text.withUnsafeBytes { text in
-        result.withUnsafeMutableBytes { result in unescape(text, to: result) }
-    }
-    guard let count else { return nil }
-    return result.prefix(count)
-}
-
-/// - Returns: how many bytes were written.
-private func unescape(_ text: UnsafeRawBufferPointer, to result: UnsafeMutableRawBufferPointer) -> Int? {
-    var position = 0, count = 0
-    while position < text.count {
-        var byte = text[position]
-        position &+= 1
-        if byte == UInt8(ascii: "\\") {
-            byte = text[position]
-            position &+= 1
-            switch byte {
-            case UInt8(ascii: "b"): byte = 0x08
-            case UInt8(ascii: "f"): byte = 0x0c
-            case UInt8(ascii: "n"): byte = 0x0a
-            case UInt8(ascii: "r"): byte = 0x0d
-            case UInt8(ascii: "t"): byte = 0x09
-            case UInt8(ascii: "u"):
-                var scalar = codeUnit(text, at: position)
-                position += 4
-                if 0xd800..<0xdc00 ~= scalar, position + 6 <= text.count, text[position] == UInt8(ascii: "\\"),
-                    text[position + 1] == UInt8(ascii: "u"), case let low = codeUnit(text, at: position + 2), 0xdc00..<0xe000 ~= low
-                {
-                    scalar = 0x10000 + (scalar - 0xd800) << 10 + (low - 0xdc00)
-                    position += 6
-                }
-                guard let bytes = Unicode.Scalar(scalar).flatMap({ UTF8.encode($0) }) else { return nil }
-                for byte in bytes {
-                    result[count] = byte
-                    count &+= 1
-                }
-                continue
-            default: break
-            }
-        }
-        result[count] = byte
-        count &+= 1
-    }
-    return count
-}
-
-/// The number that four hexadecimal digits are.
-private func codeUnit(_ text: UnsafeRawBufferPointer, at start: Int) -> UInt32 {
-    text[start..<start + 4].reduce(0) { $0 << 4 | UInt32($1 <= UInt8(ascii: "9") ? $1 & 0xf : ($1 & 0xf) + 9) }
 }

@@ -139,7 +139,7 @@ struct GoogleMappingTests {
         "a background event that is no message gets the true reason where a message is wanted",
         arguments: [
             (mappings[3].legacy, "the event's type is google.cloud.storage.object.v1.finalized: expected a Pub/Sub message"),
-            (#"{"eventId":"1","eventType":"providers/x","resource":"r","data":{}}"#, "providers/x is no event type of Google's table"),
+            (#"{"eventId":"1","eventType":"providers/x","resource":"r","data":{}}"#, "providers/x is not an event type of Google's table"),
             (#"{"eventId":"1","resource":"r","data":{}}"#, "eventType is missing"),
             (
                 #"{"eventId":"1","eventType":"providers/firebase.remoteConfig/remoteconfig.update","resource":"r","data":{}}"#,
