@@ -1,9 +1,10 @@
 package import AsyncHTTPClient
 package import FoundationEssentials
-package import NIOCore
+import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
 import NIOPosix
+package import Timing
 
 #if canImport(Glibc)
 import Glibc
@@ -15,17 +16,18 @@ import Darwin
 
 /// Calls to other services, each bounded as a whole: one time for connection, head and body, and a length for the body.
 ///
-/// AsyncHTTPClient's own deadline ends with the response's head.
+/// AsyncHTTPClient's own deadline ends with the response's head, so none is set there.
 package struct OutboundHTTP: Sendable {
     /// Sends a request, and reads no more of the answer's body than so many bytes.
-    package typealias Exchange = @Sendable (HTTPClientRequest, _ deadline: NIODeadline, _ maximumBytes: Int) async throws -> Answer
+    package typealias Exchange = @Sendable (HTTPClientRequest, _ maximumBytes: Int) async throws -> Answer
 
     private let exchange: Exchange
+    private let time: TimeSource
 
     /// - Parameter client: made with ``configuration``, so that it follows no redirects.
-    package init(_ client: HTTPClient) {
-        self.init { request, deadline, maximumBytes in
-            let response = try await client.execute(request, deadline: deadline)
+    package init(_ client: HTTPClient, time: TimeSource = .system) {
+        self.init(time: time) { request, maximumBytes in
+            let response = try await client.execute(request, deadline: .distantFuture)
             let body = try await response.body.collect(upTo: maximumBytes)
             var headers: [String: String] = [:]
             for (name, value) in response.headers { headers[name.lowercased()] = value }
@@ -34,7 +36,10 @@ package struct OutboundHTTP: Sendable {
     }
 
     /// - Parameter exchange: answers instead of a client.
-    package init(exchange: @escaping Exchange) { self.exchange = exchange }
+    package init(time: TimeSource = .system, exchange: @escaping Exchange) {
+        self.exchange = exchange
+        self.time = time
+    }
 
     /// A redirect would carry the request's token to wherever it points.
     package static var configuration: HTTPClient.Configuration {
@@ -87,9 +92,9 @@ package struct OutboundHTTP: Sendable {
         guard timeout > .zero else { throw .notSent("no time is left for it") }
         do {
             return try await withThrowingTaskGroup(of: Answer?.self) { group in
-                group.addTask { [exchange] in try await exchange(request, .now() + TimeAmount(timeout), maximumBytes) }
-                group.addTask {
-                    try await Task.sleep(for: timeout)
+                group.addTask { [exchange] in try await exchange(request, maximumBytes) }
+                group.addTask { [time] in
+                    try await time.sleep(timeout)
                     return nil
                 }
                 defer { group.cancelAll() }
@@ -109,7 +114,6 @@ extension OutboundHTTP.Failure {
         case is CancellationError: self = .cancelled
         case let error as HTTPClientError where error == .cancelled: self = .cancelled
         case let error as HTTPClientError where error == .connectTimeout: self = .notSent("no connection in time")
-        case let error as HTTPClientError where error == .deadlineExceeded: self = .noAnswer("no answer in time")
         case is NIOTooManyBytesError: self = .noAnswer("the answer is longer than \(maximumBytes) bytes")
         case is NIOConnectionError: self = .notSent("there is no such host, or nobody listens there")
         case let error as IOError where error.errnoCode == ECONNREFUSED: self = .notSent("the connection was refused")

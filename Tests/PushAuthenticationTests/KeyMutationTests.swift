@@ -29,7 +29,7 @@ struct KeyMutationTests {
             let mutation = Mutex(Mutation(seed: seed, Self.keys))
             var tokens = Mutation(seed: seed ^ 0xff, Self.tokens)
             let fetches = Mutex(0)
-            let http = OutboundHTTP { _, _, _ in
+            let http = OutboundHTTP { _, _ in
                 fetches.withLock { $0 += 1 }
                 return mutation.withLock { mutation in
                     let age = mutation.pick([

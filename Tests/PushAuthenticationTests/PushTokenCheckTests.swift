@@ -176,7 +176,7 @@ struct PushTokenCheckTests {
             settings.keysURL = url
             try await HTTPClient.withHTTPClient(configuration: .init(redirectConfiguration: .disallow)) { [settings] client in
                 try await body(
-                    PushTokenCheck(settings, OutboundHTTP(client), time: clock.source),
+                    PushTokenCheck(settings, OutboundHTTP(client, time: clock.source), time: clock.source),
                     issuer
                 )
             }

@@ -115,6 +115,7 @@ struct SpannerDatabaseTests {
 
 private final class StandIn: Sendable {
     private let state = Mutex(State())
+    private let time = ManualTime()
 
     private struct State {
         var calls: [String] = []
@@ -145,7 +146,10 @@ private final class StandIn: Sendable {
                 role: "booking_status_reader",
                 metadataHost: String(url.dropFirst("http://".count))
             )
-            try await body(self, SpannerDatabase(OutboundHTTP(.shared), settings: settings, bookings: SpannerDatabaseTests.bookings))
+            try await body(
+                self,
+                SpannerDatabase(OutboundHTTP(.shared), settings: settings, bookings: SpannerDatabaseTests.bookings, time: self.time.source)
+            )
         }
     }
 

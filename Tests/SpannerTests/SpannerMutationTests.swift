@@ -24,7 +24,7 @@ struct SpannerMutationTests {
         for seed in 0..<Mutation.count {
             let mutation = Mutex(Mutation(seed: seed, Self.bodies))
             let calls = Mutex(0)
-            let http = OutboundHTTP { request, _, _ in
+            let http = OutboundHTTP { request, _ in
                 calls.withLock { $0 += 1 }
                 return mutation.withLock { mutation in
                     let isWell = mutation.pick([true, true, false])
