@@ -27,7 +27,6 @@ extension Target.Dependency {
     static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
     static let nioFoundation = product(name: "NIOFoundationEssentialsCompat", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
-    static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
     static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
@@ -99,7 +98,7 @@ let package = Package(
                 "CloudEvents", "FunctionRuntime", "JSONReader", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging,
                 .nioCore,
                 .nioFoundation, .nioHTTP1,
-                .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioPosix, .serviceLifecycle, .unixSignals,
+                .nioHTTPTypesHTTP1, .nioPosix, .serviceLifecycle, .unixSignals,
             ],
             swiftSettings: settings
         ),
@@ -218,7 +217,7 @@ let package = Package(
             name: "FunctionServerTests",
             dependencies: [
                 "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", "ServerConnections", "TestSupport", .hummingbirdCore,
-                .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore, .nioEmbedded, .nioHTTP1, .nioHTTPTypes, .nioPosix,
+                .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix,
                 .serviceLifecycle,
             ],
             swiftSettings: settings

@@ -2,8 +2,22 @@ import HTTPTypes
 import Logging
 import NIOCore
 import NIOHTTP1
-import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+
+/// As much of a request as came at once, which is all of most requests: each part is a hop between threads.
+struct RequestPart: Sendable {
+    /// In a request's first part.
+    var head: HTTPRequest?
+    var body = ByteBuffer()
+    /// Whether it is the request's last part.
+    var isEnd = false
+}
+
+/// What a request's task has written.
+enum ResponsePart: Sendable {
+    case `continue`
+    case answer(Answer)
+}
 
 /// A connection's one handler between the HTTP decoder and the server's requests: carries out what ``ConnectionState`` decides, and does of
 /// HTTP/1.1 what the decoder leaves to others.
@@ -11,8 +25,8 @@ import NIOHTTPTypesHTTP1
 /// Sources: RFC 9112, sections 3.2 and 9; RFC 9110, sections 7.8, 9.3.2 and 10.1.1.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
-    typealias InboundOut = HTTPRequestPart
-    typealias OutboundIn = HTTPResponsePart
+    typealias InboundOut = RequestPart
+    typealias OutboundIn = ResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
     private var state: ConnectionState
@@ -21,6 +35,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
     /// The requests that were read and not answered, the oldest first: whether each is a HEAD, which is answered without a body.
     private var isHead: [Bool] = []
+    /// What was read and not handed on yet.
+    private var pending: RequestPart?
     /// Whether the last request is being read, and whether it has been: then the rest is thrown away.
     private var lastRequest: (isBeingRead: Bool, isRead: Bool) = (false, false)
     /// Whether the decoder reads nothing more, and would keep what comes.
@@ -51,13 +67,22 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard !lastRequest.isRead else { return }
         switch part {
         case .head(let head): read(head, context)
-        case .body(let buffer): context.fireChannelRead(wrapInboundOut(.body(buffer)))
+        case .body(let buffer):
+            if pending?.body.readableBytes ?? 0 > 0 { handOn(context) }
+            pending = RequestPart(head: pending?.head, body: buffer)
         case .end:
             lastRequest.isRead = lastRequest.isBeingRead
             // Nobody looks at trailers.
-            context.fireChannelRead(wrapInboundOut(.end(nil)))
+            pending = RequestPart(head: pending?.head, body: pending?.body ?? ByteBuffer(), isEnd: true)
+            handOn(context)
             perform(state.endRead(at: .now()), context)
         }
+    }
+
+    private func handOn(_ context: ChannelHandlerContext) {
+        guard let part = pending else { return }
+        pending = nil
+        context.fireChannelRead(wrapInboundOut(part))
     }
 
     /// What nobody would take stays in the socket, where the client gets to feel it.
@@ -76,10 +101,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
         isDecoderDeaf = fields.askForAnotherProtocol
         isHead.append(head.method == .HEAD)
         state.headRead(at: .now(), isLast: fields.areLast)
-        context.fireChannelRead(wrapInboundOut(.head(request)))
+        pending = RequestPart(head: request)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        handOn(context)
         state.bytesRead(at: .now())
         keepTime(context)
         context.fireChannelReadComplete()
@@ -91,27 +117,25 @@ final class ConnectionHandler: ChannelDuplexHandler {
             return
         }
         switch unwrapOutboundIn(data) {
-        case .head(var head):
-            if head.status.kind != .informational, state.answerBegins(isRefusal: Self.refusals.contains(head.status.code)) {
-                head.headerFields[.connection] = "close"
-            }
-            context.write(wrapOutboundOut(.head(HTTPResponseHead(head))), promise: promise)
-        case .body(let buffer):
-            guard isHead.first != true else {
-                promise?.succeed()
-                return
-            }
-            context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
-        case .end:
+        case .continue:
+            context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: promise)
+        case .answer(let answer):
+            let isLast = state.answerBegins(isRefusal: Self.refusals.contains(answer.status.code))
+            write(answer, isLast: isLast, context, promise)
             if !isHead.isEmpty { isHead.removeFirst() }
             let action = state.answered(at: .now())
-            if action == .linger {
-                context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
-            } else {
-                context.write(wrapOutboundOut(.end(nil)), promise: promise)
-            }
+            if action == .linger { context.flush() }
             perform(action, context)
         }
+    }
+
+    private func write(_ answer: Answer, isLast: Bool, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
+        var head = answer.head
+        if isLast { head.headerFields[.connection] = "close" }
+        context.write(wrapOutboundOut(.head(HTTPResponseHead(head))), promise: nil)
+        let body = answer.body
+        if isHead.first != true, body.readableBytes > 0 { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
+        context.write(wrapOutboundOut(.end(nil)), promise: promise)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -133,6 +157,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard error is HTTPParserError, let action = state.malformed(at: .now()) else {
             // Earlier requests are answered first; the error then ends the connection.
             lastRequest.isRead = true
+            handOn(context)
             context.fireErrorCaught(error)
             return
         }
@@ -156,11 +181,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// Gives the connection's last answer, in the place of a handler or of a request that never came to be.
     private func answer(_ answer: Answer, _ context: ChannelHandlerContext) {
-        var head = answer.head
-        head.headerFields[.connection] = "close"
-        context.write(wrapOutboundOut(.head(HTTPResponseHead(head))), promise: nil)
-        if isHead.first != true { context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil) }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        write(answer, isLast: true, context, nil)
+        context.flush()
         context.close(mode: .output, promise: nil)
     }
 

@@ -2,20 +2,20 @@ import CloudEvents
 import FoundationEssentials
 import HTTPTypes
 import HummingbirdCore
+import JSONReader
 import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
 
-/// HTTP/1.1 connections to a function: Hummingbird's request loop behind a ``ConnectionHandler``.
+/// HTTP/1.1 connections to a function, each behind a ``ConnectionHandler``.
 struct FunctionChannel: ServerChildChannel {
     let responder: FunctionResponder
     let limits: ConnectionState.Limits
 
-    /// A connection, with the responder that is its own.
+    /// A connection, as the task that works on its requests sees it.
     struct Value: ServerChildChannelValue {
-        let http: HTTP1Channel
-        let connection: HTTP1Channel.Value
+        let connection: NIOAsyncChannel<RequestPart, ResponsePart>
         let end: ConnectionEnd
         var channel: any Channel { connection.channel }
     }
@@ -25,8 +25,7 @@ struct FunctionChannel: ServerChildChannel {
             let end = ConnectionEnd()
             try Self.addHandlers(to: channel, limits, end, responder.logger)
             return Value(
-                http: HTTP1Channel(responder: { request, writer, _ in try await respond(to: request, writer, end) }),
-                connection: try HTTP1Channel.Value(
+                connection: try NIOAsyncChannel(
                     wrappingChannelSynchronously: channel,
                     configuration: .init(isOutboundHalfClosureEnabled: true)
                 ),
@@ -66,7 +65,7 @@ struct FunctionChannel: ServerChildChannel {
     func handle(value: Value, logger: Logger) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                await value.http.handle(value: value.connection, logger: logger)
+                await serve(value, logger)
                 value.end.come(nil)
             }
             await value.end.wait()
@@ -74,52 +73,88 @@ struct FunctionChannel: ServerChildChannel {
         }
     }
 
+    private func serve(_ value: Value, _ logger: Logger) async {
+        do {
+            try await withTaskCancellationHandler {
+                try await value.connection.executeThenClose { inbound, outbound in
+                    var parts = inbound.makeAsyncIterator()
+                    do {
+                        while let part = try await parts.next() {
+                            // Without a head it is the rest of a request that has its answer.
+                            guard let head = part.head else { continue }
+                            try await respond(to: head, &parts, after: part, outbound, value.end)
+                        }
+                    } catch is HTTPParserError {
+                        try await outbound.write(.answer(Answer(.malformed)))
+                    }
+                    // The connection's handler closes it once the client has had time to read what was written.
+                    outbound.finish()
+                    try await value.channel.closeFuture.get()
+                }
+            } onCancel: {
+                value.channel.close(mode: .input, promise: nil)
+            }
+        } catch {
+            logger.trace("a connection ended", metadata: ["error": "\("\(error)".forLog)"])
+        }
+    }
+
     private struct Interrupted: Error {}
 
+    /// - Parameters:
+    ///   - parts: what follows of the request.
+    ///   - first: the request's first part.
     @concurrent
-    private func respond(to request: Request, _ writer: consuming ResponseWriter, _ end: ConnectionEnd) async throws {
-        let execution = Execution(request.headers, responder.configuration, responder.logger)
-        if let refusal = await responder.refusal(of: request.head) {
+    private func respond(
+        to head: HTTPRequest,
+        _ parts: inout RequestParts,
+        after first: RequestPart,
+        _ outbound: NIOAsyncChannelOutboundWriter<ResponsePart>,
+        _ end: ConnectionEnd
+    ) async throws {
+        let execution = Execution(head.headerFields, responder.configuration, responder.logger)
+        if let refusal = await responder.refusal(of: head) {
             execution.logger().log(refusal)
-            try await writer.write(response: refusal.head, body: ResponseBody(byteBuffer: refusal.body))
-            return
+            return try await outbound.write(.answer(refusal))
         }
-        if request.headers.value(.expect)?.lowercased() == "100-continue" {
-            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-        }
+        if head.headerFields.value(.expect)?.lowercased() == "100-continue" { try await outbound.write(.continue) }
         var held = 0
         defer { responder.bodies.giveBack(held) }
-        let outcome = await responder.answer(
-            request.head,
-            body: { () async throws(Refusal) in try await body(of: request, &held) },
-            execution
-        )
+        let outcome: FunctionResponder.Outcome
+        do throws(Refusal) {
+            outcome = await responder.answer(head, body: try await body(&parts, after: first, &held), execution)
+        } catch {
+            outcome = FunctionResponder.Outcome(answer: error.answer, logger: execution.logger())
+        }
         if let interruption = end.interruption {
             // The connection has answered already.
             outcome.logger.log(Answer(interruption))
             throw Interrupted()
         }
         outcome.logger.log(outcome.answer)
-        try await writer.write(response: outcome.answer.head, body: ResponseBody(byteBuffer: outcome.answer.body))
+        try await outbound.write(.answer(outcome.answer))
     }
 
+    private typealias RequestParts = NIOAsyncChannelInboundStream<RequestPart>.AsyncIterator
+
     /// - Parameter held: counts the bytes that were taken of the budget.
-    private func body(of request: Request, _ held: inout Int) async throws(Refusal) -> Data {
+    @concurrent
+    private func body(_ parts: inout RequestParts, after first: RequestPart, _ held: inout Int) async throws(Refusal) -> Data {
         let limit = responder.configuration.maximumBodyBytes
+        var part = first
         var body = ByteBuffer()
-        do {
-            for try await var part in request.body {
-                let length = part.readableBytes
-                guard held + length <= limit else { throw Refusal(answer: .bodyTooLarge(limit)) }
-                guard responder.bodies.take(length, after: held) else { throw Refusal(answer: .tooManyBytes) }
-                // Most bodies come in one part.
-                if held == 0 { body = part } else { body.writeBuffer(&part) }
-                held += length
+        while true {
+            let length = part.body.readableBytes
+            guard held + length <= limit else { throw Refusal(answer: .bodyTooLarge(limit)) }
+            guard responder.bodies.take(length, after: held) else { throw Refusal(answer: .tooManyBytes) }
+            // Most bodies come in one part.
+            if held == 0 { body = part.body } else { body.writeBuffer(&part.body) }
+            held += length
+            if part.isEnd { break }
+            guard let next = try? await parts.next() else {
+                throw Refusal(answer: .malformed("the request's body is damaged, or ended before it was complete"))
             }
-        } catch let refusal as Refusal {
-            throw refusal
-        } catch {
-            throw Refusal(answer: .malformed("the request's body is damaged, or ended before it was complete"))
+            part = next
         }
         // Not a copy of what may be megabytes, but the same bytes.
         return body.readData(length: body.readableBytes, byteTransferStrategy: .noCopy) ?? Data()

@@ -46,11 +46,9 @@ struct FunctionResponder: Sendable {
     }
 
     /// Reads the event and invokes the handler.
-    ///
-    /// - Parameter body: reads the rest of the request.
-    func answer(_ head: HTTPRequest, body: () async throws(Refusal) -> Data, _ execution: Execution) async -> Outcome {
+    func answer(_ head: HTTPRequest, body: Data, _ execution: Execution) async -> Outcome {
         do throws(Refusal) {
-            return try await invoke(head, body(), execution)
+            return try await invoke(head, body, execution)
         } catch {
             return Outcome(answer: error.answer, logger: execution.logger())
         }

@@ -49,7 +49,7 @@ public struct InProcessFunction: Sendable {
             answer = refusal
         } else {
             answer = await calls.answer(running: responder.function.run) {
-                await inTime(execution) { await responder.answer(request, body: { () async throws(Refusal) in body }, execution) }
+                await inTime(execution) { await responder.answer(request, body: body, execution) }
             }
         }
         return (answer.head, Data(buffer: answer.body))
