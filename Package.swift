@@ -2,17 +2,6 @@
 
 import PackageDescription
 
-/// Warnings stop the build where `CI` is set, and only there: a newer compiler must not break the build of whoever depends on us.
-let strictness: [SwiftSetting] = Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
-
-let settings: [SwiftSetting] =
-    strictness + [
-        .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("InternalImportsByDefault"),
-        .enableUpcomingFeature("MemberImportVisibility"),
-        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    ]
-
 extension Target.Dependency {
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -23,16 +12,22 @@ extension Target.Dependency {
     static let inMemoryLogging = product(name: "InMemoryLogging", package: "swift-log")
     static let jwtKit = product(name: "JWTKit", package: "jwt-kit")
     static let logging = product(name: "Logging", package: "swift-log")
-    static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
-    static let nioFoundation = product(name: "NIOFoundationEssentialsCompat", package: "swift-nio")
-    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
-    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
+
+let nio: [Target.Dependency] = ["NIOCore", "NIOFoundationEssentialsCompat", "NIOHTTP1", "NIOPosix"].map {
+    .product(name: $0, package: "swift-nio")
+}
+
+/// The handler, and what it is called with.
+let handler: [Target.Dependency] = ["BookingStatusSync", "FunctionRuntime", "SpannerChangeStreams", "Timing", "Zendesk", .logging]
+
+/// What servers and clients over HTTP are made of.
+let http: [Target.Dependency] = [.asyncHTTPClient, .httpTypes, .hummingbird, .logging, .serviceLifecycle] + nio
 
 let package = Package(
     name: "booking-status-sync",
@@ -41,14 +36,14 @@ let package = Package(
         .executable(name: "booking-status-function", targets: ["BookingStatusFunction"]),
         .executable(name: "bookingstatus", targets: ["BookingStatusCLI"]),
         .executable(name: "bookingstatus-simulation", targets: ["SimulationRunner"]),
-        .library(name: "CloudEvents", targets: ["CloudEvents"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
         .library(name: "FunctionServer", targets: ["FunctionServer"]),
         .library(name: "PushAuthentication", targets: ["PushAuthentication"]),
         .library(name: "SpannerChangeStreams", targets: ["SpannerChangeStreams"]),
     ],
     dependencies: [
-        // `traits: []` keeps the whole of Foundation, with its ICU tables, out of `booking-status-function`.
+        // `traits: []` keeps the whole of Foundation, with its ICU tables, out of
+        // `booking-status-function`.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
@@ -62,265 +57,135 @@ let package = Package(
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
     ],
     targets: [
-        // What the container runs, in the order in which an event passes through it.
-        .target(name: "Timing", swiftSettings: settings),
-        .target(name: "JSONReader", swiftSettings: settings),
-        .target(
-            name: "OutboundHTTP",
-            dependencies: ["Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix],
-            swiftSettings: settings
-        ),
-        .target(name: "CloudEvents", dependencies: ["JSONReader", "Timing", .httpTypes], swiftSettings: settings),
-        .target(name: "FunctionRuntime", dependencies: ["CloudEvents", .logging], swiftSettings: settings),
-        .target(name: "SpannerChangeStreams", dependencies: ["JSONReader", "Timing"], swiftSettings: settings),
-        .target(
-            name: "Zendesk",
-            dependencies: ["OutboundHTTP", "Timing", .asyncHTTPClient, .nioCore, .nioFoundation, .nioHTTP1],
-            swiftSettings: settings
-        ),
+        // What the container runs. Each target imports only targets above it.
+        .target(name: "Timing"),
+        .target(name: "JSONReader"),
+        .target(name: "FunctionRuntime", dependencies: ["JSONReader", "Timing", .httpTypes, .logging]),
+        .target(name: "SpannerChangeStreams", dependencies: ["JSONReader", "Timing"]),
+        .target(name: "OutboundHTTP", dependencies: ["Timing", .asyncHTTPClient] + nio),
+        .target(name: "Zendesk", dependencies: ["OutboundHTTP", "Timing", .asyncHTTPClient] + nio),
         .target(
             name: "BookingStatusSync",
-            dependencies: ["CloudEvents", "FunctionRuntime", "JSONReader", "SpannerChangeStreams", "Timing", "Zendesk", .logging],
-            swiftSettings: settings
+            dependencies: ["FunctionRuntime", "JSONReader", "SpannerChangeStreams", "Timing", "Zendesk", .logging]
         ),
-        .target(
-            name: "Spanner",
-            dependencies: [
-                "BookingStatusSync", "JSONReader", "OutboundHTTP", "SpannerChangeStreams", "Timing", .asyncHTTPClient, .nioCore,
-                .nioFoundation, .nioHTTP1,
-            ],
-            swiftSettings: settings
-        ),
-        .target(name: "ServerConnections", dependencies: [.hummingbirdCore, .logging, .nioCore], swiftSettings: settings),
         .target(
             name: "FunctionServer",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "JSONReader", "ServerConnections", "Timing", .httpTypes, .hummingbirdCore, .logging,
-                .nioCore,
-                .nioFoundation, .nioHTTP1,
-                .nioHTTPTypesHTTP1, .nioPosix, .serviceLifecycle, .unixSignals,
-            ],
-            swiftSettings: settings
-        ),
-        .target(
-            name: "PushAuthentication",
-            dependencies: ["FunctionServer", "OutboundHTTP", "Timing", .asyncHTTPClient, .httpTypes, .jwtKit],
-            swiftSettings: settings
+                "FunctionRuntime", "JSONReader", "Timing", .httpTypes, .hummingbirdCore, .logging, .nioHTTPTypesHTTP1,
+                .serviceLifecycle, .unixSignals,
+            ] + nio
         ),
         .target(
             name: "BookingStatusService",
-            dependencies: [
-                "OutboundHTTP",
-                "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "Timing", "Zendesk", .asyncHTTPClient,
-                .configuration, .logging, .serviceLifecycle, .unixSignals,
-            ],
-            swiftSettings: settings
+            dependencies: handler + [
+                "FunctionServer", "JSONReader", "OutboundHTTP", .asyncHTTPClient, .configuration, .serviceLifecycle, .unixSignals,
+            ] + nio
         ),
-        .executableTarget(name: "BookingStatusFunction", dependencies: ["BookingStatusService"], swiftSettings: settings),
+        .target(
+            name: "PushAuthentication",
+            dependencies: ["FunctionRuntime", "OutboundHTTP", "Timing", .asyncHTTPClient, .httpTypes, .jwtKit]
+        ),
+        .executableTarget(name: "BookingStatusFunction", dependencies: ["BookingStatusService", "PushAuthentication"]),
 
-        // Local work: nothing below is linked into `booking-status-function`.
-        .target(
-            name: "ZendeskSimulator",
-            dependencies: [
-                "ServerConnections", "Timing", .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .serviceLifecycle,
-            ],
-            swiftSettings: settings
-        ),
-        .target(
-            name: "AccountSetup",
-            dependencies: ["BookingStatusSync", "Timing", "Zendesk"],
-            swiftSettings: settings
-        ),
+        // Local work and account setup. The container runs none of it.
+        .target(name: "ZendeskSimulator", dependencies: ["FunctionServer", "Timing"] + http),
         .target(
             name: "LocalStack",
-            dependencies: [
-                "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "Spanner", "SpannerChangeStreams",
-                "Timing",
-                "Zendesk",
-                "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .logging, .nioCore, .nioFoundation, .nioHTTP1, .nioPosix,
-                .serviceLifecycle,
-            ],
-            resources: [.copy("Console")],
-            swiftSettings: settings
+            dependencies: handler + ["BookingStatusService", "FunctionServer", "ZendeskSimulator"] + http,
+            resources: [.copy("Console")]
         ),
+        .target(name: "AccountSetup", dependencies: ["BookingStatusSync", "Timing", "Zendesk"]),
         .executableTarget(
             name: "BookingStatusCLI",
-            dependencies: [
-                "OutboundHTTP",
-                "AccountSetup", "BookingStatusService", "BookingStatusSync", "CloudEvents", "FunctionServer", "LocalStack", "Timing",
-                "Zendesk",
-                "ZendeskSimulator",
-                .argumentParser, .asyncHTTPClient, .configuration, .httpTypes, .logging, .nioCore, .nioHTTP1, .serviceLifecycle,
-                .unixSignals,
-            ],
-            swiftSettings: settings
+            dependencies: handler + [
+                "AccountSetup", "BookingStatusService", "FunctionServer", "LocalStack", "OutboundHTTP", "ZendeskSimulator", .argumentParser,
+                .configuration, .unixSignals,
+            ] + http
         ),
 
-        // Tests.
+        // Tests, and what they share.
         .target(
             name: "TestSupport",
-            dependencies: ["Timing", "ServerConnections", "Zendesk", "ZendeskSimulator", .hummingbird, .logging, .serviceLifecycle],
-            path: "Tests/TestSupport",
-            swiftSettings: settings
+            dependencies: ["FunctionServer", "Timing", "Zendesk", "ZendeskSimulator"] + http,
+            path: "Tests/TestSupport"
         ),
-        .executableTarget(
-            name: "Greeter",
-            dependencies: ["CloudEvents", "FunctionRuntime", "FunctionServer", .logging],
-            path: "Tests/Greeter",
-            swiftSettings: settings
-        ),
-        .executableTarget(
-            name: "NoopFunction",
-            dependencies: ["CloudEvents", "FunctionRuntime", "FunctionServer"],
-            path: "Tests/Benchmarks/NoopFunction",
-            swiftSettings: settings
-        ),
-        .executableTarget(
-            name: "FixedRun",
-            dependencies: ["Timing", "BookingStatusSync", "CloudEvents", "SpannerChangeStreams", "Zendesk", .httpTypes],
-            path: "Tests/Benchmarks/FixedRun",
-            swiftSettings: settings
-        ),
-        .executableTarget(
-            name: "BareServer",
-            dependencies: [.hummingbird, .logging],
-            path: "Tests/Benchmarks/BareServer",
-            swiftSettings: settings
-        ),
-        .testTarget(name: "TimingTests", dependencies: ["Timing"], swiftSettings: settings),
-        .testTarget(name: "JSONReaderTests", dependencies: ["JSONReader"], swiftSettings: settings),
-        .testTarget(name: "CloudEventsTests", dependencies: ["CloudEvents", "JSONReader", .httpTypes], swiftSettings: settings),
-        .testTarget(
-            name: "SpannerChangeStreamsTests",
-            dependencies: ["SpannerChangeStreams", "TestSupport"],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "BookingStatusSyncTests",
-            dependencies: [
-                "Timing",
-                "BookingStatusSync", "CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "TestSupport", "Zendesk",
-                "ZendeskSimulator", .inMemoryLogging, .logging,
-            ],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "ZendeskTests",
-            dependencies: [
-                "OutboundHTTP",
-                "Timing",
-                "TestSupport", "Zendesk", "ZendeskSimulator", .asyncHTTPClient, .httpTypes, .hummingbird, .nioCore,
-            ],
-            swiftSettings: settings
-        ),
+        .target(name: "Simulation", dependencies: handler + ["ZendeskSimulator"], path: "Tests/Simulation"),
+        .executableTarget(name: "SimulationRunner", dependencies: ["Simulation", .argumentParser], path: "Tests/SimulationRunner"),
+        .executableTarget(name: "Greeter", dependencies: ["FunctionRuntime", "FunctionServer", .logging], path: "Tests/Greeter"),
+        .testTarget(name: "TimingTests", dependencies: ["Timing"]),
+        .testTarget(name: "JSONReaderTests", dependencies: ["JSONReader"]),
+        .testTarget(name: "FunctionRuntimeTests", dependencies: ["FunctionRuntime", "JSONReader", .httpTypes]),
+        .testTarget(name: "SpannerChangeStreamsTests", dependencies: ["SpannerChangeStreams", "TestSupport"]),
+        .testTarget(name: "ZendeskTests", dependencies: ["OutboundHTTP", "TestSupport", "Timing", "Zendesk", "ZendeskSimulator"] + http),
+        .testTarget(name: "BookingStatusSyncTests", dependencies: handler + ["TestSupport", "ZendeskSimulator", .inMemoryLogging]),
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "FunctionServer", "Greeter", "ServerConnections", "TestSupport", .hummingbirdCore,
-                .asyncHTTPClient, .httpTypes, .inMemoryLogging, .logging, .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix,
-                .serviceLifecycle,
-            ],
-            swiftSettings: settings
+                "FunctionRuntime", "FunctionServer", "Greeter", "TestSupport", .hummingbirdCore, .inMemoryLogging, .nioEmbedded,
+            ] + http
+        ),
+        .testTarget(
+            name: "BookingStatusServiceTests",
+            dependencies: handler + [
+                "BookingStatusService", "FunctionServer", "OutboundHTTP", "TestSupport", .configuration, .inMemoryLogging,
+            ] + http
         ),
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "CloudEvents", "FunctionRuntime", "FunctionServer", "OutboundHTTP", "PushAuthentication", "TestSupport", "Timing",
-                .asyncHTTPClient, .cryptoExtras, .httpTypes, .hummingbird, .jwtKit,
-                .nioCore,
-            ],
-            swiftSettings: settings
+                "FunctionRuntime", "FunctionServer", "OutboundHTTP", "PushAuthentication", "TestSupport", "Timing", .cryptoExtras, .jwtKit,
+            ] + http
         ),
-        .testTarget(
-            name: "BookingStatusServiceTests",
-            dependencies: [
-                "BookingStatusService", "BookingStatusSync", "FunctionServer", "PushAuthentication", "Spanner", "TestSupport", "Zendesk",
-                .configuration, .inMemoryLogging, .logging,
-            ],
-            swiftSettings: settings
-        ),
-        .target(
-            name: "Simulation",
-            dependencies: [
-                "Timing",
-                "BookingStatusSync", "CloudEvents", "FunctionRuntime", "SpannerChangeStreams", "Zendesk", "ZendeskSimulator", .logging,
-            ],
-            path: "Tests/Simulation",
-            swiftSettings: settings
-        ),
-        .executableTarget(
-            name: "SimulationRunner",
-            dependencies: ["Simulation", .argumentParser],
-            path: "Tests/SimulationRunner",
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "SimulationTests",
-            dependencies: [
-                "Timing",
-                "BookingStatusSync", "CloudEvents", "FunctionRuntime", "Simulation", "Zendesk", "ZendeskSimulator", .inMemoryLogging,
-                .logging,
-            ],
-            swiftSettings: settings
-        ),
+        .testTarget(name: "ZendeskSimulatorTests", dependencies: ["TestSupport", "ZendeskSimulator"]),
+        .testTarget(name: "LocalStackTests", dependencies: ["LocalStack", "TestSupport", "Timing", "ZendeskSimulator"] + http),
         .testTarget(
             name: "AccountSetupTests",
-            dependencies: ["Timing", "AccountSetup", "BookingStatusSync", "TestSupport", "Zendesk", "ZendeskSimulator"],
-            swiftSettings: settings
+            dependencies: ["AccountSetup", "BookingStatusSync", "TestSupport", "Timing", "Zendesk", "ZendeskSimulator"]
         ),
-        .testTarget(
-            name: "LocalStackTests",
-            dependencies: [
-                "LocalStack", "TestSupport", "Timing", "ZendeskSimulator", .asyncHTTPClient, .logging, .nioCore, .nioHTTP1,
-            ],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "SpannerTests",
-            dependencies: [
-                "OutboundHTTP",
-                "Timing",
-                "BookingStatusSync", "Spanner", "SpannerChangeStreams", "TestSupport", "Zendesk", .asyncHTTPClient, .httpTypes,
-                .hummingbird,
-                .nioCore,
-            ],
-            swiftSettings: settings
-        ),
-        .testTarget(name: "ZendeskSimulatorTests", dependencies: ["TestSupport", "ZendeskSimulator"], swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: handler + ["Simulation", "ZendeskSimulator", .inMemoryLogging]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: [
-                "CloudEvents", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator", .asyncHTTPClient, .httpTypes,
-                .logging, .nioCore,
-                .nioHTTP1,
-                .nioPosix,
-            ],
-            swiftSettings: settings
+            dependencies: ["FunctionRuntime", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator"] + http
         ),
     ]
 )
 
-// libFuzzer brings the entry point, so this one can be linked only where it is asked for: see Tests/Fuzzer/run.
-if Context.environment["FUZZER"] != nil {
-    package.targets.append(
+// Tests/Benchmarks/run, Tests/Fuzzer/run and .ci/instructions ask for these. libFuzzer brings the
+// fuzzer's entry point.
+if Context.environment["BENCHMARKS_AND_FUZZER"] != nil {
+    let benchmarks = "Tests/Benchmarks/"
+    package.targets += [
+        .executableTarget(name: "BareServer", dependencies: [.hummingbird, .logging], path: benchmarks + "BareServer"),
+        .executableTarget(name: "NoopFunction", dependencies: ["FunctionRuntime", "FunctionServer"], path: benchmarks + "NoopFunction"),
+        .executableTarget(name: "FixedRun", dependencies: handler + [.httpTypes], path: benchmarks + "FixedRun"),
         .executableTarget(
             name: "Fuzzer",
-            dependencies: ["CloudEvents", "SpannerChangeStreams", .httpTypes],
+            dependencies: ["FunctionRuntime", "SpannerChangeStreams", .httpTypes],
             path: "Tests/Fuzzer",
             exclude: ["run"],
-            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]
-        )
-    )
+            swiftSettings: [.unsafeFlags(["-parse-as-library"])]
+        ),
+    ]
 }
 
-// See Mutex.swift there. The product has no switch for it: the module takes the place of the standard library's by its name.
-if Context.environment["THREAD_SANITIZER"] != nil {
-    let alias: [SwiftSetting] = [.unsafeFlags(["-module-alias", "Synchronization=SanitizedSynchronization"])]
-    for target in package.targets {
-        target.dependencies.append("SanitizedSynchronization")
-        target.swiftSettings = (target.swiftSettings ?? []) + alias
+// Mutex.swift there says why. The module takes the place of the standard library's by its name.
+let isSanitized = Context.environment["THREAD_SANITIZER"] != nil
+if isSanitized {
+    for target in package.targets { target.dependencies.append("SanitizedSynchronization") }
+    package.targets.append(.target(name: "SanitizedSynchronization", path: "Tests/SanitizedSynchronization"))
+}
+
+for target in package.targets {
+    var settings: [SwiftSetting] = [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ]
+    // A newer compiler's warnings must not break the build of a package that depends on this one.
+    if Context.environment["CI"] != nil { settings.append(.treatAllWarnings(as: .error)) }
+    if isSanitized, target.name != "SanitizedSynchronization" {
+        settings.append(.unsafeFlags(["-module-alias", "Synchronization=SanitizedSynchronization"]))
     }
-    package.targets.append(
-        .target(name: "SanitizedSynchronization", path: "Tests/SanitizedSynchronization", swiftSettings: settings)
-    )
+    target.swiftSettings = settings + (target.swiftSettings ?? [])
 }

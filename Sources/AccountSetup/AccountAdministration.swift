@@ -2,7 +2,8 @@ import FoundationEssentials
 import Timing
 import Zendesk
 
-/// The calls of Zendesk's API that setting up and checking an account take, beyond those that the function itself makes.
+/// The calls of Zendesk's API that setting up and checking an account take, beyond those that the
+/// function itself makes.
 struct AccountAdministration: Sendable {
     let zendesk: ZendeskClient
     let deadline: Deadline
@@ -138,7 +139,8 @@ struct NewTicketField: Encodable {
     struct Options: Encodable { var custom_field_options: [Option] }
 }
 
-/// Source: Zendesk API reference, "Views" and "Conditions reference". (A view's conditions cannot look at text fields.)
+/// Source: Zendesk API reference, "Views" and "Conditions reference". (A view's conditions cannot
+/// look at text fields.)
 struct NewView: Encodable {
     var title = WantedAccount.viewTitle
     var description = "Unsolved tickets of guests, those in the house first"

@@ -1,6 +1,8 @@
-// What setup and check read of the answers of Zendesk's API. Members that a plan or an edition may lack are optional.
+// What setup and check read of the answers of Zendesk's API. Members that a plan or an edition may
+// lack are optional.
 //
-// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and "OAuth tokens".
+// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and
+// "OAuth tokens".
 
 struct TicketFieldDefinition: Decodable, Equatable, Sendable {
     var id: Int
@@ -31,7 +33,8 @@ struct UserDefinition: Decodable, Equatable, Sendable {
     var name: String?
     var role: String?
     var suspended: Bool?
-    /// Nil for somebody who sees every ticket; else `groups`, `assigned`, `organization` or `requested`.
+    /// Nil for somebody who sees every ticket; else `groups`, `assigned`, `organization` or
+    /// `requested`.
     var ticket_restriction: String?
 }
 

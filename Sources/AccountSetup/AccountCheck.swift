@@ -3,7 +3,8 @@ import FoundationEssentials
 package import Timing
 package import Zendesk
 
-/// Looks at everything that could be wrong with an account before the first event, and changes nothing.
+/// Looks at everything that could be wrong with an account before the first event, and changes
+/// nothing.
 package struct AccountCheck: Sendable {
     private let administration: AccountAdministration
     private let settings: CheckedSettings
@@ -15,7 +16,8 @@ package struct AccountCheck: Sendable {
         self.time = time
     }
 
-    /// - Parameter ticket: an unsolved ticket on which to try an update with an outdated stamp; nothing on it changes.
+    /// - Parameter ticket: an unsolved ticket on which to try an update with an outdated stamp;
+    ///   nothing on it changes.
     package func findings(ticket: Int?) async -> [Finding] {
         let me = await answer { () async throws(ZendeskError) in try await administration.currentUser() }
         let headers = (try? me.get().headers) ?? [:]
@@ -40,7 +42,8 @@ package struct AccountCheck: Sendable {
         }
     }
 
-    /// An update that sets the status to what it is, with a stamp from long ago: it has to be refused, and would change nothing if it were not.
+    /// An update that sets the status to what it is, with a stamp from long ago: it has to be
+    /// refused, and would change nothing if it were not.
     private func tryUpdate(_ id: Int) async -> AccountFacts.SafeUpdateTrial {
         do throws(ZendeskError) {
             return try await administration.updateWithOutdatedStamp(id, settings.bookingStatus.bookingStatusField)

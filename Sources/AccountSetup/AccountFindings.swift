@@ -1,7 +1,8 @@
 import BookingStatusSync
 import Zendesk
 
-/// What is wrong with an account, and what to do about it: pure functions of what it says of itself.
+/// What is wrong with an account, and what to do about it: pure functions of what it says of
+/// itself.
 extension AccountFacts {
     func findings(_ settings: CheckedSettings) -> [Finding] {
         // Without an answer to who we are there is none to anything else.
@@ -22,7 +23,8 @@ extension AccountFacts {
             return [
                 .problem(
                     "the credentials are not accepted: \(error)",
-                    "look at ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET (a confidential OAuth client, in the Admin Center under Apps and "
+                    "look at ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET (a confidential OAuth client, "
+                        + "in the Admin Center under Apps and "
                         + "integrations, APIs, OAuth clients)"
                 )
             ]
@@ -118,7 +120,8 @@ extension AccountFacts {
         for option in options where option.default == true {
             findings.append(
                 .problem(
-                    "\"\(field.title)\" has a default option (\(option.value)): a new ticket would show it as if somebody had set it, and no change would "
+                    "\"\(field.title)\" has a default option "
+                        + "(\(option.value)): a new ticket would show it as if somebody had set it, and no change would "
                         + "be written over it",
                     "take the default away"
                 )
@@ -139,7 +142,8 @@ extension AccountFacts {
         if tags != tags.sorted() {
             findings.append(
                 .warning(
-                    "views would sort the statuses as \(tags.sorted().joined(separator: ", ")): by tag, not in the order of BOOKING_STATUS_TAGS",
+                    "views would sort the statuses as \(tags.sorted().joined(separator: ", ")): by tag, "
+                        + "not in the order of BOOKING_STATUS_TAGS",
                     "number the tags, as in booking_1_in_stay, booking_2_booked"
                 )
             )
@@ -189,7 +193,8 @@ extension AccountFacts {
         case .ignored?:
             [
                 .problem(
-                    "an update with an outdated stamp was taken: safe_update is not honoured, and a change could be overwritten by an older one",
+                    "an update with an outdated stamp was taken: safe_update is not honoured, and a change could be "
+                        + "overwritten by an older one",
                     "ask Zendesk's support; do not go live with it"
                 )
             ]

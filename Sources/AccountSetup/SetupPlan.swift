@@ -1,6 +1,7 @@
 import BookingStatusSync
 
-/// What has to be done to an account so that the function can work with it: a pure function of what is there.
+/// What has to be done to an account so that the function can work with it: a pure function of what
+/// is there.
 package struct SetupPlan: Equatable, Sendable {
     package private(set) var steps: [Step] = []
     /// What a person has to mend first; if there is any of it, nothing is done.
@@ -10,7 +11,8 @@ package struct SetupPlan: Equatable, Sendable {
         case found(String, id: Int)
         case createDropDown
         case createTextField(title: String)
-        /// All options that the field shall have, those that it has already first: Zendesk removes what is left out.
+        /// All options that the field shall have, those that it has already first: Zendesk removes
+        /// what is left out.
         case addOptions(field: Int, all: [Option], added: [String])
         case createView
     }
@@ -61,7 +63,8 @@ package struct SetupPlan: Equatable, Sendable {
         }
     }
 
-    /// Nil if there is one that cannot be used, which is an obstacle then; nil inside if there is none.
+    /// Nil if there is one that cannot be used, which is an obstacle then; nil inside if there is
+    /// none.
     private mutating func find(_ title: String, _ type: String, _ fields: [TicketFieldDefinition]) -> TicketFieldDefinition?? {
         let found = fields.filter { $0.title == title }
         guard found.count <= 1 else {

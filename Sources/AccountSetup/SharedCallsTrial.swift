@@ -3,8 +3,9 @@ import FoundationEssentials
 package import Timing
 package import Zendesk
 
-/// Tries on an account what changes in flight can share: a search for several bookings, and updates in a job that honor stamps. It writes the
-/// version field of two tickets, and puts back what was there.
+/// Tries on an account what changes in flight can share: a search for several bookings, and updates
+/// in a job that honor stamps. It writes the version field of two tickets, and puts back what was
+/// there.
 package struct SharedCallsTrial: Sendable {
     private let zendesk: ZendeskClient
     private let settings: CheckedSettings
@@ -84,7 +85,8 @@ package struct SharedCallsTrial: Sendable {
         guard found.count == 2 else {
             return .warning(
                 "a search for two bookings finds \(found.count) of their tickets",
-                "Each change will cost a search of its own: at most \(settings.readsPerMinute / 3) changes a minute. A ticket that was opened or "
+                "Each change will cost a search of its own: at most \(settings.readsPerMinute / 3) changes a minute. "
+                    + "A ticket that was opened or "
                     + "changed within the last minutes is not in the index yet: try again later."
             )
         }
@@ -126,7 +128,8 @@ package struct SharedCallsTrial: Sendable {
         case (false, false):
             return .warning(
                 isOver ? "a job did not update ticket \(own.ticket.id)" : "a job was not over within a minute",
-                "Until one is, each ticket costs an update of its own: at most \(settings.writesPerMinute) a minute. Look at the booking version of "
+                "Until one is, each ticket costs an update of its own: at most \(settings.writesPerMinute) a minute. "
+                    + "Look at the booking version of "
                     + "both tickets later: a job may be late."
             )
         }

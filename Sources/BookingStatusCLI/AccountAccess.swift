@@ -8,7 +8,8 @@ import Zendesk
 
 /// The account that a command works on, reached with the credentials that the function would use.
 enum AccountAccess {
-    /// - Throws: `ExitCode` 78, after naming what is wrong, if the environment has no usable credentials.
+    /// - Throws: `ExitCode` 78, after naming what is wrong, if the environment has no usable
+    ///   credentials.
     static func withClient<Result: Sendable>(
         url: String,
         _ credentials: ZendeskCredentials? = nil,

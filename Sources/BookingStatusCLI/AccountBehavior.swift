@@ -1,7 +1,8 @@
 import ArgumentParser
 import ZendeskSimulator
 
-/// What Zendesk documents nowhere of searches and jobs, as options: what most accounts were seen to do where they are not given.
+/// What Zendesk documents nowhere of searches and jobs, as options: what most accounts were seen to
+/// do where they are not given.
 struct AccountBehavior: ParsableArguments {
     @Option(help: "Which of several terms of a field a ticket has to meet: any, all, first or last.")
     var repeatedTerms = SearchBehavior.RepeatedTerms.any
@@ -10,7 +11,7 @@ struct AccountBehavior: ParsableArguments {
     var maximumTerms: Int?
 
     @Option(help: "Queries of more characters are refused.")
-    var longestQuery: Int?
+    var maximumQueryLength: Int?
 
     @Flag(help: "Jobs ignore the stamps of their items.")
     var jobsIgnoreStamps = false
@@ -36,7 +37,7 @@ struct AccountBehavior: ParsableArguments {
     func apply(to account: inout SimulatedZendesk) {
         account.searchBehavior.repeatedTerms = repeatedTerms
         account.searchBehavior.maximumTerms = maximumTerms
-        account.searchBehavior.longestQuery = longestQuery
+        account.searchBehavior.maximumQueryLength = maximumQueryLength
         account.jobBehavior.honorsStamps = !jobsIgnoreStamps
         account.faults.stalledJobs = stalledJobs
         account.faults.vanishedJobs = vanishedJobs

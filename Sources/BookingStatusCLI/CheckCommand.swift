@@ -12,10 +12,12 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Look at everything that could be wrong with the Zendesk account before the first event.",
         discussion: """
-            Reads the function's own environment, and changes nothing. Each finding says what to do. Ends with 0 if nothing would keep the function from its \
+            Reads the function's own environment, and changes nothing. Each finding says what to do. Ends \
+            with 0 if nothing would keep the function from its \
             work, else with 1; with 78 if the environment itself is wrong.
 
-            With two tickets it tries what changes in flight can share: it writes their booking version, and puts it back. It says so first; --yes does it.
+            With two tickets it tries what changes in flight can share: it writes their booking version, and \
+            puts it back. It says so first; --yes does it.
 
             Examples:
               bookingstatus check --ticket 4711
@@ -26,7 +28,7 @@ struct CheckCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("ticket"),
         help:
-            "An unsolved ticket on which to try an update with an outdated stamp, which has to be refused. A second one, of another booking: try jobs, too."
+            "An unsolved ticket to try an outdated stamp on, which has to be refused; a second one, of another booking, tries jobs, too."
     )
     var tickets: [Int] = []
 

@@ -8,7 +8,8 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Play a few stays through the whole way, in one process, and show the agents' view before and after.",
         discussion: """
-            Bookings change in a table in memory; their change records are pushed over HTTP to the function, which updates the tickets of a \
+            Bookings change in a table in memory; their change records are pushed over HTTP to the function, \
+            which updates the tickets of a \
             simulated Zendesk over HTTP. Everything listens on free loopback ports. Ends with 0 only if every ticket shows what it should.
             """
     )

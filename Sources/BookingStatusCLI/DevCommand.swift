@@ -12,8 +12,10 @@ struct DevCommand: AsyncParsableCommand {
         commandName: "dev",
         abstract: "Run all of it on loopback: bookings, push, the function, a simulated Zendesk, and a console to look at it.",
         discussion: """
-            The function and the Zendesk client are those of production. Bookings and messages are kept in memory; with --google they are in Google's \
-            Spanner and Pub/Sub emulators, which are started, or found in SPANNER_EMULATOR_HOST and PUBSUB_EMULATOR_HOST (the REST interface of \
+            The function and the Zendesk client are those of production. Bookings and messages are kept in \
+            memory; with --google they are in Google's \
+            Spanner and Pub/Sub emulators, which are started, or found in SPANNER_EMULATOR_HOST and \
+            PUBSUB_EMULATOR_HOST (the REST interface of \
             Spanner's is expected ten ports above, as by default). Of the account's limits the function uses half. Ctrl-C ends all of it.
 
             Examples:
@@ -123,7 +125,8 @@ struct DevCommand: AsyncParsableCommand {
 
         Open the console and check a guest in, or try
           curl -H 'authorization: Bearer \(LocalAccount.accessToken)' '\(stack.consoleURL)/api/v2/tickets/4.json'
-          bookingstatus event --booking \(LocalAccount.exampleBookings.inHouse) --from Booked --to InStay | bookingstatus invoke - --to \(stack.functionURL)
+          bookingstatus event --booking \(LocalAccount.exampleBookings.inHouse) --from Booked --to InStay \
+          | bookingstatus invoke - --to \(stack.functionURL)
         Ctrl-C ends all of it.
 
         """

@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import CloudEvents
+public import FunctionRuntime
 import Foundation
 import HTTPTypes
 import LocalStack
@@ -12,7 +12,8 @@ struct InvokeCommand: AsyncParsableCommand {
         abstract: "Send a sample event to a running function, and print its answer.",
         discussion: """
             FILE holds a change record as JSON, or a whole push body; - reads it from standard input. Ends with 0 if the function \
-            acknowledges the event, else with 1. "unwrapped" is a subscription with payload unwrapping and metadata, "legacy" the background \
+            acknowledges the event, else with 1. "unwrapped" is a subscription with payload unwrapping and \
+            metadata, "legacy" the background \
             event of a first generation function.
 
             Examples:

@@ -12,8 +12,10 @@ struct SetupCommand: AsyncParsableCommand {
         commandName: "setup",
         abstract: "Create the ticket fields and the view that the function works with, or find them.",
         discussion: """
-            Says what it will do first; --yes does it. A second run changes nothing. The credentials come from the environment, as the function's do: \
-            ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN (or a file, ZENDESK_CLIENT_SECRET_FILE); their owner has to be an \
+            Says what it will do first; --yes does it. A second run changes nothing. The credentials come \
+            from the environment, as the function's do: \
+            ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN (or a file, \
+            ZENDESK_CLIENT_SECRET_FILE); their owner has to be an \
             administrator for this.
 
             Examples:

@@ -21,16 +21,19 @@ package enum BookingStatusMain {
 
     /// Serves until SIGTERM or SIGINT, or sweeps all tickets once, as the arguments say.
     ///
-    /// Ends the process with 0 then, with 128 and the signal's number on a second one, with 64 on unknown arguments, with 78 on wrong
-    /// configuration, and with 1 if it cannot serve, or if tickets are left.
-    package static func run() async -> Never {
+    /// Ends the process with 0 then, with 128 and the signal's number on a second one, with 64 on
+    /// unknown arguments, with 78 on wrong configuration, and with 1 if it cannot serve, or if
+    /// tickets are left.
+    ///
+    /// - Parameter verifier: makes the caller check for push tokens.
+    package static func run(verifier: @escaping PushTokens.Verifier) async -> Never {
         let signals = await stopSignals()
         var logger = Logger(label: "booking-status-function") { CloudLogHandler(label: $0) }
         do {
             let command = try Command(CommandLine.arguments.dropFirst())
             let settings = try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider()))
             logger.logLevel = settings.server.logLevel
-            let service = BookingStatusService(settings: settings, logger: logger) { [logger, settings] port in
+            let service = BookingStatusService(settings: settings, verifier: verifier, logger: logger) { [logger, settings] port in
                 logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
             }
             if case .sweep(let start) = command {

@@ -1,29 +1,34 @@
 import AsyncHTTPClient
 package import BookingStatusSync
+import FunctionRuntime
 import FunctionServer
 package import Logging
 import OutboundHTTP
-import PushAuthentication
 import ServiceLifecycle
-import Spanner
 import Zendesk
 
-/// The function as it runs in production: settings in, a server that hosts the handler out. Local work runs the same composition.
+/// The function as it runs in production: settings in, a server that hosts the handler out. Local
+/// work runs the same composition.
 package struct BookingStatusService: Service {
     private let settings: ServiceSettings
     private let bookings: (any BookingSource)?
+    private let verifier: PushTokens.Verifier?
     private let logger: Logger
     private let onListening: @Sendable (_ port: Int) async -> Void
 
-    /// - Parameter bookings: where the sweep reads bookings; nil reads the database of the settings.
+    /// - Parameters:
+    ///   - bookings: where the sweep reads bookings; nil reads the database of the settings.
+    ///   - verifier: makes the caller check, where the settings ask for push tokens.
     package init(
         settings: ServiceSettings,
         bookings: (any BookingSource)? = nil,
+        verifier: PushTokens.Verifier? = nil,
         logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
         self.settings = settings
         self.bookings = bookings
+        self.verifier = verifier
         self.logger = logger
         self.onListening = onListening
     }
@@ -34,11 +39,17 @@ package struct BookingStatusService: Service {
             try await FunctionServer(
                 handler,
                 configuration: settings.server,
-                callerCheck: settings.pushTokens.map { PushTokenCheck($0, client: client) },
+                callerCheck: callerCheck(client),
                 logger: logger,
                 onListening: onListening
             ).run()
         }
+    }
+
+    private func callerCheck(_ client: HTTPClient) -> (any CallerCheck)? {
+        guard let tokens = settings.pushTokens else { return nil }
+        guard let verifier else { preconditionFailure("push tokens are asked for, and nothing here verifies them") }
+        return verifier(tokens, client)
     }
 
     /// The handler alone, for what comes by another way than HTTP.

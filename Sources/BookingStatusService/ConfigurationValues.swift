@@ -2,13 +2,13 @@ import BookingStatusSync
 import Configuration
 import FoundationEssentials
 import FunctionServer
-import PushAuthentication
-import Spanner
 import Zendesk
 
-/// Reads configuration values and collects what is wrong with them, so that all of it can be told in one go.
+/// Reads configuration values and collects what is wrong with them, so that all of it can be told
+/// in one go.
 ///
-/// The reader's own typed getters give the default for a value that they cannot convert; a typing error would go unnoticed.
+/// The reader's own typed getters give the default for a value that they cannot convert; a typing
+/// error would go unnoticed.
 struct ConfigurationValues {
     private let config: ConfigReader
     static let loopbackHosts: Set = ["127.0.0.1", "localhost", "[::1]", "::1"]
@@ -67,7 +67,8 @@ struct ConfigurationValues {
         return .accessToken("")
     }
 
-    /// `NAME`, or the content of the file that `NAME_FILE` names, without the line break at its end.
+    /// `NAME`, or the content of the file that `NAME_FILE` names, without the line break at its
+    /// end.
     private mutating func secret(_ name: String) -> String? {
         switch (value(name, isSecret: true), value(name + "_FILE")) {
         case (_?, _?):
@@ -108,11 +109,11 @@ struct ConfigurationValues {
     }
 
     /// Both of the variables that say which push tokens are taken, or none of them.
-    mutating func pushTokens() -> PushTokenSettings? {
-        let keysURL = url("PUSH_KEYS_URL", default: PushTokenSettings.googleKeysURL)
+    mutating func pushTokens() -> PushTokens? {
+        let keysURL = url("PUSH_KEYS_URL", default: PushTokens.googleKeysURL)
         switch (value("PUSH_AUDIENCE"), value("PUSH_SERVICE_ACCOUNT")) {
         case (let audience?, let account?):
-            return PushTokenSettings(audience: audience, serviceAccount: account, keysURL: keysURL)
+            return PushTokens(audience: audience, serviceAccount: account, keysURL: keysURL)
         case (nil, nil): return nil
         case (_?, nil): faults.append("PUSH_SERVICE_ACCOUNT is missing beside PUSH_AUDIENCE: anybody with a Google account would be let in")
         case (nil, _?): faults.append("PUSH_AUDIENCE is missing beside PUSH_SERVICE_ACCOUNT")

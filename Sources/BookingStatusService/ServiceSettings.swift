@@ -1,14 +1,12 @@
 package import BookingStatusSync
 package import Configuration
 package import FunctionServer
-package import PushAuthentication
-package import Spanner
 package import Zendesk
 
 /// Everything that the service reads from its environment.
 ///
-/// `function/REFERENCE.md` lists the variables. Empty means unset. A secret may come as a file, `NAME_FILE`. Every URL is https, or http to a
-/// loopback address.
+/// `function/REFERENCE.md` lists the variables. Empty means unset. A secret may come as a file,
+/// `NAME_FILE`. Every URL is https, or http to a loopback address.
 package struct ServiceSettings: Equatable, Sendable {
     package var server: FunctionServerConfiguration
     package var bookingStatus: BookingStatusSettings
@@ -17,7 +15,7 @@ package struct ServiceSettings: Equatable, Sendable {
     package var readsPerMinute: Int
     package var writesPerMinute: Int
     /// Nil lets in whoever reaches the port.
-    package var pushTokens: PushTokenSettings?
+    package var pushTokens: PushTokens?
     /// Nil where there is no sweep.
     package var spanner: SpannerSettings?
 
@@ -99,7 +97,7 @@ extension ServiceSettings {
         zendeskCredentials: ZendeskCredentials,
         readsPerMinute: Int = 350,
         writesPerMinute: Int = 50,
-        pushTokens: PushTokenSettings? = nil,
+        pushTokens: PushTokens? = nil,
         spanner: SpannerSettings? = nil
     ) {
         self.server = server

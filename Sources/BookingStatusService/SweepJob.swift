@@ -3,7 +3,8 @@ import Logging
 import Timing
 import Zendesk
 
-/// `booking-status-function sweep --all`: every unsolved ticket that names a booking, once. A job, not a server.
+/// `booking-status-function sweep --all`: every unsolved ticket that names a booking, once. A job,
+/// not a server.
 struct SweepJob {
     let service: BookingStatusService
     let logger: Logger
@@ -28,7 +29,8 @@ struct SweepJob {
     }
 }
 
-/// A sweep of all tickets that goes on where it was stopped, until it is done or nothing has moved for an hour.
+/// A sweep of all tickets that goes on where it was stopped, until it is done or nothing has moved
+/// for an hour.
 struct SweepRun {
     typealias Sweep = (_ start: Int64, _ progress: (SweepReport) -> Void) async throws(SweepFailure) -> SweepReport
 
@@ -42,7 +44,7 @@ struct SweepRun {
 
     /// How long it gets no further, over its stops, before it gives up.
     private static let patience = Duration.seconds(3600)
-    private static let longestPause = Duration.seconds(60)
+    private static let maximumPause = Duration.seconds(60)
 
     init(time: TimeSource, logger: Logger, from start: Int64, _ sweep: @escaping Sweep) {
         self.time = time
@@ -76,7 +78,7 @@ struct SweepRun {
                 unfinished += sinceStop.unfinished
                 guard !error.needsPerson, time.now() - lastProgress < Self.patience else { return giveUp(error) }
                 let wait = max(error.retryAfter ?? .zero, pause)
-                pause = min(pause * 2, Self.longestPause)
+                pause = min(pause * 2, Self.maximumPause)
                 logger.warning(
                     "sweep",
                     metadata: [

@@ -1,12 +1,13 @@
 import SpannerChangeStreams
 
-/// Decides what one change does to one ticket: ``decide(_:_:keepsVersions:)``. Tests inject their own.
+/// Decides what one change does to one ticket: ``decide(_:_:keepsVersions:)``. Tests inject their
+/// own.
 package typealias Rule = @Sendable (_ ticket: TicketState, _ change: TagChange, _ keepsVersions: Bool) -> Decision
 
 /// What several changes of one booking come to on one ticket.
 ///
-/// The rules are applied to one change after the other, oldest first, each to the ticket as the one before would leave it. Only what is
-/// left in the end is written: k changes cost one update.
+/// The rules are applied to one change after the other, oldest first, each to the ticket as the one
+/// before would leave it. Only what is left in the end is written: k changes cost one update.
 struct BatchPlan: Equatable {
     /// What becomes of each change, once the write is done.
     private(set) var outcomes: [Outcome] = []
@@ -52,14 +53,15 @@ struct BatchPlan: Equatable {
         }
     }
 
-    /// Whether the ticket as it is has the change's version or a newer one. Between them may lie a version that can be ordered with
-    /// neither, and then the rules alone would not see it.
+    /// Whether the ticket as it is has the change's version or a newer one. Between them may lie a
+    /// version that can be ordered with neither, and then the rules alone would not see it.
     private func isStale(_ change: TagChange, on ticket: TicketState, as state: TicketState) -> Bool {
         guard let kept = ticket.kept, kept != state.kept else { return false }
         let order = kept.version.order(to: change.version)
         return order == .same || order == .newer
     }
 
-    /// Whether the change's outcome comes true by the write alone: if that fails, a second copy of the change is not stale after all.
+    /// Whether the change's outcome comes true by the write alone: if that fails, a second copy of
+    /// the change is not stale after all.
     func depends(onWrite index: Int) -> Bool { dependent.contains(index) }
 }

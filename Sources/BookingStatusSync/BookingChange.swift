@@ -34,8 +34,8 @@ package enum FormerStatus: Equatable, Sendable {
 }
 
 extension BookingChange {
-    /// The status changes that a record holds, one for each row, in the record's order; empty if the record is of another table or
-    /// leaves every status as it was.
+    /// The status changes that a record holds, one for each row, in the record's order; empty if
+    /// the record is of another table or leaves every status as it was.
     ///
     /// - Throws: ``UnusableRecord``.
     package static func changes(in record: DataChangeRecord, _ settings: BookingStatusSettings) throws(UnusableRecord) -> [BookingChange] {
@@ -52,7 +52,8 @@ extension BookingChange {
             guard let bookingID = mod.keys[settings.bookingIDColumn]?.text else {
                 throw UnusableRecord("a row's key has no text or integer \(settings.bookingIDColumn)")
             }
-            // The key may have more columns. A ticket names only this one, so it has to do by itself.
+            // The key may have more columns. A ticket names only this one, so it has to do by
+            // itself.
             guard bookings.insert(bookingID).inserted else { throw UnusableRecord(ambiguous: bookingID, settings.bookingIDColumn) }
             guard let (from, to) = try statuses(of: mod, record.modType, settings.statusColumn) else { continue }
             changes.append(BookingChange(bookingID: bookingID, from: from, to: to, version: version))
@@ -60,8 +61,8 @@ extension BookingChange {
         return changes
     }
 
-    /// Which side holds which columns follows from the stream's value capture type. The record's own word for that is not reliable, so
-    /// it is told from what is there.
+    /// Which side holds which columns follows from the stream's value capture type. The record's
+    /// own word for that is not reliable, so it is told from what is there.
     ///
     /// - Returns: nil if the row's status is as it was.
     private static func statuses(

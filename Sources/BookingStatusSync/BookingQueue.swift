@@ -4,10 +4,11 @@ import Zendesk
 
 /// Where changes wait for their turn, and the rounds in which they are worked on.
 ///
-/// ``run()`` is the queue's own task. It carries out rounds; ``submit(_:before:)`` only waits for what they come to. The ``RoundSchedule``
-/// decides what goes next, and the ``RoundCarrier`` brings it to its tickets.
+/// ``run()`` is the queue's own task. It carries out rounds; ``submit(_:before:)`` only waits for
+/// what they come to. The ``RoundSchedule`` decides what goes next, and the ``RoundCarrier`` brings
+/// it to its tickets.
 final class BookingQueue: Sendable {
-    private let zendesk: ZendeskClient
+    private let zendesk: any TicketService
     private let carrier: RoundCarrier
     private let time: TimeSource
     private let bell = Bell()
@@ -31,7 +32,8 @@ final class BookingQueue: Sendable {
         var hasLeft = false
     }
 
-    /// What the calls of a round may take. Submitters wait for as long as their own deadline allows.
+    /// What the calls of a round may take. Submitters wait for as long as their own deadline
+    /// allows.
     static let roundBound = Duration.seconds(30)
 
     init(
@@ -60,9 +62,11 @@ final class BookingQueue: Sendable {
 
     // MARK: Submitting
 
-    /// Submits changes and waits until each of them has an outcome, the deadline has passed or the task is cancelled.
+    /// Submits changes and waits until each of them has an outcome, the deadline has passed or the
+    /// task is cancelled.
     ///
-    /// Once a change is refused for want of budget or time, those of the same submission that have not been begun are not.
+    /// Once a change is refused for want of budget or time, those of the same submission that have
+    /// not been begun are not.
     ///
     /// - Throws: ``QueueIsNotRunning`` if nobody carries out rounds.
     func submit(
@@ -164,7 +168,8 @@ final class BookingQueue: Sendable {
         for id in abandoned { leave(id) }
     }
 
-    /// The bookings of the next round; or how long to wait for one, nil until something is submitted or ends.
+    /// The bookings of the next round; or how long to wait for one, nil until something is
+    /// submitted or ends.
     private func next() -> (bookings: [String], wait: Duration?) {
         let now = time.now()
         let sharing = carrier.sharing
@@ -231,7 +236,8 @@ final class BookingQueue: Sendable {
 }
 
 extension BookingQueue.State {
-    /// For how long a change is parked that has to wait for the one before it; nil if it is refused.
+    /// For how long a change is parked that has to wait for the one before it; nil if it is
+    /// refused.
     fileprivate func parking(
         _ entry: RoundSchedule.Entry,
         _ results: [TicketResult],
@@ -292,7 +298,8 @@ extension BookingQueue.Waiting {
 
 /// What a submission came to.
 struct SubmissionOutcome: Sendable {
-    /// For each change what became of it on each ticket; nil for one that was not begun, or is still in work.
+    /// For each change what became of it on each ticket; nil for one that was not begun, or is
+    /// still in work.
     var results: [[TicketResult]?]
     /// The places of the changes that were not begun, and why.
     var unbegun: [Int] = []

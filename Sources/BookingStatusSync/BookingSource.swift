@@ -5,7 +5,8 @@ package import Timing
 package protocol BookingSource: Sendable {
     /// The statuses of bookings as they are now.
     ///
-    /// - Parameter ids: a hundred at most, each once. One that the database cannot hold is like one that it does not have.
+    /// - Parameter ids: a hundred at most, each once. One that the database cannot hold is like one
+    ///   that it does not have.
     func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading
 }
 

@@ -1,6 +1,5 @@
-import CloudEvents
-import FoundationEssentials
 import FunctionRuntime
+import FoundationEssentials
 package import Logging
 package import Timing
 import Zendesk
@@ -37,8 +36,8 @@ extension BookingStatusHandler {
         }
     }
 
-    /// Looks at every unsolved ticket that names a booking, or ought to: the back-fill before the first event, and the repair after an outage.
-    /// The handler has to be running.
+    /// Looks at every unsolved ticket that names a booking, or ought to: the back-fill before the
+    /// first event, and the repair after an outage. The handler has to be running.
     ///
     /// - Parameters:
     ///   - from: only tickets that were created at this time or later, in seconds since 1970.

@@ -1,6 +1,5 @@
-package import CloudEvents
-import FoundationEssentials
 package import FunctionRuntime
+import FoundationEssentials
 import Logging
 import SpannerChangeStreams
 package import Timing
@@ -8,34 +7,38 @@ package import Zendesk
 
 /// Keeps the booking status on Zendesk tickets true: the one entry point of the function.
 ///
-/// A message carries a data change record, or asks for a sweep (attribute `task=sweep`). Each status change in it goes to every ticket of
-/// its booking. What becomes of it there is an ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final,
-/// is to be tried again when one of them may still change, and can never be processed when one of them is hopeless.
+/// A message carries a data change record, or asks for a sweep (attribute `task=sweep`). Each
+/// status change in it goes to every ticket of its booking. What becomes of it there is an
+/// ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final, is
+/// to be tried again when one of them may still change, and can never be processed when one of them
+/// is hopeless.
 ///
-/// Changes are worked on in ``run()``, which the host calls beside ``handle(_:context:)``.
+/// Changes are worked on in ``run()``, which the host calls beside `handle(_:context:)`.
 package struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
     let queue: BookingQueue
     private let settled = SettledChanges()
-    private let decoding = Gate()
+    private let decoding = AsyncLock()
     let sweep: Sweep?
     let sweeps = SweepTurns()
     let time: TimeSource
 
     /// How much of the time that the runtime gives is kept for the answer.
     static let timeToAnswer = Duration.milliseconds(500)
-    /// In seconds. A commit can lie ahead by what two clocks differ; more is a damaged record, and would shut out every true change.
+    /// In seconds. A commit can lie ahead by what two clocks differ; more is a damaged record, and
+    /// would shut out every true change.
     static let maximumClockDifference = 3600.0
-    /// Rows of a record that one delivery takes. That is more than the time of a delivery is enough for, and bounds the memory that a record costs;
-    /// the next delivery takes the next ones.
+    /// Rows of a record that one delivery takes. That is more than the time of a delivery is enough
+    /// for, and bounds the memory that a record costs; the next delivery takes the next ones.
     static let maximumRows = 5_000
-    /// Longer records, in bytes, are decoded one at a time: they take several times their length in memory.
+    /// Longer records, in bytes, are decoded one at a time: they take several times their length in
+    /// memory.
     static let longRecord = 1 << 20
 
     /// - Parameter bookings: where the sweep reads bookings; without it there is none.
     package init(
         settings: BookingStatusSettings,
-        zendesk: ZendeskClient,
+        zendesk: any TicketService,
         bookings: (any BookingSource)? = nil,
         time: TimeSource = .system
     ) {
@@ -48,7 +51,7 @@ package struct BookingStatusHandler: FunctionHandler {
     ///   - rule: what decides; ``decide(_:_:keepsVersions:)``, or what a test puts in its place.
     package init(
         settings: BookingStatusSettings,
-        zendesk: ZendeskClient,
+        zendesk: any TicketService,
         bookings: (any BookingSource)? = nil,
         limits: RoundLimits? = nil,
         proof: SearchProof = SearchProof(),

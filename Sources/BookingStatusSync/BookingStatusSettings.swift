@@ -4,8 +4,8 @@ package struct BookingStatusSettings: Equatable, Sendable {
     package var bookingIDField: Int
     /// The ticket field that shows the booking's status, a drop-down.
     package var bookingStatusField: Int
-    /// The ticket field that holds the version of our last write, a text field. Without it the handler cannot tell an old change from a
-    /// new one.
+    /// The ticket field that holds the version of our last write, a text field. Without it the
+    /// handler cannot tell an old change from a new one.
     package var bookingVersionField: Int?
     /// The drop-down's tag for each status.
     package var tags: [String: String]
@@ -19,7 +19,8 @@ package struct BookingStatusSettings: Equatable, Sendable {
     package var reorderWindow: Duration
     /// Read and decide, and write nothing.
     package var dryRun: Bool
-    /// Whether changes in flight share searches and updates, where Zendesk is seen to do so reliably.
+    /// Whether changes in flight share searches and updates, where Zendesk is seen to do so
+    /// reliably.
     package var sharesCalls: Bool
     /// How many events may wait for an earlier change at once, instead of being delivered again.
     package var maximumWaiting: Int

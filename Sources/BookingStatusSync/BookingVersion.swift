@@ -2,8 +2,8 @@ package import SpannerChangeStreams
 
 /// Which of a booking's truths a status belongs to: the newer version is the newer truth.
 ///
-/// Source: Spanner's documentation, "Change streams partitions, records, and queries": commit timestamp, transaction and record
-/// sequence together order all changes.
+/// Source: Spanner's documentation, "Change streams partitions, records, and queries": commit
+/// timestamp, transaction and record sequence together order all changes.
 package struct BookingVersion: Hashable, Sendable {
     package var commitTimestamp: CommitTimestamp
     /// Orders the records of one transaction.
@@ -39,7 +39,8 @@ package struct BookingVersion: Hashable, Sendable {
         String(sequence.drop { $0 == "0" })
     }
 
-    /// A total order for lists. Between unordered versions it decides somehow, but always in the same way.
+    /// A total order for lists. Between unordered versions it decides somehow, but always in the
+    /// same way.
     func isListed(before other: BookingVersion) -> Bool {
         let times = (commitTimestamp.seconds, commitTimestamp.nanoseconds)
         let otherTimes = (other.commitTimestamp.seconds, other.commitTimestamp.nanoseconds)

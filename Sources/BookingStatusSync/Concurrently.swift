@@ -1,4 +1,5 @@
-/// Does the work for every element, for a few at a time, and gives the results in the elements' order.
+/// Does the work for every element, for a few at a time, and gives the results in the elements'
+/// order.
 func concurrently<Element: Sendable, Result: Sendable>(
     _ elements: [Element],
     width: Int,

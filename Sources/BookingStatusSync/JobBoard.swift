@@ -1,12 +1,14 @@
 import Timing
 import Zendesk
 
-/// Which updates go together in a job, whether jobs can be relied on, and when to look at them: a pure state machine.
+/// Which updates go together in a job, whether jobs can be relied on, and when to look at them: a
+/// pure state machine.
 ///
-/// Jobs are relied on once this instance has seen that they honor stamps: of two items that change nothing, the one with a stale stamp has
-/// to fail and the other one to succeed; and in a second job the other way round, since a ticket may fail for reasons of its own. The items
-/// name no field at all: should stamps be ignored, and the job come minutes late, there is nothing that it could overwrite. A job that does
-/// not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
+/// Jobs are relied on once this instance has seen that they honor stamps: of two items that change
+/// nothing, the one with a stale stamp has to fail and the other one to succeed; and in a second
+/// job the other way round, since a ticket may fail for reasons of its own. The items name no field
+/// at all: should stamps be ignored, and the job come minutes late, there is nothing that it could
+/// overwrite. A job that does not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
 struct JobBoard {
     /// An update that waits for a job, or is in one.
     struct Item: Sendable {
@@ -33,7 +35,8 @@ struct JobBoard {
 
     private enum Trust: Equatable {
         case unknown
-        /// Seen to hold for one ticket with its own stamp and another with a stale one, and not yet the other way round.
+        /// Seen to hold for one ticket with its own stamp and another with a stale one, and not yet
+        /// the other way round.
         case half(stale: Int, own: Int)
         case proven, refuted
     }
@@ -56,7 +59,8 @@ struct JobBoard {
     private var isBeginning = false
     private var waiting: [Item] = []
     private var running: [String: Job] = [:]
-    /// Tickets of jobs that were given up and may still do their work, and until when no other job takes them.
+    /// Tickets of jobs that were given up and may still do their work, and until when no other job
+    /// takes them.
     private var abandoned: [Int: Duration] = [:]
     private var closedUntil = Duration.zero
     private var pausedUntil = Duration.zero
@@ -84,7 +88,8 @@ struct JobBoard {
     /// Whether jobs are to be had, as far as is known.
     func isOpen(_ now: Duration) -> Bool { limits.jobs > 0 && trust != .refuted && !isDraining && now >= closedUntil }
 
-    /// Whether more updates may be planned than their budget has places for: until a proof has failed, that is taken for granted.
+    /// Whether more updates may be planned than their budget has places for: until a proof has
+    /// failed, that is taken for granted.
     func isPromising(_ now: Duration) -> Bool { isOpen(now) && (trust == .proven || failures == 0) }
 
     /// - Returns: the item's number.
@@ -150,8 +155,8 @@ struct JobBoard {
 
     private var isProving: Bool { running.values.contains { $0.proof != nil } }
 
-    /// Whether there is a place for what waits. What is less than a job is worth waits for one that runs. Sweeps beside live changes have
-    /// one job.
+    /// Whether there is a place for what waits. What is less than a job is worth waits for one that
+    /// runs. Sweeps beside live changes have one job.
     private var canBegin: Bool {
         guard running.count < limits.jobs else { return false }
         let live = waiting.count { $0.priority > .low }
@@ -166,7 +171,8 @@ struct JobBoard {
     /// The jobs that were to be begun have been, or could not.
     mutating func endedBeginning() { isBeginning = false }
 
-    /// Takes the updates of the next jobs: several smaller ones side by side, since a job does its tickets one after the other.
+    /// Takes the updates of the next jobs: several smaller ones side by side, since a job does its
+    /// tickets one after the other.
     mutating func form() -> [[Item]] {
         guard !isDraining else { return [] }
         var jobs: [[Item]] = []

@@ -2,13 +2,14 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Updates tickets in jobs, many at once, as the ``JobBoard`` says. ``run()`` is its own task beside the queue's rounds.
+/// Updates tickets in jobs, many at once, as the ``JobBoard`` says. ``run()`` is its own task
+/// beside the queue's rounds.
 final class JobDesk: Sendable {
     private let desk: TicketDesk
     private let readings: ReadingDesk
     private let time: TimeSource
     private let bell = Bell()
-    private let gate = Gate()
+    private let gate = AsyncLock()
     private let board: Mutex<JobBoard>
     private let answers = Answers<Answer>()
 
@@ -21,7 +22,7 @@ final class JobDesk: Sendable {
     }
 
     /// What a call for jobs may take.
-    private static let longestCall = Duration.seconds(10)
+    private static let callTimeout = Duration.seconds(10)
 
     init(desk: TicketDesk, readings: ReadingDesk, limits: RoundLimits, time: TimeSource) {
         self.desk = desk
@@ -91,7 +92,7 @@ final class JobDesk: Sendable {
         for number in numbers { answers.give(answer, to: number) }
     }
 
-    private var callDeadline: Deadline { Deadline(after: Self.longestCall, time) }
+    private var callDeadline: Deadline { Deadline(after: Self.callTimeout, time) }
 
     private func prove() async {
         guard let (stale, own) = board.withLock(\.proof) else { return }
@@ -125,8 +126,8 @@ final class JobDesk: Sendable {
         board.withLock { $0.postpone(open, for: error.retryAfter ?? .seconds(1), time.now()) }
     }
 
-    /// What the drop-down takes is asked anew, but for what another job has asked within a second: a job does not say which tags it has
-    /// dropped.
+    /// What the drop-down takes is asked anew, but for what another job has asked within a second:
+    /// a job does not say which tags it has dropped.
     private func begin() async {
         desk.zendesk.forgetOptions(of: desk.settings.bookingStatusField, olderThan: .seconds(1))
         var jobs = [[JobBoard.Item]]()
@@ -141,7 +142,8 @@ final class JobDesk: Sendable {
         _ = await concurrently(jobs.filter { !$0.isEmpty }, width: jobs.count) { await self.begin($0) }
     }
 
-    /// Without those whose tag is missing: their tickets are read again, and the settlement learns of it.
+    /// Without those whose tag is missing: their tickets are read again, and the settlement learns
+    /// of it.
     private func accepted(_ items: [JobBoard.Item]) async throws(ZendeskError) -> [JobBoard.Item] {
         var accepted: [JobBoard.Item] = []
         for item in items {

@@ -6,9 +6,10 @@ import SpannerChangeStreams
 ///
 ///     booking_2_booked since 2026-11-23T20:13:31.538191Z, record 00000000, transaction 4, booking dcc5423e-5b0e-4c55-9a6e-0a4a5d2b9c11
 ///
-/// That is: the tag that was written (`none` for an emptied field), the commit timestamp with as many fraction digits as are known (3, 6
-/// or 9), the record sequence, the transaction's id (commas, percent signs and white space percent-encoded), and the booking's ID up to
-/// the end. Whatever does not read exactly so was edited by somebody, and counts as no version.
+/// That is: the tag that was written (`none` for an emptied field), the commit timestamp with as
+/// many fraction digits as are known (3, 6 or 9), the record sequence, the transaction's id
+/// (commas, percent signs and white space percent-encoded), and the booking's ID up to the end.
+/// Whatever does not read exactly so was edited by somebody, and counts as no version.
 package struct KeptVersion: Equatable, Sendable {
     package var bookingID: String
     package var version: BookingVersion

@@ -3,7 +3,8 @@ import Logging
 import SpannerChangeStreams
 import Zendesk
 
-/// A change on its way to its tickets, with what its writes and its log lines say about where it came from. Events and sweeps make it.
+/// A change on its way to its tickets, with what its writes and its log lines say about where it
+/// came from. Events and sweeps make it.
 struct PendingChange: Sendable {
     var tagChange: TagChange
     /// The statuses, for the log.
@@ -21,8 +22,9 @@ struct PendingChange: Sendable {
 
     /// Goes into the ticket's audit.
     ///
-    /// - Parameter status: the tag that the update sets, `none` for an emptied field; nil if it leaves the status field alone. It tells a
-    ///   tag that Zendesk dropped from one that a person replaced.
+    /// - Parameter status: the tag that the update sets, `none` for an emptied field; nil if it
+    ///   leaves the status field alone. It tells a tag that Zendesk dropped from one that a person
+    ///   replaced.
     func metadata(status: String?) -> [String: String] {
         var metadata = [
             "source": "booking-status-sync", "booking": tagChange.bookingID, "event": eventID,
@@ -33,8 +35,8 @@ struct PendingChange: Sendable {
         return metadata
     }
 
-    /// Writes the one log line that a change and a ticket get. A sweep is silent about tickets that are as they should be, and says only
-    /// once what stays as it is.
+    /// Writes the one log line that a change and a ticket get. A sweep is silent about tickets that
+    /// are as they should be, and says only once what stays as it is.
     func log(_ result: TicketResult) {
         if let reported {
             guard result.outcome != .stale, result.outcome != .unchanged, let ticket = result.ticket else { return }

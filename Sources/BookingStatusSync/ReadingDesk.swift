@@ -2,7 +2,8 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Reads tickets, many with one call, as its ``Gathering`` says. ``run()`` is its own task beside the queue's rounds.
+/// Reads tickets, many with one call, as its ``Gathering`` says. ``run()`` is its own task beside
+/// the queue's rounds.
 final class ReadingDesk: Sendable {
     private let desk: TicketDesk
     private let time: TimeSource
@@ -56,8 +57,8 @@ final class ReadingDesk: Sendable {
         }
     }
 
-    /// - Returns: the requests that have to be read one by one: tickets of theirs were left out, or the call failed, perhaps because of one
-    ///   of them.
+    /// - Returns: the requests that have to be read one by one: tickets of theirs were left out, or
+    ///   the call failed, perhaps because of one of them.
     private func readTogether(_ requests: [Gathering.Request]) async -> [Gathering.Request] {
         guard requests.count > 1 else {
             await read(requests[0])
@@ -93,8 +94,9 @@ final class ReadingDesk: Sendable {
     }
 }
 
-/// Which tickets the next call reads: a pure state machine. What is asked for is read at once, and gathers only while four calls are under
-/// way. Where calls are scarce it waits for what comes together with it, and for the call that is under way.
+/// Which tickets the next call reads: a pure state machine. What is asked for is read at once, and
+/// gathers only while four calls are under way. Where calls are scarce it waits for what comes
+/// together with it, and for the call that is under way.
 struct Gathering {
     struct Request {
         let number: Int
@@ -107,7 +109,8 @@ struct Gathering {
     }
 
     enum Step {
-        /// Nothing to do until something is asked for or a call ends; or until this time has passed.
+        /// Nothing to do until something is asked for or a call ends; or until this time has
+        /// passed.
         case wait(Duration?)
         case read([Request], call: Int)
     }
@@ -121,7 +124,8 @@ struct Gathering {
     private static let width = 4
     /// How far apart come the answers to the searches of one round.
     private static let togetherness = Duration.milliseconds(50)
-    /// How long a call keeps others back where calls are scarce: one that hangs must not hold up all others.
+    /// How long a call keeps others back where calls are scarce: one that hangs must not hold up
+    /// all others.
     private static let patience = Duration.seconds(1)
 
     init(ticketsPerCall: Int) { self.ticketsPerCall = ticketsPerCall }

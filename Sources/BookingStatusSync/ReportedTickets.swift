@@ -1,7 +1,8 @@
 import Synchronization
 import Zendesk
 
-/// The outcomes that sweeps have already logged, so that none is logged twice, and the tickets that sweeps skip for a day.
+/// The outcomes that sweeps have already logged, so that none is logged twice, and the tickets that
+/// sweeps skip for a day.
 final class ReportedTickets: Sendable {
     private struct Report: Hashable {
         let ticket: Int
@@ -36,8 +37,9 @@ final class ReportedTickets: Sendable {
         }
     }
 
-    /// Tells the tickets that are left alone from the others: one that Zendesk refuses to update costs one try a day. Where it updates
-    /// no ticket at all, the fault is the account's, and passes when that is mended.
+    /// Tells the tickets that are left alone from the others: one that Zendesk refuses to update
+    /// costs one try a day. Where it updates no ticket at all, the fault is the account's, and
+    /// passes when that is mended.
     func divide(
         _ readings: [TicketReading],
         _ now: Duration,

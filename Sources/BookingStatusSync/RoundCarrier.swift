@@ -1,8 +1,9 @@
 import Timing
 import Zendesk
 
-/// Brings the changes of a round to their tickets: finds and reads them, and does what each ticket's ``TicketSettlement`` says. It decides
-/// nothing. Searches, readings and updates are shared where that is sure.
+/// Brings the changes of a round to their tickets: finds and reads them, and does what each
+/// ticket's ``TicketSettlement`` says. It decides nothing. Searches, readings and updates are
+/// shared where that is sure.
 struct RoundCarrier: Sendable {
     private let desk: TicketDesk
     private let finder: TicketFinder
@@ -261,7 +262,8 @@ struct RoundCarrier: Sendable {
         case .readAudits: return .audits(try await desk.zendesk.audits(of: ticket, priority: priority, deadline: deadline))
         case .write(let update, let mayShare):
             let room = desk.zendesk.room
-            // Half of the places are left to second updates, a quarter where one change is alone; what has no place goes in a job.
+            // Half of the places are left to second updates, a quarter where one change is alone;
+            // what has no place goes in a job.
             if mayShare, room.writes <= (isAlone ? room.writeLimit / 4 : room.writeLimit / 2) {
                 switch await jobs.write(ticket, update, priority: priority, deadline: deadline) {
                 case .none: break

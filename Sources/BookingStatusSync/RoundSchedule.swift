@@ -1,11 +1,14 @@
 import Zendesk
 
-/// Which changes wait, which bookings are in work, and what the next round takes: a pure state machine.
+/// Which changes wait, which bookings are in work, and what the next round takes: a pure state
+/// machine.
 ///
-/// A round takes bookings, one from each submission in turn, and with each booking all that waits for it. What comes for a booking until
-/// its search is answered joins the round: later, a ticket may have been opened that the search could not find. What comes later waits
-/// until the booking is free again. Sweeps fill what live changes leave. A change that has to wait for the one before it is parked: it is
-/// taken along by the next change of its booking, or its tickets are read once more when its time is over.
+/// A round takes bookings, one from each submission in turn, and with each booking all that waits
+/// for it. What comes for a booking until its search is answered joins the round: later, a ticket
+/// may have been opened that the search could not find. What comes later waits until the booking is
+/// free again. Sweeps fill what live changes leave. A change that has to wait for the one before it
+/// is parked: it is taken along by the next change of its booking, or its tickets are read once
+/// more when its time is over.
 struct RoundSchedule {
     /// Bookings in one round at most.
     let bookingsPerRound: Int
@@ -13,7 +16,8 @@ struct RoundSchedule {
     let maximumInWork: Int
     /// Rounds at once at most.
     let maximumRounds: Int
-    /// Bookings at once that only sweeps ask for. They may wait for budget, so they keep no round open.
+    /// Bookings at once that only sweeps ask for. They may wait for budget, so they keep no round
+    /// open.
     let maximumSwept: Int
 
     private var nextNumber = 0
@@ -27,7 +31,7 @@ struct RoundSchedule {
     private var lastRound: Duration?
     private var sweptInWork = 0
     /// What a search is thought to need of the budget for reads, until its tickets are read.
-    private(set) var readsPerSearch = Self.leastReadsPerSearch
+    private(set) var readsPerSearch = Self.minimumReadsPerSearch
 
     /// One change of a submission.
     struct Entry: Sendable {
@@ -37,7 +41,8 @@ struct RoundSchedule {
         let change: PendingChange
         /// The booking's tickets, where a sweep has read them.
         let readings: [TicketReading]
-        /// Whether it came by itself while little else was waiting: it is not part of a burst, nor of a large record.
+        /// Whether it came by itself while little else was waiting: it is not part of a burst, nor
+        /// of a large record.
         let isAlone: Bool
         /// Nil for a change that has not been tried.
         var parked: Parking?
@@ -114,16 +119,17 @@ struct RoundSchedule {
     // MARK: Rounds
 
     /// A search, a reading, and one more reading or the options.
-    static let leastReadsPerSearch = 3
-    /// One that takes several pages needs more, and nobody knows before. After the budget did not do, fewer begin at once, so that what
-    /// has been begun comes to an end.
-    private static let mostReadsPerSearch = 48
+    static let minimumReadsPerSearch = 3
+    /// One that takes several pages needs more, and nobody knows before. After the budget did not
+    /// do, fewer begin at once, so that what has been begun comes to an end.
+    private static let maximumReadsPerSearch = 48
     /// What the jobs of a round need besides.
     static let readsPerJobs = 6
 
     /// For how long a round keeps others back: one booking whose calls hang must not stop all.
     static let patience = Duration.seconds(3)
-    /// How far apart rounds begin once a quarter of the budget is used: fewer and larger ones need fewer calls.
+    /// How far apart rounds begin once a quarter of the budget is used: fewer and larger ones need
+    /// fewer calls.
     static let pace = Duration.milliseconds(1300)
     /// So many bookings wait for no time to pass: they nearly fill a search.
     private static let enough = 16
@@ -158,7 +164,8 @@ struct RoundSchedule {
         return entry.parked.map { $0.until <= now } ?? true
     }
 
-    /// Draws the bookings of the next round. The caller has seen that the budgets have room for one booking at least.
+    /// Draws the bookings of the next round. The caller has seen that the budgets have room for one
+    /// booking at least.
     ///
     /// - Parameters:
     ///   - room: what the budgets have room for.
@@ -223,7 +230,8 @@ struct RoundSchedule {
         return submission.queue.first { isReady($0, now) }.flatMap { waiting[$0]?.bookingID }
     }
 
-    /// The changes of a booking for which nobody has to look for tickets: those of sweeps, and those that were parked until now.
+    /// The changes of a booking for which nobody has to look for tickets: those of sweeps, and
+    /// those that were parked until now.
     ///
     /// - Returns: nil if the tickets have to be found.
     mutating func takeKnown(_ booking: String, _ now: Duration) -> [Entry]? {
@@ -263,13 +271,14 @@ struct RoundSchedule {
 
     /// A booking leaves its round: its own tickets are settled.
     ///
-    /// - Parameter ranOut: whether the budget for reads was used up before its tickets had been read.
+    /// - Parameter ranOut: whether the budget for reads was used up before its tickets had been
+    ///   read.
     mutating func leave(_ booking: String, ranOut: Bool = false) {
         guard let work = inWork.removeValue(forKey: booking) else { return }
         // Nobody has searched for what a sweep brought.
         guard let round = work.round else { return sweptInWork -= 1 }
         readsPerSearch =
-            ranOut ? min(readsPerSearch * 2, Self.mostReadsPerSearch) : max(readsPerSearch / 2, Self.leastReadsPerSearch)
+            ranOut ? min(readsPerSearch * 2, Self.maximumReadsPerSearch) : max(readsPerSearch / 2, Self.minimumReadsPerSearch)
         if !work.isRead { pass(round) }
     }
 

@@ -46,7 +46,8 @@ package struct TagChange: Equatable, Sendable {
         case stream
         /// The booking was read: this is its status, whatever led there.
         case sweep
-        /// The booking was looked for and is not there; it may have been deleted, or never have existed.
+        /// The booking was looked for and is not there; it may have been deleted, or never have
+        /// existed.
         case sweepWithoutBooking
         /// The ticket names no booking any more, and our version names this one.
         case sweepWithoutBookingID
@@ -73,13 +74,19 @@ package enum Decision: Equatable, Sendable {
 
 /// The rules of this system, row by row: the first that holds decides.
 ///
-/// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field: without one they never hold.
+/// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field: without
+/// one they never hold.
 ///
-/// A sweep knows what is, and not only what changed: it replaces also what we wrote for a booking that the ticket does not name any more.
-/// It comes again and again, so it writes a version only where there is none, and what a person emptied stays empty: there our own version
-/// names the very status that the field does not show. Of a booking that is not there it takes back what we wrote, and nothing else.
+/// A sweep knows what is, and not only what changed: it replaces also what we wrote for a booking
+/// that the ticket does not name any more. It comes again and again, so it writes a version only
+/// where there is none, and what a person emptied stays empty: there our own version names the very
+/// status that the field does not show. Of a booking that is not there it takes back what we wrote,
+/// and nothing else.
 ///
-/// - Parameter keepsVersions: whether a version field is configured.
+/// - Parameters:
+///   - ticket: the ticket as it was read.
+///   - change: the change of its booking.
+///   - keepsVersions: whether a version field is configured.
 package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: Bool) -> Decision {
     // 1, 2
     if ticket.isClosed { return .skip(.closed) }
@@ -107,7 +114,8 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
     // 5
     if ticket.tag == nil {
         guard change.from == .unknown || order == .unordered, let kept, kept.tag == change.to else { return write }
-        // A person emptied it. The version moves all the same: without it an older change that comes later would be written.
+        // A person emptied it. The version moves all the same: without it an older change that
+        // comes later would be written.
         return change.source == .stream && order == .older ? .writeVersion(.unexpectedStatus) : .skip(.unexpectedStatus)
     }
     // 6

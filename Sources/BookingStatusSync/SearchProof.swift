@@ -1,7 +1,7 @@
 package import Zendesk
 
-/// A booking whose open ticket a search has found before: whether a search for several bookings looked for it, too, proves that it looked
-/// for the others.
+/// A booking whose open ticket a search has found before: whether a search for several bookings
+/// looked for it, too, proves that it looked for the others.
 package struct Witness: Hashable, Sendable {
     package var ticket: Int
     package var bookingID: String
@@ -14,9 +14,9 @@ package struct Witness: Hashable, Sendable {
 
 /// Whether a search for several bookings can be believed. Tests inject their own.
 ///
-/// Zendesk documents nowhere what several terms of one field mean, nor how many of them count. So the first and the last term are witnesses:
-/// if every ticket had to meet all terms, or only the first or the last one counted, or those up to some number, one of the two would be
-/// missing.
+/// Zendesk documents nowhere what several terms of one field mean, nor how many of them count. So
+/// the first and the last term are witnesses: if every ticket had to meet all terms, or only the
+/// first or the last one counted, or those up to some number, one of the two would be missing.
 package struct SearchProof: Sendable {
     /// Whether no hit of the other term can be taken for one of the witness.
     package var isApart: @Sendable (_ witness: String, _ other: String) -> Bool
@@ -35,22 +35,26 @@ package struct SearchProof: Sendable {
         self.isWhole = isWhole
     }
 
-    /// Search ignores case, cuts at everything that is no letter or digit, and takes a word for the beginning of a longer one.
+    /// Search ignores case, cuts at everything that is no letter or digit, and takes a word for the
+    /// beginning of a longer one.
     package static func isApart(_ witness: String, _ other: String) -> Bool {
         let (witness, other) = (core(witness), core(other))
         return !witness.contains(other) && !other.contains(witness)
     }
 
-    /// The ticket alone does not do: it may name another booking by now, and be a hit for that one's sake.
+    /// The ticket alone does not do: it may name another booking by now, and be a hit for that
+    /// one's sake.
     package static func isFound(_ witness: Witness, _ hit: SearchHit) -> Bool {
         hit.ticket == witness.ticket && hit.text == witness.bookingID
     }
 
-    /// The letters and digits of an ID, in lower case. What they are contained in, a search for them may find.
+    /// The letters and digits of an ID, in lower case. What they are contained in, a search for
+    /// them may find.
     static func core(_ text: String) -> String { text.lowercased().filter { $0.isLetter || $0.isNumber } }
 }
 
-/// The witnesses that an instance knows, and how many bookings it asks for at once: a pure state machine.
+/// The witnesses that an instance knows, and how many bookings it asks for at once: a pure state
+/// machine.
 struct WitnessPool: Sendable {
     /// Bookings in one search at most, besides the two witnesses.
     let maximum: Int
@@ -69,7 +73,8 @@ struct WitnessPool: Sendable {
 
     /// How many bookings a search may ask for now.
     func limit(_ now: Duration) -> Int {
-        // Without two witnesses there is no sharing, and no use in looking for some again and again.
+        // Without two witnesses there is no sharing, and no use in looking for some again and
+        // again.
         if witnesses.count < 2, let lookedAt, now - lookedAt < Self.patience { return 1 }
         guard let halved, now < halved.until else { return maximum }
         return min(maximum, halved.limit)
@@ -88,7 +93,8 @@ struct WitnessPool: Sendable {
     /// Candidates have been looked for.
     mutating func looked(_ now: Duration) { lookedAt = now }
 
-    /// Two witnesses for a search; nil if none are known that stand apart from its bookings and from one another.
+    /// Two witnesses for a search; nil if none are known that stand apart from its bookings and
+    /// from one another.
     func pair(for bookings: [String], _ proof: SearchProof) -> (first: Witness, last: Witness)? {
         let apart = witnesses.reversed().filter { witness in
             !bookings.contains(witness.bookingID) && bookings.allSatisfy { proof.isApart(witness.bookingID, $0) }

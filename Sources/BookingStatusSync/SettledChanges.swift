@@ -1,7 +1,7 @@
 import Synchronization
 
-/// What this instance has settled of records that are not done yet, so that a record with a thousand rows goes on where it stopped when it
-/// is delivered again.
+/// What this instance has settled of records that are not done yet, so that a record with a
+/// thousand rows goes on where it stopped when it is delivered again.
 final class SettledChanges: Sendable {
     private let records = Mutex<[Record]>([])
 
@@ -9,15 +9,18 @@ final class SettledChanges: Sendable {
     private struct Record {
         let version: BookingVersion
         var bookings: Set<String>
-        /// Of those that no delivery could settle so far. They come last, so that they keep nobody out.
+        /// Of those that no delivery could settle so far. They come last, so that they keep nobody
+        /// out.
         var hopeless: Set<String> = []
     }
 
-    /// Spanner takes 80,000 mutations in a commit, so that no record has more rows. Beyond it whole records are forgotten, the one that
-    /// came least lately first and never the one at hand, which costs a few reads.
+    /// Spanner takes 80,000 mutations in a commit, so that no record has more rows. Beyond it whole
+    /// records are forgotten, the one that came least lately first and never the one at hand, which
+    /// costs a few reads.
     private static let maximumRows = 80_000
 
-    /// The rows to take up next: those that are not settled, at most so many; and how many are left then.
+    /// The rows to take up next: those that are not settled, at most so many; and how many are left
+    /// then.
     func open(_ changes: [BookingChange], maximum: Int) -> (changes: [BookingChange], left: Int) {
         let record = records.withLock { records in records.last { $0.version == changes.first?.version } }
         let open = changes.filter { record?.bookings.contains($0.bookingID) != true }

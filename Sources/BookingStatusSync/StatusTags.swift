@@ -1,4 +1,5 @@
-/// The tag of each booking status, as `BOOKING_STATUS_TAGS` has it: `InStay=booking_1_in_stay,Booked=booking_2_booked`.
+/// The tag of each booking status, as `BOOKING_STATUS_TAGS` has it:
+/// `InStay=booking_1_in_stay,Booked=booking_2_booked`.
 package struct StatusTags: Equatable, Sendable {
     /// In the order in which agents should see them.
     package private(set) var pairs: [Pair] = []

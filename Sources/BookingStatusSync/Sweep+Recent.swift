@@ -9,14 +9,15 @@ extension Sweep {
     /// How a pass over the tickets that were updated lately ended.
     struct Pass {
         var report: SweepReport
-        /// The `Date` of the first answer, in seconds since 1970: what was updated later is the next pass's.
+        /// The `Date` of the first answer, in seconds since 1970: what was updated later is the
+        /// next pass's.
         var begin: Int64?
         /// Whether it came to the tickets that were last updated before the window.
         var isComplete = false
     }
 
-    /// Looks at the unsolved tickets that were updated at a time or later, the latest first, in the database's own list: search would show
-    /// a new ticket only minutes later.
+    /// Looks at the unsolved tickets that were updated at a time or later, the latest first, in the
+    /// database's own list: search would show a new ticket only minutes later.
     ///
     /// - Parameter start: seconds since 1970.
     /// - Throws: ``SweepFailure`` where it cannot go on.
@@ -77,7 +78,8 @@ extension Sweep {
 
     private func updatedAt(_ reading: TicketReading) -> Int64 { RFC3339(reading.ticket.updatedStamp)?.seconds ?? .max }
 
-    /// Whether all that follows was updated before the time. Where the list is not in its order, nothing tells.
+    /// Whether all that follows was updated before the time. Where the list is not in its order,
+    /// nothing tells.
     private func isBehind(_ page: TicketPage, _ start: Int64) -> Bool {
         let times = page.readings.map(updatedAt)
         return zip(times, times.dropFirst()).allSatisfy { $0 >= $1 } && times.last.map { $0 < start } ?? true
@@ -88,15 +90,16 @@ extension Ticket {
     fileprivate var isSolved: Bool { isClosed || status == "solved" }
 }
 
-/// The tickets that a sweep found as they should be, by when they were last updated: until that changes nobody has to look at them.
+/// The tickets that a sweep found as they should be, by when they were last updated: until that
+/// changes nobody has to look at them.
 final class SettledTickets: Sendable {
     private let stamps = Mutex<[Int: String]>([:])
     private static let maximum = 20_000
 
     func contains(_ reading: TicketReading) -> Bool { stamps.withLock { $0[reading.ticket.id] == reading.ticket.updatedStamp } }
 
-    /// - Parameter now: seconds since 1970. The ticket has to be old by both clocks: as long as search may not show it, a change of its
-    ///   booking does not find it.
+    /// - Parameter now: seconds since 1970. The ticket has to be old by both clocks: as long as
+    ///   search may not show it, a change of its booking does not find it.
     func note(_ reading: TicketReading, now: Double) {
         guard let stamp = RFC3339(reading.ticket.updatedStamp)?.seconds, let readAt = reading.readAt,
             min(readAt, Int64(now)) >= stamp + SweepTurns.window

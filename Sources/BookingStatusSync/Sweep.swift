@@ -5,11 +5,12 @@ import SpannerChangeStreams
 import Timing
 import Zendesk
 
-/// Looks at tickets instead of changes: reads the bookings that they name, and brings each status to its ticket by the same rules.
+/// Looks at tickets instead of changes: reads the bookings that they name, and brings each status
+/// to its ticket by the same rules.
 ///
-/// It fills what no change came for: a ticket that was opened after its booking's last change, a follow-up with an old ticket's values, a
-/// booking ID that was corrected, a change that was lost on the way. What a search says of a ticket counts for nothing: every ticket is
-/// read.
+/// It fills what no change came for: a ticket that was opened after its booking's last change, a
+/// follow-up with an old ticket's values, a booking ID that was corrected, a change that was lost
+/// on the way. What a search says of a ticket counts for nothing: every ticket is read.
 struct Sweep: Sendable {
     let desk: TicketDesk
     let queue: BookingQueue
@@ -37,7 +38,8 @@ struct Sweep: Sendable {
     struct Caller: Sendable {
         /// Goes into the audit of what is written.
         var id: String
-        /// Low beside live changes. Such a sweep stops where the budgets end; another one waits until they have room again.
+        /// Low beside live changes. Such a sweep stops where the budgets end; another one waits
+        /// until they have room again.
         var priority: CallPriority
         var deadline: Deadline
         var logger: Logger
@@ -83,7 +85,8 @@ struct Sweep: Sendable {
                 )
             } catch {
                 if caller.stops(at: error) { return report.stopped(at: cursor, error) }
-                // A cursor lasts for an hour. Without it the export goes on at the last ticket's creation.
+                // A cursor lasts for an hour. Without it the export goes on at the last ticket's
+                // creation.
                 guard error.kind == .rejected, cursor != nil, restarts < Self.maximumRestarts else { throw SweepFailure(error) }
                 (cursor, restarts, cursors) = (nil, restarts + 1, [])
                 if case .createdFrom = scope { scope = report.seenUpTo.map { .createdFrom($0) } ?? first }
@@ -219,7 +222,8 @@ struct Sweep: Sendable {
         }
     }
 
-    /// Brings the changes to their tickets, again where budget or time ran out and the caller waits for it.
+    /// Brings the changes to their tickets, again where budget or time ran out and the caller waits
+    /// for it.
     private func submit(_ items: [Item], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         var items = items
         for index in items.indices {
@@ -268,15 +272,16 @@ struct Sweep: Sendable {
         }
     }
 
-    /// Whether a write repairs what a lost change has left. A booking that is gone is none: the stream may leave deletions out.
+    /// Whether a write repairs what a lost change has left. A booking that is gone is none: the
+    /// stream may leave deletions out.
     private func isRepair(_ change: PendingChange, _ reading: TicketReading) -> Bool {
         change.tagChange.source == .sweep && settings.state(of: reading.ticket, latest: .infinity).kept != nil
     }
 }
 
 extension BookingReading {
-    /// Everything up to this millisecond is in the reading. What was committed later in the same millisecond may be, too: rounded up, the
-    /// version would claim to know it.
+    /// Everything up to this millisecond is in the reading. What was committed later in the same
+    /// millisecond may be, too: rounded up, the version would claim to know it.
     fileprivate var version: BookingVersion {
         let time = CommitTimestamp(seconds: readTimestamp.seconds, nanoseconds: readTimestamp.nanoseconds, precision: .milliseconds)
         return BookingVersion(commitTimestamp: time, recordSequence: "0", transactionID: "sweep")

@@ -5,7 +5,8 @@ import Zendesk
 package struct SweepReport: Equatable, Sendable {
     /// Tickets by what became of them.
     package var outcomes: [Outcome: Int] = [:]
-    /// Of those that were written: how many carried a version of ours, so that a change must have been lost, or be on its way.
+    /// Of those that were written: how many carried a version of ours, so that a change must have
+    /// been lost, or be on its way.
     package var repaired = 0
     /// Tickets that could not be dealt with, and the first reason.
     package var unfinished = 0
@@ -13,10 +14,12 @@ package struct SweepReport: Equatable, Sendable {
     var retryAfter: Duration?
     /// The time of creation up to which all tickets have been seen, in seconds since 1970.
     package var seenUpTo: Int64?
-    /// Whether budget or time ran out before the last page, and the cursor of that page; nil for the first one.
+    /// Whether budget or time ran out before the last page, and the cursor of that page; nil for
+    /// the first one.
     private(set) var isStopped = false
     private(set) var stoppedAt: String?
-    /// Whether the pages have come in the order of creation so far. Where they do not, no time says what has been seen.
+    /// Whether the pages have come in the order of creation so far. Where they do not, no time says
+    /// what has been seen.
     private var isRising = true
 
     package init() {}

@@ -2,9 +2,10 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Lets one sweep run at a time, and none that has been overtaken by a later one; and remembers how far back the next one has to look.
+/// Lets one sweep run at a time, and none that has been overtaken by a later one; and remembers how
+/// far back the next one has to look.
 final class SweepTurns: Sendable {
-    private let gate = Gate()
+    private let gate = AsyncLock()
     private let state = Mutex(State())
 
     private struct State {
@@ -15,8 +16,8 @@ final class SweepTurns: Sendable {
 
     enum Turn { case taken, superseded, timeIsUp }
 
-    /// How far a sweep looks back behind the last complete one, in seconds. For as long a change may miss a new ticket, since the search
-    /// index lags.
+    /// How far a sweep looks back behind the last complete one, in seconds. For as long a change
+    /// may miss a new ticket, since the search index lags.
     static let window: Int64 = 15 * 60
 
     /// - Parameter publishedAt: seconds since 1970.

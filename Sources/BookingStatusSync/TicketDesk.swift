@@ -4,10 +4,11 @@ import Zendesk
 
 /// The tickets of bookings: reads and updates them. It decides nothing.
 struct TicketDesk: Sendable {
-    let zendesk: ZendeskClient
+    let zendesk: any TicketService
     let settings: BookingStatusSettings
 
-    /// Reads tickets. One that Zendesk leaves out is read on its own path, which alone tells whether it is gone.
+    /// Reads tickets. One that Zendesk leaves out is read on its own path, which alone tells
+    /// whether it is gone.
     func read(_ ids: [Int], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [TicketFound] {
         let results = await readEach(ids, priority: priority, deadline: deadline)
         return try ids.map { id throws(ZendeskError) in try TicketFound(id: id, reading: results[id]!.get()) }
@@ -47,8 +48,9 @@ struct TicketDesk: Sendable {
         }
     }
 
-    /// Makes sure, once a minute, that the fields are there before tickets are looked for. A field that is hidden reads as empty: no ticket
-    /// would seem to name the booking, or none to show a status.
+    /// Makes sure, once a minute, that the fields are there before tickets are looked for. A field
+    /// that is hidden reads as empty: no ticket would seem to name the booking, or none to show a
+    /// status.
     ///
     /// - Throws: a `ZendeskError` of kind `misconfigured` if one is missing or deactivated.
     func expectFields(priority: CallPriority, deadline: Deadline) async throws(ZendeskError) {
@@ -57,13 +59,14 @@ struct TicketDesk: Sendable {
         }
     }
 
-    /// Whether the status field has an option with this tag; Zendesk would drop another one and say nothing.
+    /// Whether the status field has an option with this tag; Zendesk would drop another one and say
+    /// nothing.
     func accepts(_ tag: String, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> Bool {
         try await zendesk.field(settings.bookingStatusField, accepts: tag, priority: priority, deadline: deadline)
     }
 
-    /// Updates a ticket if it is still as it was read. Where the answer does not show the tag that was sent, the options are looked up
-    /// again before the next one is.
+    /// Updates a ticket if it is still as it was read. Where the answer does not show the tag that
+    /// was sent, the options are looked up again before the next one is.
     func update(
         _ id: Int,
         _ update: TicketUpdate,
@@ -72,7 +75,7 @@ struct TicketDesk: Sendable {
     ) async throws(ZendeskError) -> TicketUpdateAnswer {
         let answer = try await zendesk.update(id, update, priority: priority, deadline: deadline)
         if let tag = update.customFields[settings.bookingStatusField], tag != answer.ticket.text(of: settings.bookingStatusField) {
-            zendesk.forgetOptions(of: settings.bookingStatusField)
+            zendesk.forgetOptions(of: settings.bookingStatusField, olderThan: .zero)
         }
         return answer
     }
@@ -84,7 +87,7 @@ struct TicketDesk: Sendable {
         priority: CallPriority,
         deadline: Deadline
     ) async throws(ZendeskError) -> TicketUpdateAnswer {
-        zendesk.forgetOptions(of: settings.bookingStatusField)
+        zendesk.forgetOptions(of: settings.bookingStatusField, olderThan: .zero)
         return try await self.update(id, update, priority: priority, deadline: deadline)
     }
 }
@@ -102,7 +105,8 @@ struct TicketFound: Equatable, Sendable {
 extension BookingStatusSettings {
     /// What the rules have to know of the ticket.
     ///
-    /// - Parameter latest: a version that lies after this, in seconds since 1970, was not written by us and counts as none.
+    /// - Parameter latest: a version that lies after this, in seconds since 1970, was not written
+    ///   by us and counts as none.
     func state(of ticket: Ticket, latest: Double) -> TicketState {
         let bookingID = ticket.text(of: bookingIDField)
         let tag = ticket.text(of: bookingStatusField)

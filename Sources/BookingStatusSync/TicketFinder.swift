@@ -2,26 +2,27 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Finds the tickets of bookings with as few searches as can be believed: one for many bookings where the search proves itself
-/// (``SearchProof``), else one for each.
+/// Finds the tickets of bookings with as few searches as can be believed: one for many bookings
+/// where the search proves itself (``SearchProof``), else one for each.
 final class TicketFinder: Sendable {
-    private let zendesk: ZendeskClient
+    private let zendesk: any TicketService
     private let field: Int
     private let time: TimeSource
     private let proof: SearchProof
     private let pool: Mutex<WitnessPool>
-    private let gate = Gate()
+    private let gate = AsyncLock()
 
     /// A ticket that may be a booking's; the exact value of the field, when it is read, tells.
     struct Candidate: Equatable, Sendable {
         var ticket: Int
-        /// Whether the search was for this booking alone, or its index shows that it may have meant it.
+        /// Whether the search was for this booking alone, or its index shows that it may have meant
+        /// it.
         var isHit: Bool
     }
 
     typealias Found = [(booking: String, result: Result<[Candidate], ZendeskError>)]
 
-    init(_ zendesk: ZendeskClient, field: Int, maximum: Int, proof: SearchProof, time: TimeSource) {
+    init(_ zendesk: any TicketService, field: Int, maximum: Int, proof: SearchProof, time: TimeSource) {
         self.zendesk = zendesk
         self.field = field
         self.time = time
@@ -92,7 +93,7 @@ final class TicketFinder: Sendable {
         guard let search = TicketSearch(customField: field, anyOf: terms) else { return .refused }
         let page: SearchPage
         do throws(ZendeskError) {
-            page = try await zendesk.hits(search, showing: field, deadline: deadline)
+            page = try await zendesk.hits(search, showing: field, isNewestFirst: false, priority: .normal, deadline: deadline)
         } catch  where error.kind == .rejected {
             return .refused
         } catch {
@@ -120,7 +121,13 @@ final class TicketFinder: Sendable {
         let page: SearchPage
         defer { pool.withLock { $0.looked(time.now()) } }
         do throws(ZendeskError) {
-            page = try await zendesk.hits(TicketSearch(withValueIn: field), showing: field, isNewestFirst: true, deadline: deadline)
+            page = try await zendesk.hits(
+                TicketSearch(withValueIn: field),
+                showing: field,
+                isNewestFirst: true,
+                priority: .normal,
+                deadline: deadline
+            )
         } catch {
             switch error.kind {
             case .limited, .cancelled, .timeIsUp: throw error
@@ -134,7 +141,8 @@ final class TicketFinder: Sendable {
         }
     }
 
-    /// Which of the bookings a hit may be of: those whose ID its own contains. One that contains none of them is looked at for all.
+    /// Which of the bookings a hit may be of: those whose ID its own contains. One that contains
+    /// none of them is looked at for all.
     private static func assign(_ hits: [SearchHit], to bookings: [String]) -> Found {
         let cores = bookings.map { SearchProof.core($0) }
         let texts = hits.map { $0.text.map { SearchProof.core($0) } }
@@ -154,9 +162,8 @@ final class TicketFinder: Sendable {
     private func findSingly(_ bookings: [String], _ deadline: Deadline, _ answered: @escaping @Sendable ([String]) -> Void) async -> Found {
         await inParts(bookings, of: 1) { part in
             let booking = part[0]
-            guard let search = TicketSearch(customField: self.field, text: booking) else { preconditionFailure("the ID is not plain") }
             do throws(ZendeskError) {
-                let tickets = try await self.zendesk.ticketIDs(search, deadline: deadline)
+                let tickets = try await self.zendesk.ticketIDs(holding: booking, in: self.field, deadline: deadline)
                 answered(part)
                 return [(booking, .success(tickets.map { Candidate(ticket: $0, isHit: true) }))]
             } catch {

@@ -2,9 +2,11 @@ import Synchronization
 
 /// What an instance remembers of a ticket between two settlements.
 struct TicketNotes: Equatable, Sendable {
-    /// A write of ours that could not be taken back. It is put right before the ticket's version is believed.
+    /// A write of ours that could not be taken back. It is put right before the ticket's version is
+    /// believed.
     var owed: TakeBack?
-    /// The text of a version that lacks its tag because a person replaced that, as the ticket's audits say.
+    /// The text of a version that lacks its tag because a person replaced that, as the ticket's
+    /// audits say.
     var verified: String?
 }
 

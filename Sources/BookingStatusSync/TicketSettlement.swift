@@ -1,14 +1,16 @@
 import Timing
 import Zendesk
 
-/// Brings the changes of one booking to one ticket: a state machine that says what to do next, and does nothing itself.
+/// Brings the changes of one booking to one ticket: a state machine that says what to do next, and
+/// does nothing itself.
 ///
-/// Retries, lost answers, taking back, and the bounds of all of it are decided here. The driver does what it says, and tells how that
-/// went.
+/// Retries, lost answers, taking back, and the bounds of all of it are decided here. The driver
+/// does what it says, and tells how that went.
 struct TicketSettlement: Sendable {
     enum Event: Sendable {
         case reading(TicketReading)
-        /// The ticket's own path was answered 404 `RecordNotFound`: it is deleted, or merged into another.
+        /// The ticket's own path was answered 404 `RecordNotFound`: it is deleted, or merged into
+        /// another.
         case gone
         case option(exists: Bool)
         case audits([TicketAudit])
@@ -21,7 +23,8 @@ struct TicketSettlement: Sendable {
         /// Whether the status field has an option with this tag.
         case askOption(tag: String)
         case readAudits
-        /// - Parameter mayShare: whether it may be part of a job. That is to the settlement like a lost answer: a reading tells.
+        /// - Parameter mayShare: whether it may be part of a job. That is to the settlement like a
+        ///   lost answer: a reading tells.
         case write(TicketUpdate, mayShare: Bool)
         /// Like a write; and the options that were known before it were wrong.
         case takeBack(TicketUpdate)
@@ -96,7 +99,8 @@ struct TicketSettlement: Sendable {
 
     /// Takes what has happened.
     ///
-    /// - Returns: what to do next. The first event is a reading; what follows answers the action before.
+    /// - Returns: what to do next. The first event is a reading; what follows answers the action
+    ///   before.
     mutating func next(_ event: Event, at moment: Moment) -> Action {
         switch (step, event) {
         case (_, .gone):
@@ -167,15 +171,17 @@ struct TicketSettlement: Sendable {
         return settings.bookingVersionField == nil ? tried.write.writesTag : isThere(tried.write.version, on: ticket)
     }
 
-    /// Whether a write is still there to be taken back. Once the ticket has changed, the same version may be another instance's, and only
-    /// a status that we replaced is still ours to put back.
+    /// Whether a write is still there to be taken back. Once the ticket has changed, the same
+    /// version may be another instance's, and only a status that we replaced is still ours to put
+    /// back.
     private func isStill(_ owed: TakeBack, on ticket: Ticket) -> Bool {
         guard isThere(owed.written, on: ticket) else { return false }
         let isReplaced = owed.status != nil && ticket.text(of: settings.bookingStatusField) == owed.written.tag
         return ticket.updatedStamp == owed.stamp || isReplaced
     }
 
-    /// Whether the version field may have been hidden since it was looked at last. What we owe the ticket must not be forgotten for that.
+    /// Whether the version field may have been hidden since it was looked at last. What we owe the
+    /// ticket must not be forgotten for that.
     private mutating func mayBeHidden(_ owed: TakeBack, _ ticket: Ticket, _ moment: Moment) -> Bool {
         guard let field = settings.bookingVersionField, ticket.text(of: field) == nil, ticket.updatedStamp == owed.stamp else {
             return false
@@ -189,7 +195,8 @@ struct TicketSettlement: Sendable {
         settings.bookingVersionField.flatMap { ticket.text(of: $0) } == version.text
     }
 
-    /// Our version, if the ticket does not show its tag and the plan takes that for a person's doing. Zendesk may have dropped the tag.
+    /// Our version, if the ticket does not show its tag and the plan takes that for a person's
+    /// doing. Zendesk may have dropped the tag.
     private func doubtful(_ state: TicketState, _ plan: BatchPlan) -> KeptVersion? {
         guard let kept = state.kept, kept.tag != nil, kept.tag != state.tag, kept.text != notes.verified else { return nil }
         let isTakenForDone = zip(changes, plan.outcomes).contains { change, outcome in
@@ -205,12 +212,13 @@ struct TicketSettlement: Sendable {
     private enum StampAge: Equatable {
         case old
         case young
-        /// Ahead of every clock, by so many seconds. Until then an edit would not move it, and would escape a safe update.
+        /// Ahead of every clock, by so many seconds. Until then an edit would not move it, and
+        /// would escape a safe update.
         case ahead(Double)
     }
 
-    /// The clocks of two machines may differ, and an answer may have no date. So the stamp has to be old by both clocks; or it has been
-    /// seen to stay the same for as long.
+    /// The clocks of two machines may differ, and an answer may have no date. So the stamp has to
+    /// be old by both clocks; or it has been seen to stay the same for as long.
     private func age(ofStampOf reading: TicketReading, _ moment: Moment) -> StampAge {
         guard let stamp = RFC3339(reading.ticket.updatedStamp).map({ Double($0.seconds) }) else { return .young }
         let clocks = [moment.secondsSince1970] + (reading.readAt.map { [Double($0)] } ?? [])
@@ -242,7 +250,8 @@ struct TicketSettlement: Sendable {
         if let field = settings.bookingVersionField { fields[field] = write.version.text }
         let status = write.writesTag ? write.tag ?? KeptVersion.noTag : nil
         step = .writing(Attempt(plan: plan, write: write, former: reading.ticket))
-        // The answer to a second one says why. A version whose tag is not to be shown looks, in a job, as if the tag had been dropped.
+        // The answer to a second one says why. A version whose tag is not to be shown looks, in a
+        // job, as if the tag had been dropped.
         let mayShare = !hasWritten && write.tag == write.version.tag
         hasWritten = true
         let update = TicketUpdate(
@@ -262,7 +271,8 @@ struct TicketSettlement: Sendable {
             change: write.change
         )
         guard answer.ticket.text(of: settings.bookingStatusField) == write.tag else {
-            // Zendesk dropped the tag; or, where none was sent, a person set another one within the second.
+            // Zendesk dropped the tag; or, where none was sent, a person set another one within the
+            // second.
             if write.writesTag { excluded[write.change] = .tagNotAccepted } else { tries += 1 }
             guard settings.bookingVersionField != nil else { return read(after: .zero, moment) }
             return takeBack(owed, from: TicketReading(ticket: answer.ticket, readAt: nil), moment)
@@ -299,8 +309,8 @@ struct TicketSettlement: Sendable {
 
     // MARK: Taking back
 
-    /// Takes back a version that we wrote, since it would make the redelivery look stale and lose the change; and with it our tag, where
-    /// that replaced a person's.
+    /// Takes back a version that we wrote, since it would make the redelivery look stale and lose
+    /// the change; and with it our tag, where that replaced a person's.
     private mutating func takeBack(_ owed: TakeBack, from reading: TicketReading, _ moment: Moment) -> Action {
         guard let field = settings.bookingVersionField else { return fail(ZendeskError(.conflict, "there is no version field")) }
         notes.owed = owed
@@ -329,7 +339,8 @@ struct TicketSettlement: Sendable {
         return read(after: pause, moment, insteadOf: error)
     }
 
-    /// Zendesk's history tells whether the version's tag was ever shown. Where our update set it, a person has replaced it since.
+    /// Zendesk's history tells whether the version's tag was ever shown. Where our update set it, a
+    /// person has replaced it since.
     private mutating func judge(
         _ version: KeptVersion,
         on ticket: Ticket,
@@ -354,8 +365,9 @@ struct TicketSettlement: Sendable {
 
     /// Whether the ticket has never shown the tag of our version, though it was to.
     ///
-    /// - Parameter own: the update that wrote the version; nil if none did. Then the ticket is a follow-up, with another one's fields: a
-    ///   status that is missing was missing there, and another one may be a person's.
+    /// - Parameter own: the update that wrote the version; nil if none did. Then the ticket is a
+    ///   follow-up, with another one's fields: a status that is missing was missing there, and
+    ///   another one may be a person's.
     private func wasDropped(
         _ version: KeptVersion,
         by own: TicketAudit?,
@@ -382,7 +394,8 @@ struct TicketSettlement: Sendable {
         return .read(after: pause)
     }
 
-    /// How long to wait before the ticket is read again; nil if that makes no sense, or takes too long.
+    /// How long to wait before the ticket is read again; nil if that makes no sense, or takes too
+    /// long.
     private func pause(after error: ZendeskError, _ tries: Int, _ moment: Moment) -> Duration? {
         let jitter = Duration.milliseconds(50 + Int(moment.random * 200)) * tries
         let pause: Duration?
@@ -427,15 +440,16 @@ struct TicketSettlement: Sendable {
 }
 
 extension TicketAudit {
-    /// Whether this is the write of a version of ours; putting one back is none. Nobody says that a job keeps metadata.
+    /// Whether this is the write of a version of ours; putting one back is none. Nobody says that a
+    /// job keeps metadata.
     fileprivate func wrote(_ version: String, to field: Int) -> Bool {
         metadata["version"].map { $0 == version } ?? (metadata["takes_back"] == nil && set[field] == .some(version))
     }
 }
 
 extension TicketUpdateAnswer {
-    /// What the update replaced in a field; nil where the answer does not tell. An update that changed nothing is answered with the audit
-    /// of an older one.
+    /// What the update replaced in a field; nil where the answer does not tell. An update that
+    /// changed nothing is answered with the audit of an older one.
     fileprivate func replaced(_ field: Int, by version: KeptVersion) -> String?? {
         audit?.metadata["version"] == version.text ? audit?.replaced[field] : nil
     }

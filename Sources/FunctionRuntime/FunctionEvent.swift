@@ -1,5 +1,3 @@
-public import CloudEvents
-
 /// What a ``FunctionHandler`` can be called with.
 public protocol FunctionEvent: Sendable {
     /// Reads it from the event that arrived.

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import FunctionRuntime
 import HTTPTypes
 import Logging
 import NIOCore
@@ -6,8 +7,9 @@ import NIOFoundationEssentialsCompat
 import Synchronization
 import Timing
 
-/// How an invocation ended, as the caller is told and as it is logged.
-struct Answer: Equatable, Sendable {
+/// How a request ended, as the caller is told and as it is logged. Thrown where the request ends
+/// before its handler is called.
+struct Answer: Error, Equatable, Sendable {
     var status: HTTPResponse.Status
     /// A stable word for what happened; nil for a success.
     var code: String?
@@ -36,6 +38,19 @@ struct Answer: Equatable, Sendable {
         message: "the requests in flight are as long as this instance takes",
         headers: [.retryAfter: "1"]
     )
+
+    /// The request read time is over.
+    static let slowRequest = Answer(status: .requestTimeout, code: "request_timeout", message: "the request did not arrive in time")
+    static let malformedRequest = Answer(
+        status: .badRequest,
+        code: "malformed_request",
+        message: "this is no HTTP/1.1 request within the limits"
+    )
+    static let outOfTime = Answer(status: .gatewayTimeout, code: "timeout", message: "the function did not end in time")
+    /// The drain time of a stopping server is over.
+    static let stopping = tryAgain(after: .seconds(1), "the instance is stopping")
+    /// Nobody reads this one; it is logged.
+    static let clientGone = tryAgain(after: .seconds(1), "the client closed the connection before it had its answer")
 
     static func bodyTooLarge(_ limit: Int) -> Answer {
         Answer(status: .contentTooLarge, code: "body_too_large", message: "the body is longer than \(limit) bytes")
@@ -70,9 +85,6 @@ struct Answer: Equatable, Sendable {
     )
 }
 
-/// Ends a request before its handler was called.
-struct Refusal: Error { let answer: Answer }
-
 extension Answer {
     init(_ rejection: CallerRejection) {
         switch rejection {
@@ -82,16 +94,6 @@ extension Answer {
             self.init(status: .forbidden, code: "forbidden", message: reason)
         case .unavailable(let after, let reason):
             self = .tryAgain(after: after, reason)
-        }
-    }
-
-    init(_ interruption: Interruption) {
-        switch interruption {
-        case .outOfTime: self.init(status: .gatewayTimeout, code: "timeout", message: "the function did not end in time")
-        case .stopping: self = .tryAgain(after: .seconds(1), "the instance is stopping")
-        case .clientGone: self = .tryAgain(after: .seconds(1), "the client closed the connection before it had its answer")
-        case .slowRequest: self.init(status: .requestTimeout, code: "request_timeout", message: "the request did not arrive in time")
-        case .malformed: self.init(status: .badRequest, code: "malformed_request", message: "this is no HTTP/1.1 request within the limits")
         }
     }
 

@@ -3,8 +3,8 @@ public import Logging
 
 /// Writes log lines as Cloud Logging reads them from a container: one JSON object a line.
 ///
-/// A text of over 1,024 bytes is cut, and further where the line would be longer than 16 KB. In lines for people, control characters are
-/// escaped.
+/// A text of over 1,024 bytes is cut, and further where the line would be longer than 16 KB. In
+/// lines for people, control characters are escaped.
 ///
 /// Source: Cloud Logging's documentation, "Structured logging", "Special JSON fields".
 public struct CloudLogHandler: LogHandler {
@@ -152,7 +152,8 @@ extension String {
         self += "\""
     }
 
-    /// Escapes what a terminal would obey, or show as something else than it is: control characters, and those that turn a text's direction.
+    /// Escapes what a terminal would obey, or show as something else than it is: control
+    /// characters, and those that turn a text's direction.
     fileprivate mutating func appendVisible(_ text: String, _ limit: Int) {
         for scalar in text.cut(to: limit).unicodeScalars {
             switch scalar.properties.generalCategory {

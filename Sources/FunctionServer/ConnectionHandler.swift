@@ -4,7 +4,8 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
 
-/// As much of a request as came at once, which is all of most requests: each part is a hop between threads.
+/// As much of a request as came at once, which is all of most requests: each part is a hop between
+/// threads.
 struct RequestPart: Sendable {
     /// In a request's first part.
     var head: HTTPRequest?
@@ -19,8 +20,8 @@ enum ResponsePart: Sendable {
     case answer(Answer)
 }
 
-/// A connection's one handler between the HTTP decoder and the server's requests: carries out what ``ConnectionState`` decides, and does of
-/// HTTP/1.1 what the decoder leaves to others.
+/// A connection's one handler between the HTTP decoder and the server's requests: carries out what
+/// ``ConnectionState`` decides, and does of HTTP/1.1 what the decoder leaves to others.
 ///
 /// Sources: RFC 9112, sections 3.2 and 9; RFC 9110, sections 7.8, 9.3.2 and 10.1.1.
 final class ConnectionHandler: ChannelDuplexHandler {
@@ -33,11 +34,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let end: ConnectionEnd
     private let logger: Logger
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
-    /// The requests that were read and not answered, the oldest first: whether each is a HEAD, which is answered without a body.
+    /// The requests that were read and not answered, the oldest first: whether each is a HEAD,
+    /// which is answered without a body.
     private var isHead: [Bool] = []
     /// What was read and not handed on yet.
     private var pending: RequestPart?
-    /// Whether the last request is being read, and whether it has been: then the rest is thrown away.
+    /// Whether the last request is being read, and whether it has been: then the rest is thrown
+    /// away.
     private var lastRequest: (isBeingRead: Bool, isRead: Bool) = (false, false)
     /// Whether the decoder reads nothing more, and would keep what comes.
     private var isDecoderDeaf = false
@@ -167,26 +170,28 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func perform(_ action: ConnectionState.Action, _ context: ChannelHandlerContext) {
         switch action {
         case .nothing: break
-        case .interrupt(let reason):
-            answer(Answer(reason), context)
-            end.come(reason)
-        case .refuse(let reason):
-            logger.log(Answer(reason))
-            answer(Answer(reason), context)
+        case .interrupt(let last):
+            answer(last, context)
+            end.come(last)
+        case .refuse(let last):
+            logger.log(last)
+            answer(last, context)
         case .linger: context.close(mode: .output, promise: nil)
         case .close: context.close(promise: nil)
         }
         keepTime(context)
     }
 
-    /// Gives the connection's last answer, in the place of a handler or of a request that never came to be.
+    /// Gives the connection's last answer, in the place of a handler or of a request that never
+    /// came to be.
     private func answer(_ answer: Answer, _ context: ChannelHandlerContext) {
         write(answer, isLast: true, context, nil)
         context.flush()
         context.close(mode: .output, promise: nil)
     }
 
-    /// Sees to it that a timer fires at the deadline or before it: most deadlines move on before they are reached, and cost nothing so.
+    /// Sees to it that a timer fires at the deadline or before it: most deadlines move on before
+    /// they are reached, and cost nothing so.
     private func keepTime(_ context: ChannelHandlerContext) {
         guard let deadline = state.deadline else {
             timer?.task.cancel()
@@ -211,7 +216,8 @@ private struct FramingFields {
     let areValid: Bool
     /// Whether the connection takes no request after this one.
     let areLast: Bool
-    /// Whether the client would speak another protocol after it: then the decoder reads nothing more.
+    /// Whether the client would speak another protocol after it: then the decoder reads nothing
+    /// more.
     let askForAnotherProtocol: Bool
 
     init(_ head: HTTPRequestHead) {

@@ -1,13 +1,16 @@
 import NIOCore
 
-/// Where one HTTP/1.1 connection stands, and until when it may stay there: a pure state machine that ``ConnectionHandler`` carries out.
+/// Where one HTTP/1.1 connection stands, and until when it may stay there: a pure state machine
+/// that ``ConnectionHandler`` carries out.
 ///
-/// Hummingbird bounds the number of bytes of a request, but not the time in which they come; it has no deadline for a handler and
-/// goes on reading a body whose request has been answered already. All of that is decided here.
+/// Hummingbird bounds the number of bytes of a request, but not the time in which they come; it has
+/// no deadline for a handler and goes on reading a body whose request has been answered already.
+/// All of that is decided here.
 struct ConnectionState {
     /// How long each side may take.
     struct Limits: Equatable, Sendable {
-        /// From the connection to its first byte, and after a refusal. It is who has been served that may be idle for long.
+        /// From the connection to its first byte, and after a refusal. It is who has been served
+        /// that may be idle for long.
         var start: TimeAmount
         /// Between two requests.
         var idle: TimeAmount
@@ -17,22 +20,24 @@ struct ConnectionState {
         var handle: TimeAmount
         /// From the start of the shutdown to the answers of what is in flight.
         var drain: TimeAmount
-        /// After an answer that came before the request's end: for how long, and how far, what still comes is thrown away, so that the
-        /// client gets to read the answer. Closing at once would reset the connection under it.
+        /// After an answer that came before the request's end: for how long, and how far, what
+        /// still comes is thrown away, so that the client gets to read the answer. Closing at once
+        /// would reset the connection under it.
         var linger: TimeAmount = .seconds(1)
         var lingerBytes = 1 << 20
     }
 
-    /// NIO's, which is one number and can be compared by one instruction: the standard library's clock costs its way through the runtime.
+    /// NIO's, which is one number and can be compared by one instruction: the standard library's
+    /// clock costs its way through the runtime.
     typealias Instant = NIODeadline
 
     /// What the channel has to do now.
     enum Action: Equatable {
         case nothing
         /// Answer in the handler's place, cancel it, and throw away what still comes.
-        case interrupt(Interruption)
+        case interrupt(Answer)
         /// Answer what never became a request, then throw away what still comes.
-        case refuse(Interruption)
+        case refuse(Answer)
         /// Send nothing more, and throw away what still comes.
         case linger
         case close
@@ -63,7 +68,8 @@ struct ConnectionState {
         var answerUntil: Instant
         /// No other request is taken after the newest, as one of the two sides wants it.
         var isLastRequest = false
-        /// The client was told that the oldest one's answer is the last, even if the rest of the request comes while it is written.
+        /// The client was told that the oldest one's answer is the last, even if the rest of the
+        /// request comes while it is written.
         var isLastAnswer = false
         /// The oldest one is refused.
         var isRefused = false
@@ -96,7 +102,8 @@ struct ConnectionState {
         }
     }
 
-    /// Returns whether the answer that is about to be written has to tell the client that it is the connection's last.
+    /// Returns whether the answer that is about to be written has to tell the client that it is the
+    /// connection's last.
     ///
     /// - Parameter isRefusal: whether the client should not be here.
     mutating func answerBegins(isRefusal: Bool = false) -> Bool {
@@ -179,7 +186,7 @@ struct ConnectionState {
         switch phase {
         case .idle, .readingHead:
             phase = .lingering(until: now + limits.linger, bytes: 0)
-            return .refuse(.malformed)
+            return .refuse(.malformedRequest)
         case .busy: return nil
         case .lingering, .closed: return .nothing
         }
@@ -218,9 +225,9 @@ struct ConnectionState {
         return interrupt(.clientGone, at: now)
     }
 
-    private mutating func interrupt(_ reason: Interruption, at now: Instant) -> Action {
+    private mutating func interrupt(_ answer: Answer, at now: Instant) -> Action {
         phase = .lingering(until: now + limits.linger, bytes: 0)
-        return .interrupt(reason)
+        return .interrupt(answer)
     }
 
     private mutating func close() -> Action {

@@ -1,4 +1,4 @@
-import CloudEvents
+import FunctionRuntime
 import HTTPTypes
 import JSONReader
 import Logging
@@ -19,7 +19,8 @@ struct Execution: Sendable {
         trace = TraceContext(headers)?.metadata(project: configuration.project) ?? [:]
     }
 
-    /// With all that is known of the execution. It is made once, when all of that is known: to tell a logger more makes another copy of it.
+    /// With all that is known of the execution. It is made once, when all of that is known: to tell
+    /// a logger more makes another copy of it.
     func logger(messageID: String? = nil, deliveryAttempt: Int? = nil) -> Logger {
         var logger = parent
         logger[metadataKey: "execution_id"] = "\(id)"

@@ -1,4 +1,4 @@
-import CloudEvents
+import FunctionRuntime
 import FoundationEssentials
 import HTTPTypes
 import HummingbirdCore
@@ -51,7 +51,8 @@ struct FunctionChannel: ServerChildChannel {
         try channel.pipeline.syncOperations.addHandler(ConnectionHandler(limits: limits, end: end, logger: logger))
     }
 
-    /// A message without a wrapper has its attributes in header fields: up to a hundred, of 256 bytes with values of 1,024. That is 128 KB.
+    /// A message without a wrapper has its attributes in header fields: up to a hundred, of 256
+    /// bytes with values of 1,024. That is 128 KB.
     private static var headerLimits: NIOHTTPDecoderLimitConfiguration {
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = 64 << 10
@@ -60,8 +61,8 @@ struct FunctionChannel: ServerChildChannel {
         return limits
     }
 
-    /// One task a connection, in which its requests are worked on one after the other, and which is cancelled as a whole: a task for each request
-    /// would cost more than all the rest of it.
+    /// One task a connection, in which its requests are worked on one after the other, and which is
+    /// cancelled as a whole: a task for each request would cost more than all the rest of it.
     func handle(value: Value, logger: Logger) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -85,9 +86,10 @@ struct FunctionChannel: ServerChildChannel {
                             try await respond(to: head, &parts, after: part, outbound, value.end)
                         }
                     } catch is HTTPParserError {
-                        try await outbound.write(.answer(Answer(.malformed)))
+                        try await outbound.write(.answer(.malformedRequest))
                     }
-                    // The connection's handler closes it once the client has had time to read what was written.
+                    // The connection's handler closes it once the client has had time to read what
+                    // was written.
                     outbound.finish()
                     try await value.channel.closeFuture.get()
                 }
@@ -121,14 +123,14 @@ struct FunctionChannel: ServerChildChannel {
         var held = 0
         defer { responder.bodies.giveBack(held) }
         let outcome: FunctionResponder.Outcome
-        do throws(Refusal) {
+        do throws(Answer) {
             outcome = await responder.answer(head, body: try await body(&parts, after: first, &held), execution)
         } catch {
-            outcome = FunctionResponder.Outcome(answer: error.answer, logger: execution.logger())
+            outcome = FunctionResponder.Outcome(answer: error, logger: execution.logger())
         }
         if let interruption = end.interruption {
             // The connection has answered already.
-            outcome.logger.log(Answer(interruption))
+            outcome.logger.log(interruption)
             throw Interrupted()
         }
         outcome.logger.log(outcome.answer)
@@ -139,20 +141,20 @@ struct FunctionChannel: ServerChildChannel {
 
     /// - Parameter held: counts the bytes that were taken of the budget.
     @concurrent
-    private func body(_ parts: inout RequestParts, after first: RequestPart, _ held: inout Int) async throws(Refusal) -> Data {
+    private func body(_ parts: inout RequestParts, after first: RequestPart, _ held: inout Int) async throws(Answer) -> Data {
         let limit = responder.configuration.maximumBodyBytes
         var part = first
         var body = ByteBuffer()
         while true {
             let length = part.body.readableBytes
-            guard held + length <= limit else { throw Refusal(answer: .bodyTooLarge(limit)) }
-            guard responder.bodies.take(length, after: held) else { throw Refusal(answer: .tooManyBytes) }
+            guard held + length <= limit else { throw .bodyTooLarge(limit) }
+            guard responder.bodies.take(length, after: held) else { throw .tooManyBytes }
             // Most bodies come in one part.
             if held == 0 { body = part.body } else { body.writeBuffer(&part.body) }
             held += length
             if part.isEnd { break }
             guard let next = try? await parts.next() else {
-                throw Refusal(answer: .malformed("the request's body is damaged, or ended before it was complete"))
+                throw .malformed("the request's body is damaged, or ended before it was complete")
             }
             part = next
         }

@@ -1,18 +1,19 @@
-import CloudEvents
-import FoundationEssentials
 import FunctionRuntime
+import FoundationEssentials
 import HTTPTypes
 import JSONReader
 import Logging
 
-/// Makes an answer of a request: by its head alone where that is enough, else by its body and by how the handler ends.
+/// Makes an answer of a request: by its head alone where that is enough, else by its body and by
+/// how the handler ends.
 ///
-/// The order in which a request is refused is part of the contract: reserved path, method, caller, admission, length, envelope.
+/// The order in which a request is refused is part of the contract: reserved path, method, caller,
+/// admission, length, envelope.
 struct FunctionResponder: Sendable {
     let function: HostedFunction
     let configuration: FunctionServerConfiguration
     let callerCheck: (any CallerCheck)?
-    let admission: Admission
+    let admission: ConcurrencyLimit
     let bodies: BodyBudget
     let logger: Logger
 
@@ -20,7 +21,7 @@ struct FunctionResponder: Sendable {
         self.function = function
         self.configuration = configuration
         self.callerCheck = callerCheck
-        self.admission = Admission(places: configuration.concurrency)
+        self.admission = ConcurrencyLimit(places: configuration.concurrency)
         self.bodies = BodyBudget(limit: configuration.maximumBodyBytesInFlight)
         self.logger = logger
     }
@@ -47,10 +48,10 @@ struct FunctionResponder: Sendable {
 
     /// Reads the event and invokes the handler.
     func answer(_ head: HTTPRequest, body: Data, _ execution: Execution) async -> Outcome {
-        do throws(Refusal) {
+        do throws(Answer) {
             return try await invoke(head, body, execution)
         } catch {
-            return Outcome(answer: error.answer, logger: execution.logger())
+            return Outcome(answer: error, logger: execution.logger())
         }
     }
 
@@ -60,8 +61,8 @@ struct FunctionResponder: Sendable {
         let logger: Logger
     }
 
-    private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Refusal) -> Outcome {
-        guard admission.enter() else { throw Refusal(answer: .fullHouse) }
+    private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Answer) -> Outcome {
+        guard admission.enter() else { throw .fullHouse }
         defer { admission.leave() }
         let (event, invocation) = try read(head, body)
         let logger = execution.logger(messageID: event.id, deliveryAttempt: invocation.deliveryAttempt)
@@ -76,14 +77,14 @@ struct FunctionResponder: Sendable {
         return Outcome(answer: await run(invocation, context), logger: logger)
     }
 
-    private func read(_ head: HTTPRequest, _ body: Data) throws(Refusal) -> (CloudEvent, HostedFunction.Invocation) {
+    private func read(_ head: HTTPRequest, _ body: Data) throws(Answer) -> (CloudEvent, HostedFunction.Invocation) {
         do {
             let received = try ReceivedEvent(head, body: body)
             return (received.event, try function.invocation(received))
         } catch let error as EnvelopeError {
-            throw Refusal(answer: error == .batched ? .batched("\(error)") : .malformed("\(error)"))
+            throw error == .batched ? Answer.batched("\(error)") : .malformed("\(error)")
         } catch {
-            throw Refusal(answer: .malformed("the event is not of the kind that this function takes"))
+            throw Answer.malformed("the event is not of the kind that this function takes")
         }
     }
 

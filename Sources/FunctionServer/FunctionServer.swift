@@ -4,7 +4,6 @@ import HummingbirdCore
 public import Logging
 import NIOCore
 import NIOPosix
-import ServerConnections
 public import ServiceLifecycle
 
 #if canImport(Glibc)
@@ -15,11 +14,12 @@ import Musl
 import Darwin
 #endif
 
-/// Hosts a function over HTTP as Cloud Functions does: every path but the reserved ones goes to the handler, which is called with the event
-/// that the request carries.
+/// Hosts a function over HTTP as Cloud Functions does: every path but the reserved ones goes to the
+/// handler, which is called with the event that the request carries.
 ///
-/// Production and local work use this same code. The server listens once ``run()`` is called, and until its task is cancelled or
-/// the service group that runs it shuts down gracefully: then it takes no new connection, and what is still in flight after
+/// Production and local work use this same code. The server listens once ``run()`` is called, and
+/// until its task is cancelled or the service group that runs it shuts down gracefully: then it
+/// takes no new connection, and what is still in flight after
 /// ``FunctionServerConfiguration/drainTime`` is cancelled and answered 503.
 ///
 /// Source: GoogleCloudPlatform/functions-framework, "Functions Framework Contract".
@@ -33,7 +33,8 @@ public struct FunctionServer: Service {
     ///   - handler: the function.
     ///   - configuration: where to listen and what to bear; nil for what the environment says.
     ///   - callerCheck: decides who may invoke the function; nil lets in whoever reaches the port.
-    ///   - logger: the parent of the loggers that invocations get; nil for one that writes as Cloud Logging reads it.
+    ///   - logger: the parent of the loggers that invocations get; nil for one that writes as Cloud
+    ///     Logging reads it.
     ///   - onListening: called with the port once the server accepts connections.
     public init(
         _ handler: some FunctionHandler,
@@ -73,9 +74,11 @@ public struct FunctionServer: Service {
         self.init(ClosureHandler(body), configuration: configuration, callerCheck: callerCheck, logger: logger)
     }
 
-    /// Serves until the process gets SIGTERM or SIGINT, and then until what is in flight is answered: the whole of a program's `main`.
+    /// Serves until the process gets SIGTERM or SIGINT, and then until what is in flight is
+    /// answered: the whole of a program's `main`.
     ///
-    /// A second signal ends the process at once. A wrong environment ends it with 78, after each fault was logged.
+    /// A second signal ends the process at once. A wrong environment ends it with 78, after each
+    /// fault was logged.
     ///
     /// - Throws: what ended the server before that.
     public func runService() async throws {
@@ -87,10 +90,11 @@ public struct FunctionServer: Service {
         try await runUntilSignalled(self, signals, logger: logger)
     }
 
-    /// Serves, and runs what the function does beside its events until the last of them is answered.
+    /// Serves, and runs what the function does beside its events until the last of them is
+    /// answered.
     ///
-    /// - Throws: ``FunctionServerConfiguration/Faults`` where the environment is wrong, what the function throws beside its events, and why the server
-    ///   cannot listen.
+    /// - Throws: ``FunctionServerConfiguration/Faults`` where the environment is wrong, what the
+    ///   function throws beside its events, and why the server cannot listen.
     public func run() async throws {
         let configuration = try configuration.get()
         try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -111,8 +115,8 @@ public struct FunctionServer: Service {
         }
     }
 
-    /// How many connections the process may open, with some files left for what the function itself calls: a listener that cannot accept
-    /// what waits for it spins.
+    /// How many connections the process may open, with some files left for what the function itself
+    /// calls: a listener that cannot accept what waits for it spins.
     private static var connectionsByFileLimit: Int {
         var limit = rlimit()
         #if canImport(Glibc)
@@ -125,7 +129,8 @@ public struct FunctionServer: Service {
     }
 
     private func serve(_ configuration: FunctionServerConfiguration) async throws {
-        // What Hummingbird itself has to say of each connection is of interest to whoever debugs it.
+        // What Hummingbird itself has to say of each connection is of interest to whoever debugs
+        // it.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
         let channel = FunctionChannel(

@@ -10,19 +10,24 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     public var timeout: Duration
     /// How many invocations may be in flight; what comes beyond that is answered 429.
     public var concurrency: Int
-    /// How long a request may take to arrive, from its first byte to its last. Never longer than `timeout`.
+    /// How long a request may take to arrive, from its first byte to its last. Never longer than
+    /// `timeout`.
     public var readTimeout: Duration
-    /// How long a connection may stay open between two requests. Google's load balancers keep theirs for ten minutes, and whoever
-    /// closes first should be the client: a request that crosses the close is lost.
+    /// How long a connection may stay open between two requests. Google's load balancers keep
+    /// theirs for ten minutes, and whoever closes first should be the client: a request that
+    /// crosses the close is lost.
     public var idleTimeout: Duration
-    /// How long requests in flight may go on after the server was told to stop. Cloud Run kills the container ten seconds after SIGTERM.
+    /// How long requests in flight may go on after the server was told to stop. Cloud Run kills the
+    /// container ten seconds after SIGTERM.
     public var drainTime: Duration
     /// The longest request body, in bytes.
     public var maximumBodyBytes: Int
-    /// The limit of request bytes held at once; further requests are answered 429. Unfinished requests count, the first 16 KB of each request do
-    /// not. A request costs several times its length in memory. The default is four times the longest body.
+    /// The limit of request bytes held at once; further requests are answered 429. Unfinished
+    /// requests count, the first 16 KB of each request do not. A request costs several times its
+    /// length in memory. The default is four times the longest body.
     public var maximumBodyBytesInFlight: Int
-    /// How many connections may be open; more wait until one is closed. It is less where the process may not open as many files.
+    /// How many connections may be open; more wait until one is closed. It is less where the
+    /// process may not open as many files.
     public var maximumConnections: Int
     /// The level of the logger that a server makes where it is given none.
     public var logLevel: Logger.Level

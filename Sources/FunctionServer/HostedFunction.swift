@@ -1,7 +1,7 @@
-import CloudEvents
 import FunctionRuntime
 
-/// A handler of whatever kind of event, behind one type: the server around it is compiled once, and not looked up anew for each handler's type.
+/// A handler of whatever kind of event, behind one type: the server around it is compiled once, and
+/// not looked up anew for each handler's type.
 struct HostedFunction: Sendable {
     /// Reads an event as the handler takes it.
     let invocation: @Sendable (ReceivedEvent) throws -> Invocation

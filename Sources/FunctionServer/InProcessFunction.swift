@@ -1,14 +1,13 @@
-public import CloudEvents
-public import FoundationEssentials
 public import FunctionRuntime
+public import FoundationEssentials
 public import HTTPTypes
 public import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
 import Synchronization
 
-/// Calls a function as ``FunctionServer`` would, without a socket: for tests of a handler together with its envelope, its caller check, its
-/// deadline and the answer that Pub/Sub would see.
+/// Calls a function as ``FunctionServer`` would, without a socket: for tests of a handler together
+/// with its envelope, its caller check, its deadline and the answer that Pub/Sub would see.
 ///
 /// What the function does beside its events runs while calls are in flight.
 public struct InProcessFunction: Sendable {
@@ -40,7 +39,8 @@ public struct InProcessFunction: Sendable {
 
     /// Answers a request as the server would.
     ///
-    /// - Returns: the response, with its body; it is empty for a success, and `{"error":{"code":…,"message":…}}` else.
+    /// - Returns: the response, with its body; it is empty for a success, and
+    ///   `{"error":{"code":…,"message":…}}` else.
     public func respond(to request: HTTPRequest, body: Data = Data()) async -> (response: HTTPResponse, body: Data) {
         let execution = Execution(request.headerFields, responder.configuration, responder.logger)
         let answer: Answer
@@ -55,7 +55,8 @@ public struct InProcessFunction: Sendable {
         return (answer.head, Data(buffer: answer.body))
     }
 
-    /// What a connection does for the server: when the time is over, it cancels the handler and answers in its place.
+    /// What a connection does for the server: when the time is over, it cancels the handler and
+    /// answers in its place.
     private func inTime(
         _ execution: Execution,
         _ work: @escaping @Sendable () async -> FunctionResponder.Outcome
@@ -70,7 +71,7 @@ public struct InProcessFunction: Sendable {
             group.cancelAll()
             let second = await group.next()!
             guard let outcome = first ?? second else { preconditionFailure("one of the two is the handler's outcome") }
-            let answer = first == nil ? Answer(.outOfTime) : outcome.answer
+            let answer = first == nil ? .outOfTime : outcome.answer
             outcome.logger.log(answer)
             return answer
         }
@@ -108,7 +109,8 @@ private final class CallsInFlight: Sendable {
         var first: CheckedContinuation<Void, Never>?
     }
 
-    /// The first call waits for those that came while it was in flight: it runs the function for them.
+    /// The first call waits for those that came while it was in flight: it runs the function for
+    /// them.
     func answer(running run: @escaping @Sendable () async throws -> Void, _ call: () async -> Answer) async -> Answer {
         let isFirst = state.withLock { state in
             state.count += 1

@@ -19,8 +19,9 @@ public struct LogOutput: Sendable {
 
     /// JSON for Cloud Logging; lines that a person can read where standard error is a terminal.
     ///
-    /// Lines are written by a thread of their own: a reader that stops holds nobody up. A megabyte of lines may wait; what is logged beyond that is
-    /// dropped and counted. What waits when the process exits is written before, within a second; what waits when it is killed is lost.
+    /// Lines are written by a thread of their own: a reader that stops holds nobody up. A megabyte
+    /// of lines may wait; what is logged beyond that is dropped and counted. What waits when the
+    /// process exits is written before, within a second; what waits when it is killed is lost.
     public static let standardError = LogOutput(isText: isatty(STDERR_FILENO) == 1, write: standardErrorWriter.write)
 
     /// Lines for people on standard error, whatever that is.

@@ -9,7 +9,8 @@ import Musl
 import Darwin
 #endif
 
-/// Writes lines to a file descriptor on its own thread. A slow or stopped reader never blocks a caller.
+/// Writes lines to a file descriptor on its own thread. A slow or stopped reader never blocks a
+/// caller.
 ///
 /// What there is no room for is dropped, and counted in a line once there is room again.
 final class LogWriter: Sendable {

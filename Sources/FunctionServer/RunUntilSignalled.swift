@@ -10,10 +10,11 @@ import Musl
 import Darwin
 #endif
 
-/// Runs a service, as a rule a ``FunctionServer``, until the process gets SIGTERM or SIGINT; then the service shuts down gracefully.
+/// Runs a service, as a rule a ``FunctionServer``, until the process gets SIGTERM or SIGINT; then
+/// the service shuts down gracefully.
 ///
-/// Returns when the service has ended. A second signal ends the process at once, with 128 and the signal's number as its exit status: a
-/// service group on its own would ignore it.
+/// Returns when the service has ended. A second signal ends the process at once, with 128 and the
+/// signal's number as its exit status: a service group on its own would ignore it.
 ///
 /// - Parameters:
 ///   - service: what runs.
@@ -23,7 +24,8 @@ public func runUntilSignalled(_ service: some Service, logger: Logger) async thr
     try await runUntilSignalled(service, await stopSignals(), logger: logger)
 }
 
-/// The signals that stop a process. As the first process of a container it loses those that come before somebody asks for them.
+/// The signals that stop a process. As the first process of a container it loses those that come
+/// before somebody asks for them.
 package func stopSignals() async -> UnixSignalsSequence { await UnixSignalsSequence(trapping: .sigterm, .sigint) }
 
 package func runUntilSignalled(_ service: some Service, _ signals: UnixSignalsSequence, logger: Logger) async throws {

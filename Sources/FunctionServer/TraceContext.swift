@@ -1,11 +1,12 @@
-import CloudEvents
+import FunctionRuntime
 import HTTPTypes
 import Logging
 
 /// Which trace a request belongs to, so that Cloud Logging can show all log lines of it together.
 ///
-/// Sources: W3C Trace Context, section 3.2; Cloud Trace's documentation, "Trace context", `X-Cloud-Trace-Context`; Cloud Logging's
-/// documentation, "Structured logging", "Special JSON fields".
+/// Sources: W3C Trace Context, section 3.2; Cloud Trace's documentation, "Trace context",
+/// `X-Cloud-Trace-Context`; Cloud Logging's documentation, "Structured logging", "Special JSON
+/// fields".
 struct TraceContext: Equatable, Sendable {
     /// 32 hexadecimal digits.
     var traceID: String

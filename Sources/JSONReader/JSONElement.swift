@@ -43,7 +43,8 @@ package struct JSONFault: Error, Equatable {
 package struct JSONElement {
     private let text: Data
     private let value: JSONValue
-    /// Where it stands: the path of what holds it, and its own name. They are put together for an error only.
+    /// Where it stands: the path of what holds it, and its own name. They are put together for an
+    /// error only.
     private let place: Place
 
     private struct Place {
@@ -67,7 +68,8 @@ package struct JSONElement {
         }
     }
 
-    /// Where it stands: names and indices, joined by dots, from the text or the array's element that was read; empty for the whole text.
+    /// Where it stands: names and indices, joined by dots, from the text or the array's element
+    /// that was read; empty for the whole text.
     package var path: String { place.path.isEmpty ? place.name.description : "\(place.path).\(place.name)" }
 
     /// Nil where the bytes are no JSON text.
@@ -111,7 +113,8 @@ package struct JSONElement {
         guard case .string(let hasEscapes) = value.kind else { return nil }
         if hasEscapes { return unescaped(stringBytes).flatMap { String(validating: $0, as: UTF8.self) } }
         return stringBytes.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) in
-            // Nearly every string is ASCII, which has to be seen only; to have it validated costs five times as much.
+            // Nearly every string is ASCII, which has to be seen only; to have it validated costs
+            // five times as much.
             bytes.contains { $0 >= 0x80 } ? String(validating: bytes, as: UTF8.self) : String(decoding: bytes, as: UTF8.self)
         }
     }
@@ -180,7 +183,8 @@ package struct JSONElement {
             do throws(JSONFault) {
                 try body(JSONElement(text: text, value: value, place: Place(name: .index(index))))
             } catch {
-                // To write each element's whole path down beforehand would take longer than to read it.
+                // To write each element's whole path down beforehand would take longer than to read
+                // it.
                 throw JSONFault(path.isEmpty ? error.reason : "\(path).\(error.reason)")
             }
             index += 1
@@ -195,7 +199,8 @@ package struct JSONElement {
     /// The text of a member's name; nil where it is no UTF-8.
     func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, place: place).string }
 
-    /// The last of the members with this name. Names are compared by their bytes: to make a string of each would cost more than to read the text.
+    /// The last of the members with this name. Names are compared by their bytes: to make a string
+    /// of each would cost more than to read the text.
     func last(_ members: [JSONValue.Member], named name: UnsafeBufferPointer<UInt8>) -> JSONValue? {
         var index = members.count
         while index > 0 {

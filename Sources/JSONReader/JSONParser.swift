@@ -1,9 +1,11 @@
 import FoundationEssentials
 
-/// Reads JSON text strictly, and says where each value stands in it. Its cost grows with the text's size alone, whatever the text holds.
+/// Reads JSON text strictly, and says where each value stands in it. Its cost grows with the text's
+/// size alone, whatever the text holds.
 ///
-/// What an envelope carries is passed on as the bytes that came. Foundation's decoder takes ten times as long for a push, and cubic time for arrays
-/// in an array that is tried as one type after another.
+/// What an envelope carries is passed on as the bytes that came. Foundation's decoder takes ten
+/// times as long for a push, and cubic time for arrays in an array that is tried as one type after
+/// another.
 ///
 /// Text that is not UTF-8 is found when a string is asked for its text.
 ///
@@ -11,10 +13,11 @@ import FoundationEssentials
 struct JSONParser {
     /// Deeper text is refused: nothing that has an envelope needs it.
     static let maximumDepth = 512
-    /// Members are kept so deep, which is what an envelope asks for. Objects that lie deeper, or in an array, are checked and passed over.
+    /// Members are kept so deep, which is what an envelope asks for. Objects that lie deeper, or in
+    /// an array, are checked and passed over.
     static let maximumKeptDepth = 3
-    /// So many members of a text are kept; of an object with which they would be more, none are: they take ten times as much memory as their
-    /// shortest text.
+    /// So many members of a text are kept; of an object with which they would be more, none are:
+    /// they take ten times as much memory as their shortest text.
     static let maximumMembers = 10_000
 
     private let bytes: UnsafeBufferPointer<UInt8>
@@ -43,7 +46,8 @@ struct JSONParser {
         while let value = element(of: text, at: &position) { try body(value) }
     }
 
-    /// Reads an array's element at the position, and goes on to the next one's; nil at the array's end.
+    /// Reads an array's element at the position, and goes on to the next one's; nil at the array's
+    /// end.
     private static func element(of text: Data, at position: inout Int) -> JSONValue? {
         text.withUnsafeBytes { buffer in
             var parser = JSONParser(bytes: buffer.bindMemory(to: UInt8.self))
@@ -207,15 +211,16 @@ struct JSONParser {
         }
     }
 
-    /// Skips what needs no look: everything but quotation marks, backslashes and control characters. Sixteen bytes at a time, since a message's
-    /// data can be megabytes long.
+    /// Skips what needs no look: everything but quotation marks, backslashes and control
+    /// characters. Sixteen bytes at a time, since a message's data can be megabytes long.
     private mutating func skipPlain() {
         typealias Block = SIMD16<UInt8>
         let quote = Block(repeating: UInt8(ascii: "\"")), backslash = Block(repeating: UInt8(ascii: "\\")), space = Block(repeating: 0x20)
         let text = UnsafeRawBufferPointer(bytes)
         while position <= text.count &- 16 {
             let block = text.loadUnaligned(fromByteOffset: position, as: Block.self)
-            // A mask has as many bits as what was compared: all of a byte's are set where it is special.
+            // A mask has as many bits as what was compared: all of a byte's are set where it is
+            // special.
             let special = unsafeBitCast((block .== quote) .| (block .== backslash) .| (block .< space), to: SIMD2<UInt64>.self)
             guard special[0] == 0 else {
                 position &+= UInt64(littleEndian: special[0]).trailingZeroBitCount / 8

@@ -1,6 +1,7 @@
 import FoundationEssentials
 
-/// What a string's text stands for; nil where half of a surrogate pair is missing. The text has been read by ``JSONParser``.
+/// What a string's text stands for; nil where half of a surrogate pair is missing. The text has
+/// been read by ``JSONParser``.
 ///
 /// Source: RFC 8259, section 7.
 func unescaped(_ text: Data) -> Data? {

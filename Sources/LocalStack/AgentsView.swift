@@ -1,6 +1,7 @@
 package import ZendeskSimulator
 
-/// What an agent sees: the open tickets, sorted by the tag of the booking status, as Zendesk sorts a drop-down's column.
+/// What an agent sees: the open tickets, sorted by the tag of the booking status, as Zendesk sorts
+/// a drop-down's column.
 package struct AgentsView: CustomStringConvertible, Sendable {
     package struct Row: Equatable, Sendable {
         package var ticket: Int

@@ -4,10 +4,12 @@ import Synchronization
 import Timing
 import ZendeskSimulator
 
-/// Reads a change stream as Dataflow's connector does: every partition from its start on, its children once all their parents are done, and
-/// after an error from the last time that is known to be complete.
+/// Reads a change stream as Dataflow's connector does: every partition from its start on, its
+/// children once all their parents are done, and after an error from the last time that is known to
+/// be complete.
 ///
-/// Source: Cloud Spanner's documentation, "Change streams partitions, records, and queries"; the records are those of the emulator.
+/// Source: Cloud Spanner's documentation, "Change streams partitions, records, and queries"; the
+/// records are those of the emulator.
 final class ChangeStreamReader: Service {
     private let bookings: SpannerBookings
     private let journal: Journal
@@ -113,7 +115,8 @@ enum ChangeStreamElement: Equatable {
         guard let values = answer["result"]?["values"]?.array else {
             throw Unreadable(description: answer["error"]?["message"]?.string ?? "an answer without values")
         }
-        // A list of values, one for each row; a value is a list of (records, heartbeats, child partitions).
+        // A list of values, one for each row; a value is a list of (records, heartbeats, child
+        // partitions).
         return try values.flatMap { value in
             try (value.array ?? []).flatMap { change -> [ChangeStreamElement] in
                 guard let parts = change.array, parts.count == 3 else { throw Unreadable(description: "a change record of another shape") }
@@ -124,8 +127,9 @@ enum ChangeStreamElement: Equatable {
         }
     }
 
-    /// commit_timestamp, record_sequence, server_transaction_id, is_last_record_in_transaction_in_partition, table_name, column_types,
-    /// mods (keys, new values, old values), mod_type, value_capture_type, number_of_records_in_transaction,
+    /// commit_timestamp, record_sequence, server_transaction_id,
+    /// is_last_record_in_transaction_in_partition, table_name, column_types, mods (keys, new
+    /// values, old values), mod_type, value_capture_type, number_of_records_in_transaction,
     /// number_of_partitions_in_transaction, transaction_tag, is_system_transaction.
     private static func record(_ json: JSON) throws -> ChangeRecord {
         guard let parts = json.array, parts.count == 13, let time = parts[0].string.flatMap({ RFC3339($0) }),

@@ -8,7 +8,8 @@ import ServiceLifecycle
 import Synchronization
 import ZendeskSimulator
 
-/// The page that shows the stack at work, and what its buttons call. It has the port together with the simulated Zendesk.
+/// The page that shows the stack at work, and what its buttons call. It has the port together with
+/// the simulated Zendesk.
 final class Console: Sendable {
     /// Where pushes come through on their way to the function.
     static let tapPath = "/push"

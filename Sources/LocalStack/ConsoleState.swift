@@ -10,8 +10,8 @@ enum ConsoleState {
     static let chance = 0.3
 
     /// What the page shows at most; of what there is more, it says so.
-    private static let mostRows = 200
-    private static let mostEvents = 60
+    private static let maximumRows = 200
+    private static let maximumEvents = 60
 
     /// - Parameter booking: shows the events of this booking only.
     static func json(of stack: LocalStack, booking: String?) async throws -> JSON {
@@ -35,11 +35,11 @@ enum ConsoleState {
         return [
             "parts": .string(stack.parts), "functionURL": .string(stack.functionURL),
             "statuses": .array(LocalAccount.statuses.map { .string($0.status) }),
-            "bookings": .array(statuses.sorted { $0.key < $1.key }.prefix(mostRows).map(bookingJSON)),
+            "bookings": .array(statuses.sorted { $0.key < $1.key }.prefix(maximumRows).map(bookingJSON)),
             "bookingCount": .int(statuses.count),
-            "tickets": .array(view.rows.prefix(mostRows).map(ticketJSON)),
+            "tickets": .array(view.rows.prefix(maximumRows).map(ticketJSON)),
             "ticketCount": .int(view.rows.count),
-            "events": .array(entries.prefix(mostEvents).map { event($0, isDead: dead.contains($0.record)) }),
+            "events": .array(entries.prefix(maximumEvents).map { event($0, isDead: dead.contains($0.record)) }),
             "eventCount": .int(entries.count),
             "deadLetters": .array(deadLetters.map(deadLetterJSON)),
             "faults": [

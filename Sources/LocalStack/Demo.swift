@@ -1,7 +1,8 @@
 package import Logging
 import ZendeskSimulator
 
-/// Plays a few stays through the whole way, and checks that every ticket shows what its booking says.
+/// Plays a few stays through the whole way, and checks that every ticket shows what its booking
+/// says.
 package struct Demo: Sendable {
     /// Takes what is to be printed, line by line.
     let print: @Sendable (String) -> Void
@@ -30,7 +31,8 @@ package struct Demo: Sendable {
             var commits: [String: Double] = [:]
             for (number, step) in Self.steps.enumerated() {
                 if number > 0 {
-                    // Zendesk's update stamps have whole seconds: a ticket can be updated safely again only two seconds later.
+                    // Zendesk's update stamps have whole seconds: a ticket can be updated safely
+                    // again only two seconds later.
                     try await Task.sleep(for: .seconds(3))
                 }
                 for change in step { commits[change.bookingID] = try await stack.bookings.commit(change.bookingID, change.status) }

@@ -1,5 +1,5 @@
 package import AsyncHTTPClient
-package import CloudEvents
+package import FunctionRuntime
 import HTTPTypes
 package import NIOCore
 package import NIOHTTP1

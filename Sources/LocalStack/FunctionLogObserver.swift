@@ -1,6 +1,7 @@
 package import Logging
 
-/// Reads the function's log on its way to the terminal: what became of each change is said there and nowhere else.
+/// Reads the function's log on its way to the terminal: what became of each change is said there
+/// and nowhere else.
 package struct FunctionLogObserver: LogHandler {
     package var logLevel: Logger.Level = .info
     package var metadata: Logger.Metadata = [:]

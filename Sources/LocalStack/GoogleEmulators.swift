@@ -4,7 +4,8 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Google's Spanner and Pub/Sub emulators: those that the environment names, else our own, which end with us, however we end.
+/// Google's Spanner and Pub/Sub emulators: those that the environment names, else our own, which
+/// end with us, however we end.
 package struct GoogleEmulators: Sendable {
     /// Without a path: the REST interface of Spanner's.
     package let spannerURL: String
@@ -15,7 +16,8 @@ package struct GoogleEmulators: Sendable {
         package let description: String
     }
 
-    /// - Parameter environment: `SPANNER_EMULATOR_HOST` is HOST:PORT of gRPC; its REST interface is ten ports above, as by default.
+    /// - Parameter environment: `SPANNER_EMULATOR_HOST` is HOST:PORT of gRPC; its REST interface is
+    ///   ten ports above, as by default.
     /// - Throws: ``Missing`` without the Cloud SDK, and where an emulator does not start.
     package static func start(environment: [String: String] = ProcessInfo.processInfo.environment) async throws -> GoogleEmulators {
         var processes: [SupervisedProcess] = []
@@ -73,7 +75,8 @@ package struct GoogleEmulators: Sendable {
     }
 }
 
-/// A program in a process group of its own, under a shell that waits for our end of a pipe to close: that happens also when we crash.
+/// A program in a process group of its own, under a shell that waits for our end of a pipe to
+/// close: that happens also when we crash.
 private final class SupervisedProcess: @unchecked Sendable {
     private let process = Process()
     private let lifeline = Pipe()

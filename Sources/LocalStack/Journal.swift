@@ -4,19 +4,21 @@ import SpannerChangeStreams
 import Synchronization
 import ZendeskSimulator
 
-/// What was seen of each message on its way, by those who saw it: the publisher, the tap before the function, the function's log, and Zendesk.
+/// What was seen of each message on its way, by those who saw it: the publisher, the tap before the
+/// function, the function's log, and Zendesk.
 ///
 /// All of it is observation: a step that nobody saw is not in it.
 package final class Journal: Sendable {
     private let state = Mutex(State())
 
     /// Older messages than these are forgotten, except in ``Observations/latencies``.
-    private static let mostEntries = 1000
-    private static let mostLatencies = 100_000
+    private static let maximumEntries = 1000
+    private static let maximumLatencies = 100_000
 
     private struct State {
         var entries: [String: Entry] = [:]
-        /// Ids of messages in the order in which they were first seen, with a hole for each that is forgotten.
+        /// Ids of messages in the order in which they were first seen, with a hole for each that is
+        /// forgotten.
         var order: [String] = []
         var notes: [Note] = []
         var latencies: [Double] = []
@@ -93,12 +95,13 @@ package final class Journal: Sendable {
         /// Newest first.
         package var entries: [Entry]
         package var notes: [Note]
-        /// Milliseconds from each commit to its first ticket, in the order in which they were written.
+        /// Milliseconds from each commit to its first ticket, in the order in which they were
+        /// written.
         package var latencies: [Double]
     }
 
     /// - Parameter limit: how many entries to give at most.
-    package func observations(limit: Int = mostEntries) -> Observations {
+    package func observations(limit: Int = maximumEntries) -> Observations {
         state.withLock { state in
             Observations(
                 entries: state.order.suffix(limit).reversed().compactMap { state.entries[$0] },
@@ -128,7 +131,7 @@ package final class Journal: Sendable {
         state.withLock { state in
             if state.entries[messageID] == nil {
                 state.order.append(messageID)
-                if state.order.count > Self.mostEntries { state.entries[state.order.removeFirst()] = nil }
+                if state.order.count > Self.maximumEntries { state.entries[state.order.removeFirst()] = nil }
             }
             change(&state.entries[messageID, default: Entry(messageID: messageID)])
         }
@@ -179,7 +182,7 @@ extension Journal {
         state.withLock { state in
             guard var entry = state.entries[messageID] else { return }
             if entry.writes.isEmpty, let committedAt = entry.committedAt {
-                state.latencies = (state.latencies + [(audit.at - committedAt) * 1000]).suffix(Self.mostLatencies)
+                state.latencies = (state.latencies + [(audit.at - committedAt) * 1000]).suffix(Self.maximumLatencies)
             }
             entry.writes.append(Write(at: audit.at, ticket: ticket, tag: change.to.string))
             state.entries[messageID] = entry

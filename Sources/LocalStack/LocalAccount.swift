@@ -4,7 +4,8 @@ import FoundationEssentials
 import FunctionServer
 package import ZendeskSimulator
 
-/// The account that local work starts with: a status field whose tags sort as agents want to see them, and the fields around it.
+/// The account that local work starts with: a status field whose tags sort as agents want to see
+/// them, and the fields around it.
 package enum LocalAccount {
     package static let bookingIDField = 1001
     package static let bookingStatusField = 1002

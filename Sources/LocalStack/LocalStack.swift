@@ -5,13 +5,12 @@ import FunctionServer
 package import Logging
 import NIOPosix
 import ServiceLifecycle
-import Spanner
 import Synchronization
 import Zendesk
 package import ZendeskSimulator
 
-/// The whole way in one process, on loopback: bookings, change stream, pipeline, push, the function as it runs in production, a simulated
-/// Zendesk, and a console to look at all of it.
+/// The whole way in one process, on loopback: bookings, change stream, pipeline, push, the function
+/// as it runs in production, a simulated Zendesk, and a console to look at all of it.
 package struct LocalStack: Sendable {
     package let zendesk: ZendeskSimulator
     package let bookings: any BookingStore

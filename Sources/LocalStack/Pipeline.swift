@@ -2,7 +2,8 @@ import FoundationEssentials
 import ServiceLifecycle
 import Synchronization
 
-/// Stands where Dataflow does: takes change records, and publishes each in a producer's layout; optionally as badly as a pipeline may.
+/// Stands where Dataflow does: takes change records, and publishes each in a producer's layout;
+/// optionally as badly as a pipeline may.
 package final class Pipeline: Service {
     private let layout: RecordLayout
     private let broker: any Broker

@@ -4,12 +4,14 @@ import NIOHTTP1
 import Synchronization
 import ZendeskSimulator
 
-/// Topic, push subscription and dead-letter queue in Google's Pub/Sub emulator, over its REST interface.
+/// Topic, push subscription and dead-letter queue in Google's Pub/Sub emulator, over its REST
+/// interface.
 ///
 /// Source: Pub/Sub's REST reference, `projects.topics`, `projects.subscriptions`.
 package final class PubSubEmulator: Broker {
     private let rest: RESTClient
-    /// Dead letters that were pulled, by their message id, until they are replayed. The emulator keeps them, too.
+    /// Dead letters that were pulled, by their message id, until they are replayed. The emulator
+    /// keeps them, too.
     private let pulled = Mutex<[String: DeadLetter]>([:])
 
     private static let topic = "projects/\(SpannerBookings.project)/topics/bookings-table-status"

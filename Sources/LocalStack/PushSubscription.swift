@@ -1,15 +1,16 @@
 import AsyncHTTPClient
-import CloudEvents
+import FunctionRuntime
 package import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 import ServiceLifecycle
 import Synchronization
 
-/// A topic with one push subscription, in memory: it posts each message to the endpoint until that is acknowledged, waits longer from try to
-/// try, and gives up after so many.
+/// A topic with one push subscription, in memory: it posts each message to the endpoint until that
+/// is acknowledged, waits longer from try to try, and gives up after so many.
 ///
-/// Source: Pub/Sub's documentation, "Push subscriptions", "Handle message failures", "Order messages".
+/// Source: Pub/Sub's documentation, "Push subscriptions", "Handle message failures", "Order
+/// messages".
 package final class PushSubscription: Broker, Service {
     private let endpoint: String
     private let settings: Settings

@@ -1,5 +1,5 @@
 import AsyncHTTPClient
-import CloudEvents
+import FunctionRuntime
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird

@@ -6,7 +6,8 @@ import ZendeskSimulator
 
 /// Bookings in Google's Spanner emulator, over its REST interface.
 ///
-/// Source: Cloud Spanner's REST reference, `projects.instances`, `projects.instances.databases`, `…databases.sessions`.
+/// Source: Cloud Spanner's REST reference, `projects.instances`, `projects.instances.databases`,
+/// `…databases.sessions`.
 package struct SpannerBookings: BookingStore {
     private let rest: RESTClient
     private let session: String
@@ -18,7 +19,8 @@ package struct SpannerBookings: BookingStore {
 
     /// - Parameters:
     ///   - url: the emulator's REST interface, without a path.
-    ///   - statements: what makes the tables and the change stream, where the database is not there yet.
+    ///   - statements: what makes the tables and the change stream, where the database is not there
+    ///     yet.
     init(client: HTTPClient, url: String, statements: [String]) async throws {
         rest = RESTClient(client: client, baseURL: "\(url)/v1")
         try await rest.create(
@@ -100,7 +102,8 @@ package struct SpannerBookings: BookingStore {
             "/\(try await Self.newSession(rest)):executeStreamingSql",
             [
                 "sql": .string(
-                    "SELECT ChangeRecord FROM READ_\(Self.stream)(start_timestamp=>@start, end_timestamp=>NULL, partition_token=>@partition, "
+                    "SELECT ChangeRecord FROM READ_\(Self.stream)(start_timestamp=>@start, end_timestamp=>NULL, "
+                        + "partition_token=>@partition, "
                         + "heartbeat_milliseconds=>1000)"
                 ),
                 "params": ["start": .string(start), "partition": JSON(partition)],

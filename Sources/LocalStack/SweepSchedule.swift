@@ -1,7 +1,8 @@
 import FoundationEssentials
 import ServiceLifecycle
 
-/// Asks for a sweep again and again, as Cloud Scheduler does, through a topic and a subscription of its own.
+/// Asks for a sweep again and again, as Cloud Scheduler does, through a topic and a subscription of
+/// its own.
 struct SweepSchedule: Service {
     let subscription: PushSubscription
     private let interval: Duration

@@ -14,7 +14,8 @@ import Musl
 import Darwin
 #endif
 
-/// Calls to other services, each bounded as a whole: one time for connection, head and body, and a length for the body.
+/// Calls to other services, each bounded as a whole: one time for connection, head and body, and a
+/// length for the body.
 ///
 /// AsyncHTTPClient's own deadline ends with the response's head, so none is set there.
 package struct OutboundHTTP: Sendable {
@@ -45,9 +46,11 @@ package struct OutboundHTTP: Sendable {
     package static var configuration: HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(5)
-        // Zendesk closes idle connections after a minute; using one that is about to be closed costs a failed request.
+        // Zendesk closes idle connections after a minute; using one that is about to be closed
+        // costs a failed request.
         configuration.connectionPool.idleTimeout = .seconds(30)
-        // Eight, the client's default, would hold events back where a service takes its time: the budgets are what limits the calls.
+        // Eight, the client's default, would hold events back where a service takes its time: the
+        // budgets are what limits the calls.
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         configuration.httpVersion = .http1Only
         return configuration

@@ -4,7 +4,7 @@ package import Timing
 /// What is fetched when it is needed, once for all who wait for it, and kept.
 package final class SharedFetch<State: Sendable>: Sendable {
     private let state: Mutex<State>
-    private let gate = Gate()
+    private let gate = AsyncLock()
 
     package init(_ state: State) { self.state = Mutex(state) }
 

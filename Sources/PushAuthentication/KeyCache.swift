@@ -1,9 +1,11 @@
-/// Which of the issuer's keys are known, and when to ask for them: a pure state machine, with moments as time since some fixed one.
+/// Which of the issuer's keys are known, and when to ask for them: a pure state machine, with
+/// moments as time since some fixed one.
 struct KeyCache<Keys: Sendable>: Sendable {
-    /// An unknown key makes for a request to the issuer; whoever sends such tokens must not be able to make us send many.
-    static var leastTimeBetweenRefetches: Duration { .seconds(60) }
+    /// An unknown key makes for a request to the issuer; whoever sends such tokens must not be able
+    /// to make us send many.
+    static var minimumTimeBetweenRefetches: Duration { .seconds(60) }
     /// How long the keys' last failed fetch is believed.
-    static var leastTimeAfterFailure: Duration { .seconds(5) }
+    static var minimumTimeAfterFailure: Duration { .seconds(5) }
     /// Bounds of what the issuer may say.
     static var lifetimes: ClosedRange<Duration> { .seconds(60)...(.seconds(86_400)) }
     /// For an issuer that says nothing.
@@ -26,7 +28,7 @@ struct KeyCache<Keys: Sendable>: Sendable {
         let isFresh = keys != nil && now < freshUntil
         if isFresh, ids.contains(id), let keys { return .found(keys) }
         guard let lastAttempt else { return .fetch }
-        let pause = isFresh ? Self.leastTimeBetweenRefetches : lastAttempt.hasFailed ? Self.leastTimeAfterFailure : .zero
+        let pause = isFresh ? Self.minimumTimeBetweenRefetches : lastAttempt.hasFailed ? Self.minimumTimeAfterFailure : .zero
         let wait = lastAttempt.at + pause - now
         guard wait > .zero else { return .fetch }
         return lastAttempt.hasFailed ? .unavailable(after: wait) : .unknownKey

@@ -1,4 +1,4 @@
-import FunctionServer
+import FunctionRuntime
 import JWTKit
 
 /// What a push token says.
@@ -31,7 +31,8 @@ struct PushClaims: JWTPayload, Equatable {
         }
     }
 
-    /// JWTKit asks this once the signature holds; what the claims must be is decided by ``rejection(_:secondsSince1970:)``.
+    /// JWTKit asks this once the signature holds; what the claims must be is decided by
+    /// ``rejection(_:secondsSince1970:)``.
     func verify(using algorithm: some JWTAlgorithm) {}
 }
 

@@ -1,11 +1,12 @@
 import AsyncHTTPClient
 import FoundationEssentials
-import FunctionServer
+import FunctionRuntime
 import JWTKit
 import OutboundHTTP
 import Timing
 
-/// The issuer's keys: fetched when they are needed, kept for as long as the issuer says, one fetch at a time for all who wait.
+/// The issuer's keys: fetched when they are needed, kept for as long as the issuer says, one fetch
+/// at a time for all who wait.
 ///
 /// Source: RFC 7517 for the format.
 final class PushKeys: Sendable {
@@ -14,7 +15,7 @@ final class PushKeys: Sendable {
     private let time: TimeSource
     private let cache = SharedFetch(KeyCache<JWTKeyCollection>())
 
-    private static let longestCall = Duration.seconds(5)
+    private static let callTimeout = Duration.seconds(5)
 
     init(url: String, _ http: OutboundHTTP, time: TimeSource) {
         self.url = url
@@ -25,7 +26,7 @@ final class PushKeys: Sendable {
     /// The keys, among which is the one with this id.
     func keys(with id: String) async throws(CallerRejection) -> JWTKeyCollection {
         let late = CallerRejection.unavailable("the keys of PUSH_KEYS_URL did not come in time, so no token can be verified")
-        return try await cache.value(before: Deadline(after: Self.longestCall * 2, time), late: late) { cache throws(CallerRejection) in
+        return try await cache.value(before: Deadline(after: Self.callTimeout * 2, time), late: late) { cache throws(CallerRejection) in
             try keys(with: id, in: cache)
         } fetch: { () async throws(CallerRejection) in
             let fetched = try? await fetch()
@@ -58,11 +59,12 @@ final class PushKeys: Sendable {
     private struct Unusable: Error {}
 
     private func fetch() async throws -> (keys: JWTKeyCollection, ids: Set<String>, maximumAge: Duration?) {
-        let answer = try await http.send(HTTPClientRequest(url: url), within: Self.longestCall, maximumBytes: 1 << 20)
+        let answer = try await http.send(HTTPClientRequest(url: url), within: Self.callTimeout, maximumBytes: 1 << 20)
         guard answer.status == 200 else { throw Unusable() }
         let keys = JWTKeyCollection()
         var ids: Set<String> = []
-        // One by one and for RS256 alone: a set added as a whole would let a token choose its algorithm.
+        // One by one and for RS256 alone: a set added as a whole would let a token choose its
+        // algorithm.
         for key in try JSONDecoder().decode(KeySet.self, from: answer.body).keys {
             guard key.kty == "RSA", key.use ?? "sig" == "sig", key.alg ?? "RS256" == "RS256", let id = key.kid, let n = key.n, let e = key.e
             else { continue }

@@ -1,6 +1,6 @@
 public import AsyncHTTPClient
 import FoundationEssentials
-public import FunctionServer
+public import FunctionRuntime
 public import HTTPTypes
 import JWTKit
 import OutboundHTTP
@@ -8,16 +8,17 @@ import Timing
 
 /// Lets in who carries the token that Pub/Sub adds to the pushes of one subscription.
 ///
-/// The token is a JWT in `Authorization: Bearer`, signed by Google with RS256. On Cloud Run the platform can check it in front of the container
-/// (require authentication); elsewhere nobody does.
+/// The token is a JWT in `Authorization: Bearer`, signed by Google with RS256. On Cloud Run the
+/// platform can check it in front of the container (require authentication); elsewhere nobody does.
 ///
 /// | what is wrong | rejection |
 /// |---|---|
-/// | no token, not RS256, unknown key, no signature or a wrong one, wrong issuer or audience, expired | `CallerRejection/unauthenticated(_:)` |
+/// | no token, wrong algorithm, key, signature, issuer or audience, expired | `CallerRejection/unauthenticated(_:)` |
 /// | another e-mail than the service account's, or not verified | `CallerRejection/forbidden(_:)` |
 /// | the keys cannot be fetched | `CallerRejection/unavailable(after:_:)` |
 ///
-/// Sources: Pub/Sub's documentation, "Authentication for push subscriptions"; Cloud Run's, "Troubleshoot Cloud Run issues", on removed signatures.
+/// Sources: Pub/Sub's documentation, "Authentication for push subscriptions"; Cloud Run's,
+/// "Troubleshoot Cloud Run issues", on removed signatures.
 public struct PushTokenCheck: CallerCheck {
     private let settings: PushTokenSettings
     private let keys: PushKeys
@@ -26,7 +27,8 @@ public struct PushTokenCheck: CallerCheck {
     /// Lets in the pushes of one subscription.
     ///
     /// - Parameters:
-    ///   - audience: what the subscription puts into `aud`: the audience it is configured with, or else the push endpoint's URL.
+    ///   - audience: what the subscription puts into `aud`: the audience it is configured with, or
+    ///     else the push endpoint's URL.
     ///   - serviceAccount: the e-mail address of the subscription's service account.
     public init(audience: String, serviceAccount: String) {
         self.init(PushTokenSettings(audience: audience, serviceAccount: serviceAccount), client: Self.ownClient)
@@ -57,8 +59,10 @@ public struct PushTokenCheck: CallerCheck {
         }
         if token.hasSuffix(".SIGNATURE_REMOVED_BY_GOOGLE") {
             throw .unauthenticated(
-                "Cloud Run has taken the token's signature away (SIGNATURE_REMOVED_BY_GOOGLE), as it does with tokens that gcloud makes for people; "
-                    + "if Pub/Sub's own pushes come so, only the platform can check them: leave PUSH_AUDIENCE and PUSH_SERVICE_ACCOUNT empty"
+                "Cloud Run has taken the token's signature away "
+                    + "(SIGNATURE_REMOVED_BY_GOOGLE), as it does with tokens that gcloud makes for people; "
+                    + "if Pub/Sub's own pushes come so, only the platform can check them: leave PUSH_AUDIENCE and "
+                    + "PUSH_SERVICE_ACCOUNT empty"
             )
         }
         let keys = try await keys.keys(with: id)

@@ -1,8 +1,10 @@
 /// Which push tokens are taken.
 public struct PushTokenSettings: Equatable, Sendable {
-    /// What the subscription puts into `aud`: the audience it is configured with, or else the push endpoint's URL.
+    /// What the subscription puts into `aud`: the audience it is configured with, or else the push
+    /// endpoint's URL.
     public var audience: String
-    /// The e-mail address of the subscription's service account. Without it every service account of Google's would be let in.
+    /// The e-mail address of the subscription's service account. Without it every service account
+    /// of Google's would be let in.
     public var serviceAccount: String
     /// Where the keys of the tokens' issuer are, a JWKS.
     public var keysURL: String

@@ -2,8 +2,9 @@ import Timing
 
 /// When Spanner committed a transaction, with the precision that the producer of the record kept.
 ///
-/// Spanner's commit timestamps have microseconds. Google's template keeps them; mercari's cuts them to milliseconds, so that two
-/// commits of one millisecond cannot be told apart. Timestamps are therefore compared at the coarser precision of the two.
+/// Spanner's commit timestamps have microseconds. Google's template keeps them; mercari's cuts them
+/// to milliseconds, so that two commits of one millisecond cannot be told apart. Timestamps are
+/// therefore compared at the coarser precision of the two.
 public struct CommitTimestamp: Hashable, Sendable {
     /// Whole seconds since 1970-01-01T00:00:00Z.
     public let seconds: Int64
@@ -11,7 +12,8 @@ public struct CommitTimestamp: Hashable, Sendable {
     public let nanoseconds: Int32
     public let precision: Precision
 
-    /// To what part of a second a timestamp is exact. Spanner has no finer ones: no case will be added.
+    /// To what part of a second a timestamp is exact. Spanner has no finer ones: no case will be
+    /// added.
     public enum Precision: Int, CaseIterable, Comparable, Sendable {
         case milliseconds = 3
         case microseconds = 6
@@ -37,8 +39,8 @@ public struct CommitTimestamp: Hashable, Sendable {
 
     /// Reads an RFC 3339 time; nil if it is none.
     ///
-    /// Up to 3 fraction digits count as milliseconds (a producer that cuts to milliseconds may leave out zeros), up to 6 as
-    /// microseconds.
+    /// Up to 3 fraction digits count as milliseconds (a producer that cuts to milliseconds may
+    /// leave out zeros), up to 6 as microseconds.
     public init?(rfc3339 text: String) {
         guard let time = RFC3339(text) else { return nil }
         self.init(
@@ -48,7 +50,8 @@ public struct CommitTimestamp: Hashable, Sendable {
         )
     }
 
-    /// RFC 3339 in UTC with as many fraction digits as the precision has; reading it gives the same timestamp again.
+    /// RFC 3339 in UTC with as many fraction digits as the precision has; reading it gives the same
+    /// timestamp again.
     public var rfc3339: String {
         RFC3339(seconds: seconds, nanoseconds: nanoseconds, fractionDigits: precision.rawValue).description
     }
@@ -56,7 +59,8 @@ public struct CommitTimestamp: Hashable, Sendable {
     /// Seconds since 1970 as a number to calculate with.
     public var secondsSince1970: Double { Double(seconds) + Double(nanoseconds) / 1_000_000_000 }
 
-    /// Whether this lies before the other, at the coarser precision of the two; nil where they are the same at that precision.
+    /// Whether this lies before the other, at the coarser precision of the two; nil where they are
+    /// the same at that precision.
     public func isBefore(_ other: CommitTimestamp) -> Bool? {
         let precision = min(precision, other.precision)
         let left = CommitTimestamp(seconds: seconds, nanoseconds: nanoseconds, precision: precision)

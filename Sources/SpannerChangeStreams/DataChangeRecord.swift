@@ -1,11 +1,14 @@
-/// One data change record of a Spanner change stream: the rows of one table that one transaction changed in one way.
+/// One data change record of a Spanner change stream: the rows of one table that one transaction
+/// changed in one way.
 ///
-/// Two producers publish it as JSON, in layouts that differ in details: Google's Dataflow template "Spanner change streams to
-/// Pub/Sub", and mercari/DataflowTemplate, v0.9.0 up to its last. Only the table, the mod type and the keys are there in each of them
-/// without fail; `rowType` and `valueCaptureType` are wrong in some versions, so nothing may depend on what they say.
+/// Two producers publish it as JSON, in layouts that differ in details: Google's Dataflow template
+/// "Spanner change streams to Pub/Sub", and mercari/DataflowTemplate, v0.9.0 up to its last. Only
+/// the table, the mod type and the keys are there in each of them without fail; `rowType` and
+/// `valueCaptureType` are wrong in some versions, so nothing may depend on what they say.
 ///
-/// Sources: Spanner's documentation, "Change streams partitions, records, and queries"; apache/beam `DataChangeRecord`;
-/// GoogleCloudPlatform/DataflowTemplates `FileFormatFactorySpannerChangeStreams`; mercari/DataflowTemplate `SpannerSource`.
+/// Sources: Spanner's documentation, "Change streams partitions, records, and queries"; apache/beam
+/// `DataChangeRecord`; GoogleCloudPlatform/DataflowTemplates
+/// `FileFormatFactorySpannerChangeStreams`; mercari/DataflowTemplate `SpannerSource`.
 public struct DataChangeRecord: Equatable, Sendable {
     /// The table whose rows changed.
     public var tableName: String
@@ -19,14 +22,16 @@ public struct DataChangeRecord: Equatable, Sendable {
     public var serverTransactionID: String?
     /// Orders the records of one transaction: digits, zero-padded, rising.
     public var recordSequence: String?
-    /// What happened to the rows. Spanner documents these three; a record with another one is refused.
+    /// What happened to the rows. Spanner documents these three; a record with another one is
+    /// refused.
     public enum ModType: String, Sendable {
         case insert = "INSERT"
         case update = "UPDATE"
         case delete = "DELETE"
     }
 
-    /// One changed row. Which columns the two sides hold depends on the stream's value capture type; a side that holds none is empty.
+    /// One changed row. Which columns the two sides hold depends on the stream's value capture
+    /// type; a side that holds none is empty.
     public struct Mod: Equatable, Sendable {
         /// The primary key's columns.
         public var keys: [String: ColumnValue]

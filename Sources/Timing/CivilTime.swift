@@ -7,7 +7,8 @@ struct CivilTime {
     var minute: Int
     var second: Int
 
-    /// Nil where there is no such day or time; a leap second (`:60`) counts as the second before it.
+    /// Nil where there is no such day or time; a leap second (`:60`) counts as the second before
+    /// it.
     init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
         guard (1...12).contains(month), day >= 1, day <= Self.days(inMonth: month, of: year) else { return nil }
         guard hour < 24, minute < 60, second <= 60 else { return nil }
@@ -21,7 +22,8 @@ struct CivilTime {
 
     init(secondsSince1970: Int64) {
         let (days, time) = Int(secondsSince1970).quotientAndModulo(86_400)
-        // Years are counted from 1 March, so that the leap day comes last; an era has 400 years, 146,097 days.
+        // Years are counted from 1 March, so that the leap day comes last; an era has 400 years,
+        // 146,097 days.
         let (era, dayOfEra) = (days + 719_468).quotientAndModulo(146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)

@@ -1,4 +1,5 @@
-/// The date of an HTTP header, as RFC 9110, section 5.6.7, has servers write it: `Tue, 24 Nov 2026 02:54:00 GMT`.
+/// The date of an HTTP header, as RFC 9110, section 5.6.7, has servers write it: `Tue, 24 Nov 2026
+/// 02:54:00 GMT`.
 package enum HTTPDate {
     private static let months: [StaticString] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     private static let days: [StaticString] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

@@ -1,7 +1,9 @@
-/// A point in time as RFC 3339 writes it, to the nanosecond and with the number of fraction digits that were written.
+/// A point in time as RFC 3339 writes it, to the nanosecond and with the number of fraction digits
+/// that were written.
 ///
-/// Foundation's ISO 8601 parser takes a 30 February and ignores what follows the zone; an envelope or a change record with
-/// either is damaged and has to be refused, and a commit timestamp must keep all of its digits.
+/// Foundation's ISO 8601 parser takes a 30 February and ignores what follows the zone; an envelope
+/// or a change record with either is damaged and has to be refused, and a commit timestamp must
+/// keep all of its digits.
 package struct RFC3339: Hashable, Sendable {
     /// Whole seconds since 1970-01-01T00:00:00Z.
     package var seconds: Int64

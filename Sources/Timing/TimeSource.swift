@@ -1,6 +1,7 @@
 import FoundationEssentials
 
-/// Time and chance, as far as the client depends on them: what tests and simulations put in the place of the machine's own.
+/// Time and chance, as far as the client depends on them: what tests and simulations put in the
+/// place of the machine's own.
 package struct TimeSource: Sendable {
     /// Monotonic time since some fixed moment.
     package var now: @Sendable () -> Duration

@@ -2,7 +2,8 @@ import FoundationEssentials
 import OutboundHTTP
 import Timing
 
-/// The access token in use: minted when it is needed, renewed before it expires, once for all who wait.
+/// The access token in use: minted when it is needed, renewed before it expires, once for all who
+/// wait.
 final class AccessTokens: Sendable {
     private let credentials: ZendeskCredentials
     private let transport: any ZendeskTransport
@@ -11,7 +12,8 @@ final class AccessTokens: Sendable {
 
     private struct State {
         var token: Token?
-        /// The last failed token request, and until when it is not repeated: callers wait so long, or get its error.
+        /// The last failed token request, and until when it is not repeated: callers wait so long,
+        /// or get its error.
         var refusal: (error: ZendeskError, until: Duration)?
     }
 
@@ -21,11 +23,12 @@ final class AccessTokens: Sendable {
         var renewAt: Duration?
     }
 
-    /// What a token lasts where the answer does not say: the default of clients made after April 2026.
+    /// What a token lasts where the answer does not say: the default of clients made after April
+    /// 2026.
     private static let defaultLifetime = Duration.seconds(1800)
     /// Bounds of what the answer may say.
     private static let lifetimes = Duration.seconds(60)...Duration.seconds(86_400)
-    private static let longestCall = Duration.seconds(10)
+    private static let callTimeout = Duration.seconds(10)
     /// How long a mint that failed is not repeated, where Zendesk does not say.
     private static let patience = Duration.seconds(2)
 
@@ -74,7 +77,8 @@ final class AccessTokens: Sendable {
         return true
     }
 
-    /// Zendesk did not accept a token that it had just given: another one would fare no better for a while.
+    /// Zendesk did not accept a token that it had just given: another one would fare no better for
+    /// a while.
     func refuse(_ fresh: String, _ error: ZendeskError) {
         fetch.withState { state in
             if state.token?.text == fresh, state.token?.renewAt != nil { state.token = nil }
@@ -119,7 +123,7 @@ final class AccessTokens: Sendable {
         let started = time.now()
         let response: ZendeskResponse
         do {
-            response = try await transport.send(request, timeout: min(deadline.remaining, Self.longestCall))
+            response = try await transport.send(request, timeout: min(deadline.remaining, Self.callTimeout))
         } catch {
             throw ZendeskError(error, to: ZendeskRequest(.get, request.target))
         }
@@ -137,7 +141,8 @@ final class AccessTokens: Sendable {
             throw ZendeskError.unreadable(response, to: ZendeskRequest(.get, request.target))
         }
         let lifetime = usableTime(saidSeconds: answer.expires_in, default: Self.defaultLifetime, in: Self.lifetimes)
-        // A tenth of its life before the end, so that no call begins with a token that ends on the way.
+        // A tenth of its life before the end, so that no call begins with a token that ends on the
+        // way.
         return Token(text: token, renewAt: started + lifetime * 9 / 10)
     }
 }

@@ -1,7 +1,8 @@
 import Synchronization
 package import Timing
 
-/// Keeps a client's calls within what the account allows: one budget for ticket updates, one for all other calls.
+/// Keeps a client's calls within what the account allows: one budget for ticket updates, one for
+/// all other calls.
 final class CallGovernor: Sendable {
     private let state: Mutex<State>
     private let time: TimeSource
@@ -12,7 +13,7 @@ final class CallGovernor: Sendable {
     private static let patience = Duration.seconds(3)
 
     private struct State {
-        var budgets: [Kind: CallBudget]
+        var budgets: [Kind: RateBudget]
         var knowsLimits = false
         /// When the jobs of the last minute began.
         var jobs: [Duration] = []
@@ -20,15 +21,15 @@ final class CallGovernor: Sendable {
 
     init(readsPerMinute: Int, writesPerMinute: Int, time: TimeSource) {
         state = Mutex(
-            State(budgets: [.read: CallBudget(perMinute: readsPerMinute), .write: CallBudget(perMinute: writesPerMinute)])
+            State(budgets: [.read: RateBudget(perMinute: readsPerMinute), .write: RateBudget(perMinute: writesPerMinute)])
         )
         self.time = time
     }
 
     /// Makes the call when it is its turn.
     ///
-    /// - Throws: ``ZendeskError`` of kind `limited`, at once, if its turn will not come before the deadline, or with low priority not
-    ///   within three seconds.
+    /// - Throws: ``ZendeskError`` of kind `limited`, at once, if its turn will not come before the
+    ///   deadline, or with low priority not within three seconds.
     func call<Result>(
         _ kind: Kind,
         _ priority: CallPriority,
@@ -61,7 +62,7 @@ final class CallGovernor: Sendable {
     func beganJob() {
         let now = time.now()
         state.withLock { state in
-            state.jobs.removeAll { $0 + CallBudget.window <= now }
+            state.jobs.removeAll { $0 + RateBudget.window <= now }
             state.jobs.append(now)
         }
     }
@@ -71,7 +72,7 @@ final class CallGovernor: Sendable {
         let (reads, readLimit) = withBudget(.read) { ($0.used(now: $1), $0.limit) }
         let (writes, writeLimit) = withBudget(.write) { ($0.used(now: $1), $0.limit) }
         let now = time.now()
-        let jobs = state.withLock { $0.jobs.count { $0 + CallBudget.window > now } }
+        let jobs = state.withLock { $0.jobs.count { $0 + RateBudget.window > now } }
         return CallUsage(reads: reads, readLimit: readLimit, writes: writes, writeLimit: writeLimit, jobs: jobs)
     }
 
@@ -93,7 +94,8 @@ final class CallGovernor: Sendable {
 
     /// Obeys a Retry-After.
     ///
-    /// - Parameter kind: the budget that the call took. A 429 blocks it, whatever limit it names: else the call is repeated at full speed.
+    /// - Parameter kind: the budget that the call took. A 429 blocks it, whatever limit it names:
+    ///   else the call is repeated at full speed.
     func obey(_ error: ZendeskError, _ kind: Kind) {
         guard let wait = error.retryAfter else { return }
         let blocked: [Kind] =
@@ -115,7 +117,7 @@ final class CallGovernor: Sendable {
         return ZendeskError(.limited(.account), retryAfter: wait, "\(cause): next in \(wait.components.seconds + 1) s")
     }
 
-    private func withBudget<Result: Sendable>(_ kind: Kind, _ body: (inout CallBudget, Duration) -> Result) -> Result {
+    private func withBudget<Result: Sendable>(_ kind: Kind, _ body: (inout RateBudget, Duration) -> Result) -> Result {
         state.withLock { body(&$0.budgets[kind]!, time.now()) }
     }
 }

@@ -1,7 +1,8 @@
 import OutboundHTTP
 import Timing
 
-/// The fields that are there, and the tags that drop-downs take. Zendesk drops what a field does not take, and says nothing.
+/// The fields that are there, and the tags that drop-downs take. Zendesk drops what a field does
+/// not take, and says nothing.
 final class KnownFields: Sendable {
     private let known = SharedFetch<[Int: Entry]>([:])
     private let time: TimeSource

@@ -2,23 +2,25 @@ import Timing
 
 /// Finds tickets by the text of a custom field.
 ///
-/// Zendesk's search is fuzzy (it ignores case, matches prefixes and splits words at hyphens), lags by minutes, and shows old values.
-/// All that it can tell is which tickets to look at.
+/// Zendesk's search is fuzzy (it ignores case, matches prefixes and splits words at hyphens), lags
+/// by minutes, and shows old values. All that it can tell is which tickets to look at.
 ///
-/// Source: Zendesk API reference, "Search", "Export Search Results", and help article "Zendesk Support search reference".
+/// Source: Zendesk API reference, "Search", "Export Search Results", and help article "Zendesk
+/// Support search reference".
 package struct TicketSearch: Equatable, Sendable {
     /// The query in Zendesk's search language.
     let query: String
 
     /// Tickets that are not closed and whose custom field holds the text.
     ///
-    /// - Returns: nil if the text could change what the query means: if it is empty, longer than 255 characters, or has quotes,
-    ///   backslashes or control characters.
+    /// - Returns: nil if the text could change what the query means: if it is empty, longer than
+    ///   255 characters, or has quotes, backslashes or control characters.
     package init?(customField field: Int, text: String) {
         self.init(customField: field, anyOf: [text])
     }
 
-    /// The same for several texts. Zendesk documents nowhere that one of them is enough: the answer has to prove it.
+    /// The same for several texts. Zendesk documents nowhere that one of them is enough: the answer
+    /// has to prove it.
     package init?(customField field: Int, anyOf texts: [String]) {
         guard texts.allSatisfy(Self.isPlain) else { return nil }
         query = "status<closed" + texts.map { " custom_field_\(field):\"\($0)\"" }.joined()
@@ -33,7 +35,8 @@ package struct TicketSearch: Equatable, Sendable {
     /// Tickets that are not closed and have some value in the custom field.
     package init(withValueIn field: Int) { query = "status<closed custom_field_\(field):*" }
 
-    /// Tickets that are not solved, have some value in the custom field, and were created at a time or later.
+    /// Tickets that are not solved, have some value in the custom field, and were created at a time
+    /// or later.
     ///
     /// - Parameter seconds: since 1970.
     package init(unsolvedWithValueIn field: Int, createdFrom seconds: Int64) {

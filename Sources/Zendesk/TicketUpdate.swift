@@ -1,8 +1,10 @@
 package import FoundationEssentials
 
-/// A change of a ticket's custom fields that Zendesk makes only if the ticket is still as it was read (a *safe update*).
+/// A change of a ticket's custom fields that Zendesk makes only if the ticket is still as it was
+/// read (a *safe update*).
 ///
-/// Source: Zendesk API reference, "Tickets", "Update Ticket" and "Protecting against ticket update collisions".
+/// Source: Zendesk API reference, "Tickets", "Update Ticket" and "Protecting against ticket update
+/// collisions".
 package struct TicketUpdate: Equatable, Sendable {
     /// The new values; nil empties a field. Fields that are not named stay as they are.
     package var customFields: [Int: String?]
@@ -72,7 +74,8 @@ package struct TicketUpdate: Equatable, Sendable {
 package struct TicketAudit: Equatable, Sendable {
     /// The metadata that the update came with.
     package var metadata: [String: String]
-    /// The values that it replaced, by the field's id; nil where the field was empty. System fields are left out.
+    /// The values that it replaced, by the field's id; nil where the field was empty. System fields
+    /// are left out.
     package var replaced: [Int: String?]
     /// The values that it set, by the field's id; nil where it emptied the field.
     package var set: [Int: String?]
@@ -88,7 +91,8 @@ package struct TicketAudit: Equatable, Sendable {
 package struct TicketUpdateAnswer: Sendable {
     /// The ticket after the update.
     package var ticket: Ticket
-    /// What the update changed, where the answer tells. An update that changed nothing is answered with the audit of an older one.
+    /// What the update changed, where the answer tells. An update that changed nothing is answered
+    /// with the audit of an older one.
     package var audit: TicketAudit?
 
     package init(ticket: Ticket, audit: TicketAudit? = nil) {

@@ -3,15 +3,17 @@ package import Timing
 
 /// Updates of many tickets at once, which Zendesk does as a job.
 ///
-/// What became of a ticket, only a reading tells: a job that says that it succeeded may have left out tags or whole items, and one that
-/// vanished may do its work later.
+/// What became of a ticket, only a reading tells: a job that says that it succeeded may have left
+/// out tags or whole items, and one that vanished may do its work later.
 ///
 /// Source: Zendesk API reference, "Update Many Tickets" and "Job statuses".
 extension ZendeskClient {
-    /// Begins a job. Its updates are not counted as ticket updates, so the call passes the budget of other calls.
+    /// Begins a job. Its updates are not counted as ticket updates, so the call passes the budget
+    /// of other calls.
     ///
     /// - Parameter updates: at most ``ticketsPerCall``, of one ticket each.
-    /// - Throws: ``ZendeskError``; of kind `tooManyJobs` if as many are queued or running as Zendesk takes.
+    /// - Throws: ``ZendeskError``; of kind `tooManyJobs` if as many are queued or running as
+    ///   Zendesk takes.
     package func begin(
         _ updates: [(ticket: Int, update: TicketUpdate)],
         priority: CallPriority,

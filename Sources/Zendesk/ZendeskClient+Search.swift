@@ -4,7 +4,8 @@ package import Timing
 extension ZendeskClient {
     /// The ids of the tickets that match, in rising order of their creation, each once.
     ///
-    /// More than a thousand come from the search's export, which has no such limit and takes a call a hundred.
+    /// More than a thousand come from the search's export, which has no such limit and takes a call
+    /// a hundred.
     package func ticketIDs(
         _ search: TicketSearch,
         priority: CallPriority = .normal,
@@ -43,8 +44,10 @@ extension ZendeskClient {
 
     /// A page of all the tickets that match, in the order of their creation.
     ///
-    /// - Parameter cursor: where the page before ended; nil for the first one. It lasts for an hour.
-    /// - Returns: ids with the time of creation, in seconds since 1970, and the next page's cursor, nil after the last.
+    /// - Parameter cursor: where the page before ended; nil for the first one. It lasts for an
+    ///   hour.
+    /// - Returns: ids with the time of creation, in seconds since 1970, and the next page's cursor,
+    ///   nil after the last.
     /// - Throws: ``ZendeskError``; of kind `unavailable` if a page leads to itself.
     package func exportedTickets(
         _ search: TicketSearch,
@@ -79,11 +82,13 @@ extension ZendeskClient {
         )
     }
 
-    /// A page of all tickets, whatever their status, the one that was updated last first. It comes from the database and does not lag.
+    /// A page of all tickets, whatever their status, the one that was updated last first. It comes
+    /// from the database and does not lag.
     ///
     /// - Parameter cursor: where the page before ended; nil for the first one.
     ///
-    /// Source: Zendesk API reference, "List Tickets" and "Pagination"; the sorting is that of Zendesk's guide to cursor pagination.
+    /// Source: Zendesk API reference, "List Tickets" and "Pagination"; the sorting is that of
+    /// Zendesk's guide to cursor pagination.
     package func ticketsByUpdate(
         after cursor: String?,
         priority: CallPriority = .normal,
@@ -129,7 +134,8 @@ package struct SearchPage: Equatable, Sendable {
 /// A page of the list of tickets.
 package struct TicketPage: Sendable {
     package var readings: [TicketReading]
-    /// Tickets that the list shows without any custom field: whether they have some, only a reading tells.
+    /// Tickets that the list shows without any custom field: whether they have some, only a reading
+    /// tells.
     package var withoutFields: Set<Int>
     /// The next page's cursor; nil after the last.
     package var next: String?

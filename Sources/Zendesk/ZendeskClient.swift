@@ -1,11 +1,12 @@
 import FoundationEssentials
 package import Timing
 
-/// The part of Zendesk's Support API that a synchronisation needs: find tickets, read them, update their fields safely.
+/// The part of Zendesk's Support API that a synchronisation needs: find tickets, read them, update
+/// their fields safely.
 ///
-/// It keeps within the account's limits: every call takes its turn in a budget, a Retry-After is obeyed, and what cannot be done before
-/// the deadline is given back at once. Reads are repeated while there is time; an update never is, since only a reading can tell
-/// what became of it.
+/// It keeps within the account's limits: every call takes its turn in a budget, a Retry-After is
+/// obeyed, and what cannot be done before the deadline is given back at once. Reads are repeated
+/// while there is time; an update never is, since only a reading can tell what became of it.
 ///
 /// Source: Zendesk API reference, "Search", "Tickets", "Ticket fields" and "Rate limits".
 package final class ZendeskClient: Sendable {
@@ -17,15 +18,15 @@ package final class ZendeskClient: Sendable {
     private let time: TimeSource
 
     /// What one call may take at most, however much time there is.
-    private static let longestCall = Duration.seconds(10)
+    private static let callTimeout = Duration.seconds(10)
     /// How often a failing read is repeated where Zendesk does not say how long to wait.
-    private static let mostRepeats = 2
+    private static let maximumRepeats = 2
     /// Requests without one have been answered 500.
     static let userAgent = "booking-status-sync"
 
     /// - Parameters:
-    ///   - readsPerMinute: how many calls that change nothing may be made in any sixty seconds; half of what the account's headers allow
-    ///     if that is less.
+    ///   - readsPerMinute: how many calls that change nothing may be made in any sixty seconds;
+    ///     half of what the account's headers allow if that is less.
     ///   - writesPerMinute: the same for ticket updates.
     package convenience init(
         transport: any ZendeskTransport,
@@ -69,11 +70,12 @@ package final class ZendeskClient: Sendable {
 
     func beganJob() { governor.beganJob() }
 
-    /// Why so many calls could not begin now, with the time to wait; nil if they could. A number above the budget counts as all of it.
+    /// Why so many calls could not begin now, with the time to wait; nil if they could. A number
+    /// above the budget counts as all of it.
     package func shortage(reads: Int, writes: Int) -> ZendeskError? { governor.shortage(reads: reads, writes: writes) }
 
-    /// Whether a drop-down field has an option with the tag; true for a field that is no drop-down. The field is read once a minute, and
-    /// again if the tag is missing.
+    /// Whether a drop-down field has an option with the tag; true for a field that is no drop-down.
+    /// The field is read once a minute, and again if the tag is missing.
     ///
     /// - Parameter tag: nil asks for the field alone.
     /// - Throws: ``ZendeskError``; of kind `misconfigured` if the field is missing or deactivated.
@@ -97,7 +99,8 @@ package final class ZendeskClient: Sendable {
     /// - Parameter age: what was read less long ago is kept.
     package func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
 
-    /// The tickets as they are now, without those that Zendesk left out: whether one is gone, only ``ticket(_:priority:deadline:)`` tells.
+    /// The tickets as they are now, without those that Zendesk left out: whether one is gone, only
+    /// ``ticket(_:priority:deadline:)`` tells.
     package func tickets(
         _ ids: [Int],
         priority: CallPriority = .normal,
@@ -127,9 +130,11 @@ package final class ZendeskClient: Sendable {
 
     /// The ticket's history, oldest first.
     ///
-    /// - Throws: ``ZendeskError``; of kind `unavailable` if there are more than five thousand updates: what is missing would be the newest.
+    /// - Throws: ``ZendeskError``; of kind `unavailable` if there are more than five thousand
+    ///   updates: what is missing would be the newest.
     ///
-    /// Source: Zendesk API reference, "Ticket audits", which the token's scope has to cover with a global `read`.
+    /// Source: Zendesk API reference, "Ticket audits", which the token's scope has to cover with a
+    /// global `read`.
     package func audits(
         of id: Int,
         priority: CallPriority = .normal,
@@ -168,7 +173,8 @@ package final class ZendeskClient: Sendable {
         return TicketUpdateAnswer(ticket: answer.ticket, audit: answer.audit?.entry)
     }
 
-    /// Makes any other call, as administration does; it is repeated for nothing but an expired token.
+    /// Makes any other call, as administration does; it is repeated for nothing but an expired
+    /// token.
     ///
     /// - Returns: what the answer says, and its header fields, their names in lower case.
     package func call<Answer: Decodable>(
@@ -197,9 +203,10 @@ package final class ZendeskClient: Sendable {
                 return try await send(request, .read, priority, deadline)
             } catch {
                 switch error.kind {
-                // The budget, or the mint, is blocked for as long as Zendesk asked: the next call waits in it.
+                // The budget, or the mint, is blocked for as long as Zendesk asked: the next call
+                // waits in it.
                 case .limited where error.status != nil && (error.retryAfter ?? .zero) < deadline.remaining: continue
-                case .unavailable where repeats < Self.mostRepeats:
+                case .unavailable where repeats < Self.maximumRepeats:
                     repeats += 1
                     let wait = error.retryAfter ?? Duration.milliseconds(100 + Int(time.random() * 400)) * repeats
                     guard wait < deadline.remaining else { throw error }
@@ -260,7 +267,7 @@ package final class ZendeskClient: Sendable {
     }
 
     private func answer(to request: ZendeskRequest, _ token: String, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
-        let timeout = min(deadline.remaining, Self.longestCall)
+        let timeout = min(deadline.remaining, Self.callTimeout)
         guard timeout > .zero else { throw ZendeskError(.timeIsUp, "no time is left for a call to Zendesk") }
         var request = request
         request.headers += [("accept", "application/json"), ("user-agent", Self.userAgent), ("authorization", "Bearer \(token)")]

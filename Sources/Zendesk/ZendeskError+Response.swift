@@ -3,12 +3,13 @@ import FoundationEssentials
 extension ZendeskError {
     /// Sorts an answer that is no success.
     ///
-    /// Sources: Zendesk API reference, "Rate limits", "Requests", "Tickets"; the wording of real answers varies, so the status decides, and
-    /// the body only where one status has several meanings.
+    /// Sources: Zendesk API reference, "Rate limits", "Requests", "Tickets"; the wording of real
+    /// answers varies, so the status decides, and the body only where one status has several
+    /// meanings.
     package init(_ response: ZendeskResponse, to request: ZendeskRequest) {
         let problem = Problem(response)
         let retryAfter = response.headers["retry-after"].flatMap { Int($0) }
-            .map { min(Duration.seconds(max(1, $0)), CallBudget.longestBlock) }
+            .map { min(Duration.seconds(max(1, $0)), RateBudget.maximumBlock) }
         let status = response.status
         let what = problem.summary
         switch status {
@@ -85,7 +86,8 @@ extension ZendeskRequest {
 }
 
 extension ZendeskError.Limit {
-    /// Which limit it was is told by the header of the one that has nothing left. A limit that no header names is the account's.
+    /// Which limit it was is told by the header of the one that has nothing left. A limit that no
+    /// header names is the account's.
     fileprivate init(_ response: ZendeskResponse, _ problem: Problem) {
         let headers = response.headers
         func isUsedUp(_ name: String) -> Bool { headers[name]?.contains("remaining=0") ?? false }
@@ -101,7 +103,8 @@ extension ZendeskError.Limit {
     }
 }
 
-/// The body of an answer that is no success: JSON in one of several shapes, plain text, HTML or nothing.
+/// The body of an answer that is no success: JSON in one of several shapes, plain text, HTML or
+/// nothing.
 private struct Problem {
     /// Zendesk's own code, as `RecordInvalid`.
     var code: String?
@@ -116,7 +119,8 @@ private struct Problem {
         fields = body.fields.filter(Self.isName).sorted()
     }
 
-    /// Only what has the form of a name is passed on: an error's own text may quote the request, which can hold a secret.
+    /// Only what has the form of a name is passed on: an error's own text may quote the request,
+    /// which can hold a secret.
     private static func isName(_ text: String) -> Bool {
         (1...40).contains(text.utf8.count)
             && text.utf8.allSatisfy { (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) || $0 == 0x5f }

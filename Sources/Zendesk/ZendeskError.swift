@@ -9,11 +9,13 @@ package struct ZendeskError: Error, Equatable {
     package var detail: String
 
     package enum Kind: Equatable, Sendable {
-        /// The ticket has changed since it was read, or two updates collided: read it again and decide again.
+        /// The ticket has changed since it was read, or two updates collided: read it again and
+        /// decide again.
         case conflict
         /// There is no such ticket (any more).
         case notFound
-        /// A limit is used up: nothing that it covers will be done before ``ZendeskError/retryAfter``.
+        /// A limit is used up: nothing that it covers will be done before
+        /// ``ZendeskError/retryAfter``.
         case limited(Limit)
         /// As many jobs are queued or running as the account may have.
         case tooManyJobs
@@ -23,7 +25,8 @@ package struct ZendeskError: Error, Equatable {
         case timeIsUp
         /// The request may have had its effect: read before anything else.
         case outcomeUnknown
-        /// The token, its owner's rights, the URL or a field is not as it has to be; a person has to mend it.
+        /// The token, its owner's rights, the URL or a field is not as it has to be; a person has
+        /// to mend it.
         case misconfigured
         /// The request can never succeed as it is.
         case rejected

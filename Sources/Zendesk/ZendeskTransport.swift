@@ -2,7 +2,8 @@ package import FoundationEssentials
 
 /// Sends one request to Zendesk and brings the whole answer.
 package protocol ZendeskTransport: Sendable {
-    /// - Parameter timeout: bounds the call as a whole, from the making of a connection to the last byte of the answer's body.
+    /// - Parameter timeout: bounds the call as a whole, from the making of a connection to the last
+    ///   byte of the answer's body.
     /// - Throws: ``TransportError`` where there is no answer.
     func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse
 }

@@ -1,7 +1,8 @@
 package import FoundationEssentials
 import Timing
 
-/// The fields and tickets of an account, as a person can write them: in the words of Zendesk's own JSON, with defaults for the rest.
+/// The fields and tickets of an account, as a person can write them: in the words of Zendesk's own
+/// JSON, with defaults for the rest.
 ///
 /// ```json
 /// {

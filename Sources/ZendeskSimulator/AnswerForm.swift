@@ -1,13 +1,16 @@
-/// How an account writes what Zendesk has written in several ways, and documents in none. A seed picks one reading of each.
+/// How an account writes what Zendesk has written in several ways, and documents in none. A seed
+/// picks one reading of each.
 ///
-/// Sources: recorded traffic in zenpy's tests (2023, 2024) for the headers; a published audit of 2017, whose drop-downs had the former
-/// value `""` where the same audit has `null` for system fields; Zendesk API reference, "Tickets", for custom fields.
+/// Sources: recorded traffic in zenpy's tests (2023, 2024) for the headers; a published audit of
+/// 2017, whose drop-downs had the former value `""` where the same audit has `null` for system
+/// fields; Zendesk API reference, "Tickets", for custom fields.
 package struct AnswerForm: Equatable, Sendable {
     /// The value of a custom field that is empty.
     package var emptyFieldValue = Empty.null
     /// `previous_value` of a change to a field that was empty.
     package var emptyFormerValue = Empty.null
-    /// `rate-limit` and `zendesk-rate-limit-tickets-update`, instead of `ratelimit-limit` and `zendesk-ratelimit-tickets-update`.
+    /// `rate-limit` and `zendesk-rate-limit-tickets-update`, instead of `ratelimit-limit` and
+    /// `zendesk-ratelimit-tickets-update`.
     package var spellsLimitsAsIn2023 = false
 
     package enum Empty: CaseIterable, Sendable {

@@ -35,7 +35,8 @@ struct SearchIndex: Sendable {
         entries[id] = ticket
     }
 
-    /// Not all of the tickets, where the query has a word: a search costs the same whatever their number.
+    /// Not all of the tickets, where the query has a word: a search costs the same whatever their
+    /// number.
     private mutating func candidates(_ query: SearchQuery) -> [SimulatedTicket] {
         guard let (field, prefixes) = query.prefixes else { return Array(entries.values) }
         let list = words[field] ?? WordList(entries.values, field: field)

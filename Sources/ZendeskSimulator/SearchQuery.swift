@@ -6,9 +6,10 @@ package struct SearchBehavior: Equatable, Sendable {
     /// Terms of fields beyond so many are ignored; nil for no such limit.
     package var maximumTerms: Int?
     /// A query of more characters is refused with 422; nil for no such limit.
-    package var longestQuery: Int?
+    package var maximumQueryLength: Int?
 
-    /// Which of the terms a ticket has to meet. Zenpy and agent-ruby rely on `any`, agent-nodejs#1658 says that it is `all`.
+    /// Which of the terms a ticket has to meet. Zenpy and agent-ruby rely on `any`,
+    /// agent-nodejs#1658 says that it is `all`.
     package enum RepeatedTerms: String, CaseIterable, Sendable { case any, all, first, last }
 
     package init() {}
@@ -38,7 +39,9 @@ struct SearchQuery {
 
     init(_ text: String, _ behavior: SearchBehavior = .init()) throws(Unsupported) {
         repeatedTerms = behavior.repeatedTerms
-        guard behavior.longestQuery.map({ text.count <= $0 }) ?? true else { throw Unsupported(term: "query of \(text.count) characters") }
+        guard behavior.maximumQueryLength.map({ text.count <= $0 }) ?? true else {
+            throw Unsupported(term: "query of \(text.count) characters")
+        }
         var count = 0
         for term in Self.split(text) {
             if term == "type:ticket" {
@@ -95,8 +98,8 @@ struct SearchQuery {
             }
     }
 
-    /// A value is matched without regard to case, word by word, the last word as a prefix. Quotes make the words a phrase, but do not make
-    /// the match exact.
+    /// A value is matched without regard to case, word by word, the last word as a prefix. Quotes
+    /// make the words a phrase, but do not make the match exact.
     private static func contains(_ phrase: [String], in text: String) -> Bool {
         let words = Self.words(text)
         guard !phrase.isEmpty, words.count >= phrase.count else { return false }

@@ -111,7 +111,8 @@ package struct SimulatedTicket: Equatable, Sendable {
         return .object(members + [.init(name: "result_type", value: "ticket")])
     }
 
-    /// - Parameter index: of ``audits``; a ticket that was never updated has one of its creation, before the first.
+    /// - Parameter index: of ``audits``; a ticket that was never updated has one of its creation,
+    ///   before the first.
     func auditJSON(_ index: Int, _ form: AnswerForm) -> JSON {
         let audit = audits.indices.contains(index) ? audits[index] : nil
         let events: [JSON] = (audit?.changes ?? []).enumerated().map { number, change in

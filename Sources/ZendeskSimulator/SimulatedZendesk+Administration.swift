@@ -2,7 +2,8 @@ import FoundationEssentials
 
 /// What administrators do: ticket fields, views, and who one is.
 ///
-/// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and "OAuth tokens".
+/// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and
+/// "OAuth tokens".
 extension SimulatedZendesk {
     /// The user that every token acts as.
     package struct User: Equatable, Sendable {

@@ -2,8 +2,8 @@ import FoundationEssentials
 
 /// How an account does its jobs. Zendesk documents little of it.
 ///
-/// Sources: recorded traffic in zenpy's tests (2023), where jobs of 100, 50 and 1 tickets took 10, 5 and 2 seconds; Zendesk API reference,
-/// "Job statuses", for thirty jobs at a time.
+/// Sources: recorded traffic in zenpy's tests (2023), where jobs of 100, 50 and 1 tickets took 10,
+/// 5 and 2 seconds; Zendesk API reference, "Job statuses", for thirty jobs at a time.
 package struct JobBehavior: Equatable, Sendable {
     /// How long a job waits before it begins, in seconds.
     package var queueing = 1.0

@@ -6,7 +6,8 @@ import FoundationEssentials
 extension SimulatedZendesk {
     /// Part of a list by its cursor, which is the number of items before it.
     ///
-    /// - Parameter export: where the page begins, if it is one of an export, and the cursor behind so many items.
+    /// - Parameter export: where the page begins, if it is one of an export, and the cursor behind
+    ///   so many items.
     private func cursorPage(
         _ name: String,
         _ items: [JSON],
@@ -91,7 +92,8 @@ extension SimulatedZendesk {
             return invalidSearch("Invalid search: \(error.term)")
         }
         let hits = index.hits(parsed, now: now)
-        // A ticket that leaves the list moves no other one to another page: the cursor names the last ticket.
+        // A ticket that leaves the list moves no other one to another page: the cursor names the
+        // last ticket.
         let passed = query["page[after]"].flatMap(Self.lastTicket)
         let start = passed.map { last in hits.firstIndex { ($0.createdAt, $0.id) > last } ?? hits.count } ?? 0
         let items = hits.map { $0.hit(fields, form) }

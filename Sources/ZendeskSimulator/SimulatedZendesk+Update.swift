@@ -59,8 +59,8 @@ extension SimulatedZendesk {
             return response
         }
         if !isInJob, chance(faults.conflicts) { return Response(409, ["error": "DatabaseConflict", "description": "Database collision"]) }
-        // Whatever the property's value, safe_update makes the update safe. The stamp has whole seconds: what changed within the
-        // stamp's second goes unnoticed.
+        // Whatever the property's value, safe_update makes the update safe. The stamp has whole
+        // seconds: what changed within the stamp's second goes unnoticed.
         if change.safe_update != nil, let stamp = change.updated_stamp.flatMap({ RFC3339($0) }),
             Int64(ticket.updatedAt.rounded(.down)) > stamp.seconds
         {

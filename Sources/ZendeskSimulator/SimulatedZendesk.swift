@@ -1,12 +1,14 @@
 package import FoundationEssentials
 import Timing
 
-/// A Zendesk account in memory: a request goes in, the answer comes out, and nothing else happens. Time and chance are given.
+/// A Zendesk account in memory: a request goes in, the answer comes out, and nothing else happens.
+/// Time and chance are given.
 ///
-/// It is written from Zendesk's documentation and from recorded answers, and shares no type with the client that it tests.
+/// It is written from Zendesk's documentation and from recorded answers, and shares no type with
+/// the client that it tests.
 ///
-/// Sources: Zendesk API reference, "Search", "Tickets", "Rate limits"; real answers in the issue trackers of zendesk_api_client_rb and
-/// zendesk_api_client_php.
+/// Sources: Zendesk API reference, "Search", "Tickets", "Rate limits"; real answers in the issue
+/// trackers of zendesk_api_client_rb and zendesk_api_client_php.
 package struct SimulatedZendesk: Sendable {
     package internal(set) var tickets: [Int: SimulatedTicket] = [:]
     package var fields: [TicketField]
@@ -17,14 +19,16 @@ package struct SimulatedZendesk: Sendable {
     /// What a minted token lasts where the request does not say, in seconds.
     package var tokenLifetime = 1800.0
     package var limits = RateLimits()
-    /// How often some tickets may be updated in ten minutes, where that is not what ``limits`` says.
+    /// How often some tickets may be updated in ten minutes, where that is not what ``limits``
+    /// says.
     package var limitsOfTickets: [Int: Int] = [:]
     package var pages = PageLimits()
     package var form: AnswerForm
     package var searchBehavior = SearchBehavior()
     package var jobBehavior = JobBehavior()
     package var listForm = ListForm()
-    /// How long the search index lags behind, in seconds: each change takes a random time from this range.
+    /// How long the search index lags behind, in seconds: each change takes a random time from this
+    /// range.
     package var searchLag: ClosedRange<Double> = 0...0
     /// What goes wrong besides, while it is switched on.
     package var faults = Faults()
@@ -40,7 +44,8 @@ package struct SimulatedZendesk: Sendable {
     package var ticketForms: [JSON] = []
     /// What was asked that the simulator does not know, for whoever relies on it.
     package internal(set) var unknownRequests: [String] = []
-    /// How many requests of each kind there were, by method, path without numbers, and the answer's status.
+    /// How many requests of each kind there were, by method, path without numbers, and the answer's
+    /// status.
     package private(set) var answered: [String: Int] = [:]
 
     var index = SearchIndex()
@@ -235,7 +240,8 @@ extension SimulatedZendesk {
         index.add(ticket, visibleAt: now + Double.random(in: searchLag, using: &random))
     }
 
-    /// Does to a ticket what a person does in Zendesk's own pages: no safe update, no limit of the API.
+    /// Does to a ticket what a person does in Zendesk's own pages: no safe update, no limit of the
+    /// API.
     package mutating func edit(_ id: Int, now: Double, _ change: (inout SimulatedTicket) -> Void) {
         runJobs(now: now)
         guard let before = tickets[id] else { return }

@@ -26,7 +26,8 @@ package struct TicketField: Equatable, Sendable {
         self.options = options
     }
 
-    /// Whether the field takes the value. Zendesk drops what a drop-down does not know, and says nothing.
+    /// Whether the field takes the value. Zendesk drops what a drop-down does not know, and says
+    /// nothing.
     func accepts(_ value: JSON) -> Bool {
         switch value {
         case .null, "": true

@@ -4,7 +4,7 @@ package import Hummingbird
 package import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
-import ServerConnections
+import FunctionServer
 import ServiceLifecycle
 import Synchronization
 
@@ -37,7 +37,8 @@ package final class ZendeskSimulator: Service {
         self.onListening = onListening
     }
 
-    /// Reads the account, or does to it what does not go through the API. The second argument is the time, in seconds since 1970.
+    /// Reads the account, or does to it what does not go through the API. The second argument is
+    /// the time, in seconds since 1970.
     package func withAccount<Result>(_ body: (inout SimulatedZendesk, Double) throws -> sending Result) rethrows -> sending Result {
         try account.withLock { try body(&$0, Date().timeIntervalSince1970) }
     }

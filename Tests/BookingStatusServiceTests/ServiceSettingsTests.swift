@@ -4,8 +4,6 @@ import Configuration
 import Foundation
 import FunctionServer
 import Logging
-import PushAuthentication
-import Spanner
 import Testing
 import Zendesk
 

@@ -1,6 +1,5 @@
-import CloudEvents
-import Foundation
 import FunctionRuntime
+import Foundation
 import InMemoryLogging
 import Logging
 import TestSupport

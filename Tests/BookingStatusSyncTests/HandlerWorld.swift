@@ -1,7 +1,6 @@
 import BookingStatusSync
-import CloudEvents
-import Foundation
 import FunctionRuntime
+import Foundation
 import InMemoryLogging
 import Logging
 import TestSupport
@@ -9,7 +8,8 @@ import Timing
 import Zendesk
 import ZendeskSimulator
 
-/// The handler with a simulated account behind it, called in place: no socket, and no time that passes.
+/// The handler with a simulated account behind it, called in place: no socket, and no time that
+/// passes.
 struct HandlerWorld {
     static let bookingField = 11
     static let statusField = 12
@@ -23,9 +23,10 @@ struct HandlerWorld {
     var proof = SearchProof() { didSet { handler = makeHandler() } }
     private(set) var handler: BookingStatusHandler!
 
-    /// - Parameter longestPause: what lies between the pauses that are to pass at once, and the deadlines that are not.
-    init(keepsVersions: Bool = true, longestPause: Duration = .seconds(20)) {
-        time = ManualTime(longestPause: longestPause)
+    /// - Parameter maximumPause: what lies between the pauses that are to pass at once, and the
+    ///   deadlines that are not.
+    init(keepsVersions: Bool = true, maximumPause: Duration = .seconds(20)) {
+        time = ManualTime(maximumPause: maximumPause)
         let statuses = ["Tentative", "Booked", "InStay", "CheckedOut"]
         let account = SimulatedZendesk(fields: [
             TicketField(id: Self.bookingField, title: "Booking ID"),
@@ -105,7 +106,8 @@ struct HandlerWorld {
         }
     }
 
-    /// Makes a ticket one that was opened, and last updated, so many seconds ago; that cannot be before it was opened at first.
+    /// Makes a ticket one that was opened, and last updated, so many seconds ago; that cannot be
+    /// before it was opened at first.
     func age(_ id: Int, by seconds: Double) {
         transport.withAccount { account, now in
             guard var ticket = account.tickets[id] else { return }

@@ -7,7 +7,8 @@ import Zendesk
 
 @testable import BookingStatusSync
 
-/// Requests that are answered by one call have nothing to do with one another: what is wrong with a ticket of one is not the others' affair.
+/// Requests that are answered by one call have nothing to do with one another: what is wrong with a
+/// ticket of one is not the others' affair.
 @Suite("Reading tickets together")
 struct ReadingDeskTests {
     private let world = HandlerWorld()

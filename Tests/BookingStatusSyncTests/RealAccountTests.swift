@@ -10,7 +10,8 @@ import Timing
 import Zendesk
 import ZendeskSimulator
 
-/// What a real account answers, and a wished-for one would not. Each test is named after what went wrong before.
+/// What a real account answers, and a wished-for one would not. Each test is named after what went
+/// wrong before.
 @Suite("On a real account")
 struct RealAccountTests {
     private static let recordNotFound = ZendeskResponse(
@@ -137,7 +138,8 @@ struct RealAccountTests {
 
     // MARK: Taking back
 
-    /// Lets the option go away right before the second update, which then leaves a version without its tag.
+    /// Lets the option go away right before the second update, which then leaves a version without
+    /// its tag.
     private func dropTag(_ world: HandlerWorld, takeBack: @escaping @Sendable () -> ZendeskResponse?) {
         world.transport.before { [world] request, _ in
             guard request.method == .put else { return nil }

@@ -6,7 +6,8 @@ import ZendeskSimulator
 
 @testable import BookingStatusSync
 
-/// What changes in flight share, on accounts that do what Zendesk documents nowhere in every way that one can think of.
+/// What changes in flight share, on accounts that do what Zendesk documents nowhere in every way
+/// that one can think of.
 @Suite("Shared calls")
 struct SharedCallsTests {
     /// A record of inserts.
@@ -20,7 +21,8 @@ struct SharedCallsTests {
             """
     }
 
-    /// Bookings with a ticket each, none of which is contained in another; and tickets of other bookings.
+    /// Bookings with a ticket each, none of which is contained in another; and tickets of other
+    /// bookings.
     private static func world(_ count: Int, others: [String], _ prepare: (inout SimulatedZendesk) -> Void = { _ in }) -> HandlerWorld {
         let world = HandlerWorld()
         for number in 0..<count {
@@ -85,7 +87,7 @@ struct SharedCallsTests {
 
     @Test("a query that is too long for the account is asked in parts")
     func tooLong() async throws {
-        let world = Self.world(30, others: ["VIP-1", "QT-2"]) { $0.searchBehavior.longestQuery = 250 }
+        let world = Self.world(30, others: ["VIP-1", "QT-2"]) { $0.searchBehavior.maximumQueryLength = 250 }
         await Self.deliverAll(world, (0..<30).map { "A-\($0)x" })
         #expect((1...30).allSatisfy { world.status($0) == "Booked" })
     }

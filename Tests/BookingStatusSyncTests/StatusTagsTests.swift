@@ -1,7 +1,8 @@
 import BookingStatusSync
 import Testing
 
-/// `setup`, `check` and the function read the statuses with this one parser: what one takes, all take.
+/// `setup`, `check` and the function read the statuses with this one parser: what one takes, all
+/// take.
 @Suite("The tag of each status")
 struct StatusTagsTests {
     @Test("is read in order, with spaces around it")

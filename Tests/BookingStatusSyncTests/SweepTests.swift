@@ -1,7 +1,6 @@
-import CloudEvents
+import FunctionRuntime
 import Foundation
 import InMemoryLogging
-import FunctionRuntime
 import Logging
 import SpannerChangeStreams
 import Synchronization
@@ -15,7 +14,7 @@ import ZendeskSimulator
 @Suite("The sweep")
 struct SweepTests {
     @Test(
-        "fills tickets that no change came for, with one list, one query and an update each; a second one writes nothing, a third one is idle"
+        "fills tickets that no change came for, with a list, a query and an update each; a second run writes nothing, a third is idle"
     )
     func fills() async throws {
         let world = HandlerWorld()
@@ -130,7 +129,8 @@ struct SweepTests {
         try await world.sweep()
         #expect(world.log.entries.contains { $0.level == .warning && "\($0.metadata["reason"] ?? "")".contains("more tickets") })
         #expect(world.transport.requests.count { $0.target.contains("tickets.json") } == 30)
-        // What was left is looked at as soon as there is room for it, though that is long ago by then.
+        // What was left is looked at as soon as there is room for it, though that is long ago by
+        // then.
         world.time.advance(.seconds(300))
         for id in 1...3000 { world.transport.withAccount { account, _ in account.delete(id) } }
         world.bookings.set("b-3050x", "Booked")
@@ -287,7 +287,7 @@ struct SweepTests {
 
     @Test("all of it: every unsolved ticket in pages, with what had to be repaired, and the time up to which it has come")
     func everything() async throws {
-        let world = HandlerWorld(longestPause: .seconds(60))
+        let world = HandlerWorld(maximumPause: .seconds(60))
         for id in 1...250 {
             world.open(id, booking: "b-\(id % 130)")
             world.age(id, by: Double(3500 - id))
@@ -412,7 +412,7 @@ struct SweepTests {
 
     @Test("an export whose cursor has expired goes on at the last ticket that was seen")
     func expiredCursor() async throws {
-        let world = HandlerWorld(longestPause: .seconds(60))
+        let world = HandlerWorld(maximumPause: .seconds(60))
         for id in 1...250 {
             world.open(id, booking: "b-\(id)")
             world.age(id, by: Double(3500 - id))
@@ -430,7 +430,7 @@ struct SweepTests {
 
     @Test("an export that leads in a circle ends the sweep")
     func circle() async throws {
-        let world = HandlerWorld(longestPause: .seconds(60))
+        let world = HandlerWorld(maximumPause: .seconds(60))
         let calls = Mutex(0)
         world.transport.before { request, _ in
             guard request.target.contains("export") else { return nil }

@@ -5,7 +5,8 @@ import Zendesk
 
 @testable import BookingStatusSync
 
-/// Every path of a settlement, without a simulator: events go in, and each action is told in a few words.
+/// Every path of a settlement, without a simulator: events go in, and each action is told in a few
+/// words.
 @Suite("The settlement of a ticket")
 struct TicketSettlementTests {
     struct Path: CustomTestStringConvertible, Sendable {

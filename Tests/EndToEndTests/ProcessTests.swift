@@ -1,5 +1,5 @@
 import AsyncHTTPClient
-import CloudEvents
+import FunctionRuntime
 import Foundation
 import LocalStack
 import Logging

@@ -1,4 +1,4 @@
-import CloudEvents
+import FunctionRuntime
 import Foundation
 import HTTPTypes
 import SpannerChangeStreams

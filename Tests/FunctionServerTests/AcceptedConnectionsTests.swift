@@ -2,7 +2,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
-import ServerConnections
+import FunctionServer
 import Testing
 
 @Suite("Connections that nobody handles")

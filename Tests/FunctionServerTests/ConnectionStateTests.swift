@@ -144,7 +144,7 @@ struct ConnectionStateTests {
     func malformed() {
         var state = state
         state.bytesRead(at: at(0))
-        #expect(state.malformed(at: at(0)) == .refuse(.malformed))
+        #expect(state.malformed(at: at(0)) == .refuse(.malformedRequest))
         #expect(state.malformed(at: at(0)) == .nothing)
     }
 

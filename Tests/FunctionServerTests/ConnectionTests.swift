@@ -1,6 +1,5 @@
-import CloudEvents
-import Foundation
 import FunctionRuntime
+import Foundation
 import FunctionServer
 import Synchronization
 import TestSupport
@@ -256,7 +255,8 @@ struct ConnectionTests {
         try await serving(Self.configuration(read: .seconds(5))) { (message: PubSubMessage, _) in
             #expect(message.id != "dripped")
         } _: { server in
-            // So long that it is never whole, however late the server's clock strikes on a busy machine.
+            // So long that it is never whole, however late the server's clock strikes on a busy
+            // machine.
             let padding = String(repeating: " ", count: 10_000)
             let request = Self.request(#"{"message":{"messageId":"dripped"}\#(padding)}"#)
             for sentAtOnce in [10, 100] {

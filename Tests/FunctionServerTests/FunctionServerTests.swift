@@ -1,7 +1,6 @@
 import AsyncHTTPClient
-import CloudEvents
-import FoundationEssentials
 import FunctionRuntime
+import FoundationEssentials
 import FunctionServer
 import HTTPTypes
 import InMemoryLogging

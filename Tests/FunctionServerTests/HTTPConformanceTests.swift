@@ -1,4 +1,4 @@
-import CloudEvents
+import FunctionRuntime
 import FunctionServer
 import TestSupport
 import Testing

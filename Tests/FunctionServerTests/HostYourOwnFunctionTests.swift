@@ -1,4 +1,4 @@
-import CloudEvents
+import FunctionRuntime
 import Foundation
 import FunctionServer
 import HTTPTypes
@@ -18,6 +18,26 @@ struct HostYourOwnFunctionTests {
         )
         let code = try String(contentsOf: root.appending(path: "Tests/Greeter/\(name).swift"), encoding: .utf8)
         #expect(page.contains("```swift\n\(code)```\n"))
+    }
+
+    // README
+    @Test("a message without a name can never be processed")
+    func nameless() async {
+        let answer = await InProcessFunction(Greeter()).deliver(PubSubMessage(id: "1"))
+        #expect(answer.response.status == .unprocessableContent)
+    }
+    // end of README
+
+    @Test("the README shows the handler and the test that are compiled here")
+    func readme() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let page = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+        let greeter = try String(contentsOf: root.appending(path: "Tests/Greeter/Greeter.swift"), encoding: .utf8)
+        let here = try String(contentsOf: URL(filePath: #filePath), encoding: .utf8)
+        let test = here.components(separatedBy: "// README\n")[1].components(separatedBy: "    // end")[0]
+            .replacingOccurrences(of: "\n    ", with: "\n").dropFirst(4)
+        #expect(page.contains("```swift\n\(greeter)```\n"))
+        #expect(page.contains("```swift\n\(test)```\n"))
     }
 
     @Test("an error of a handler's own is 500, and its text is not sent")

@@ -1,6 +1,5 @@
-import CloudEvents
-import Foundation
 import FunctionRuntime
+import Foundation
 import FunctionServer
 import HTTPTypes
 import TestSupport

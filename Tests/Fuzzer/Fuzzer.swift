@@ -1,4 +1,4 @@
-import CloudEvents
+import FunctionRuntime
 import FoundationEssentials
 import HTTPTypes
 import SpannerChangeStreams
@@ -13,8 +13,8 @@ import Darwin
 
 /// Called by libFuzzer with one input after another; what it looks for are crashes and hangs.
 ///
-/// Each input is read in every way in which bytes from outside are read: as a body in each wire form, as a request with header fields of its own, and
-/// as a change record.
+/// Each input is read in every way in which bytes from outside are read: as a body in each wire
+/// form, as a request with header fields of its own, and as a change record.
 ///
 /// Source: LLVM's documentation, "libFuzzer", "Fuzz Target".
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -22,7 +22,8 @@ public func testOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let input = Data(bytes: start, count: count)
     let begin = processorTime()
     defer {
-        // In milliseconds. A megabyte takes under 50 without what counts each branch here; what grows faster than its size shows long before that.
+        // In milliseconds. A megabyte takes under 50 without what counts each branch here; what
+        // grows faster than its size shows long before that.
         let cost = processorTime() - begin
         if cost > 50 + Double(count) / 1000 { fatalError("\(count) bytes took \(cost) ms") }
     }
@@ -60,7 +61,8 @@ private func read(_ body: Data, _ fields: HTTPFields) {
     guard let message = try? PubSubMessage(event) else { return }
     _ = try? DataChangeRecord(json: message.data)
     for form in PubSubMessage.DeliveryForm.allCases {
-        // What was read can be written, and is the same when it is read again; but for what has no place in a header.
+        // What was read can be written, and is the same when it is read again; but for what has no
+        // place in a header.
         let (head, body) = message.request(as: form)
         if form == .unwrapped, !message.fitsHeaders {
             _ = try? CloudEvent(head, body: body)
@@ -74,7 +76,8 @@ private func read(_ body: Data, _ fields: HTTPFields) {
 }
 
 extension PubSubMessage {
-    /// Whether id and attributes can stand in header fields as they are; no field of up to three letters has a meaning of its own.
+    /// Whether id and attributes can stand in header fields as they are; no field of up to three
+    /// letters has a meaning of its own.
     fileprivate var fitsHeaders: Bool {
         let names = attributes.keys
         return ([id] + attributes.values).allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (0x21...0x7e).contains($0) } }

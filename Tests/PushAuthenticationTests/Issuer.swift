@@ -42,7 +42,8 @@ final class Issuer: Sendable {
     /// - Parameters:
     ///   - key: which of the issuer's keys signs.
     ///   - id: the key's id in the token's header, if it is not the key's.
-    ///   - algorithm: what the header says; the signature is RS256's, or for HS256 one with the public key as the secret.
+    ///   - algorithm: what the header says; the signature is RS256's, or for HS256 one with the
+    ///     public key as the secret.
     func token(_ claims: PushClaims, key: String = "first", as id: String? = nil, algorithm: String = "RS256") async throws -> String {
         _ = state.withLock { $0.published.insert(key) }
         let keyID = JWKIdentifier(string: id ?? key)
@@ -84,7 +85,8 @@ final class Issuer: Sendable {
         let members = published.map { id in
             let numbers = try! Insecure.RSA.PrivateKey(backing: keys[id]!).publicKey.getKeyPrimitives()
             let (n, e) = (Self.base64URL(numbers.modulus), Self.base64URL(numbers.publicExponent))
-            // Without `alg`, as a lazy issuer would write it: a token must not choose its algorithm because of that.
+            // Without `alg`, as a lazy issuer would write it: a token must not choose its algorithm
+            // because of that.
             return #"{"kid":"\#(id)","kty":"RSA","use":"sig","n":"\#(n)","e":"\#(e)"}"#
         }
         return "{\"keys\":[{\"kid\":\"ec\",\"kty\":\"EC\",\"crv\":\"P-256\"},\(members.joined(separator: ","))]}"
@@ -95,7 +97,8 @@ final class Issuer: Sendable {
     }
 }
 
-/// A clock that a test moves. Who sleeps is patient: a machine with much else to do is no reason to give up.
+/// A clock that a test moves. Who sleeps is patient: a machine with much else to do is no reason to
+/// give up.
 final class TestClock: Sendable {
     private let moment = Mutex(Duration.zero)
     var now: Duration { moment.withLock { $0 } }

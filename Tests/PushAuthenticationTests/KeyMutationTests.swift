@@ -1,3 +1,4 @@
+import FunctionRuntime
 import FoundationEssentials
 import FunctionServer
 import HTTPTypes

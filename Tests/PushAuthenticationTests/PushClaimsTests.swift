@@ -1,3 +1,4 @@
+import FunctionRuntime
 import FunctionServer
 import Testing
 

@@ -1,3 +1,4 @@
+import FunctionRuntime
 import AsyncHTTPClient
 import FunctionServer
 import HTTPTypes

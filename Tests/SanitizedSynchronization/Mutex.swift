@@ -8,8 +8,9 @@ import Darwin
 
 /// Stands in for the standard library's `Mutex` where the thread sanitizer looks on.
 ///
-/// On Linux the standard library's sleeps in the kernel, and is handed over there when two threads want it at once: no instruction that the sanitizer
-/// sees orders the two, and it reports races that are none. A mutex of POSIX threads it knows.
+/// On Linux the standard library's sleeps in the kernel, and is handed over there when two threads
+/// want it at once: no instruction that the sanitizer sees orders the two, and it reports races
+/// that are none. A mutex of POSIX threads it knows.
 public struct Mutex<Value: ~Copyable>: ~Copyable {
     private let storage: Storage
 

@@ -27,7 +27,8 @@ package struct Campaign: Sendable {
         /// How often each kind of violation was the first of its history.
         package var kinds: [(kind: String, count: Int)] {
             let kinds = Dictionary(grouping: failures) { failure in
-                String(failure.violation.map { $0.isNumber ? "N" : $0 }).replacing(/N+/, with: "N").replacing(/tag_\w+|nothing/, with: "…")
+                String(failure.violation.map { $0.isNumber ? "N" : $0 })
+                    .replacing(/N+/, with: "N").replacing(/tag_\w+|nothing/, with: "…")
             }
             return kinds.map { ($0.key, $0.value.count) }.sorted { ($1.count, $0.kind) < ($0.count, $1.kind) }
         }
@@ -102,8 +103,9 @@ package struct Campaign: Sendable {
     }
 }
 
-/// Runs what takes long beside what has to be on time, such as tests of servers: on a thread of its own, since on those that all tasks
-/// share everything else would stand still, and with the machine's lowest priority.
+/// Runs what takes long beside what has to be on time, such as tests of servers: on a thread of its
+/// own, since on those that all tasks share everything else would stand still, and with the
+/// machine's lowest priority.
 package func onThreadThatGivesWay<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
     await withCheckedContinuation { continuation in
         let thread = Thread {

@@ -60,7 +60,8 @@ final class Checker {
             switch kind {
             case .updates: world.writesPerMinute
             case .reads: world.readsPerMinute
-            // A failing mint is not repeated within two seconds, and a token is revoked now and then.
+            // A failing mint is not repeated within two seconds, and a token is revoked now and
+            // then.
             case .mints: 40
             }
         let recent = (calls[call] ?? []).filter { $0 > now - 60 } + [now]
@@ -80,7 +81,8 @@ final class Checker {
 
     // MARK: Jobs
 
-    /// An instance has begun a job: no ticket is in two of its jobs that still have something to do.
+    /// An instance has begun a job: no ticket is in two of its jobs that still have something to
+    /// do.
     func began(_ job: String, by instance: Instance, unfinished: [String: [Int]]) {
         let own = Set(unfinished[job] ?? [])
         for (other, tickets) in unfinished where other != job && world.jobOwners[other] === instance {
@@ -88,8 +90,8 @@ final class Checker {
         }
     }
 
-    /// An event was given up. Where nothing fails and there is room, an instance is at work on what it has, and a change that waits for
-    /// the one before it is looked at again.
+    /// An event was given up. Where nothing fails and there is room, an instance is at work on what
+    /// it has, and a change that waits for the one before it is looked at again.
     ///
     /// - Parameter begin: when it was delivered.
     func gaveUp(_ instance: Instance, since begin: Double) {
@@ -145,7 +147,8 @@ final class Checker {
         checkHandEdit(before, after, former, written, booking, isSweep)
     }
 
-    /// A write that was taken back leaves what was there before it, and a person's status only with an old stamp.
+    /// A write that was taken back leaves what was there before it, and a person's status only with
+    /// an old stamp.
     private func tookBack(_ version: String, _ before: SimulatedTicket, _ after: SimulatedTicket) {
         world.count(.takeBack)
         let id = after.id
@@ -194,7 +197,8 @@ final class Checker {
         }
     }
 
-    /// A status that a person set is replaced only where the rules say so: by a change that expects it, or if it is what we had written.
+    /// A status that a person set is replaced only where the rules say so: by a change that expects
+    /// it, or if it is what we had written.
     private func checkHandEdit(
         _ before: SimulatedTicket,
         _ after: SimulatedTicket,
@@ -244,7 +248,8 @@ final class Checker {
         }
     }
 
-    /// A reading is known to the millisecond: of what was committed in the same one nobody can tell.
+    /// A reading is known to the millisecond: of what was committed in the same one nobody can
+    /// tell.
     private func isReadWithin(_ former: BookingVersion, _ written: BookingVersion?) -> Bool {
         former.transactionID == "sweep" && written.map { former.order(to: $0) == .unordered } ?? false
     }

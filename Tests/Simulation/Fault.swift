@@ -1,4 +1,5 @@
-/// What can go wrong in a history, and what else can happen in it. Each one is counted, so that none is only believed to happen.
+/// What can go wrong in a history, and what else can happen in it. Each one is counted, so that
+/// none is only believed to happen.
 package enum Fault: String, CaseIterable, Sendable {
     // Delivery
     case duplicateDelivery = "delivered again after it was acknowledged"

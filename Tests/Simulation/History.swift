@@ -1,7 +1,8 @@
 package import BookingStatusSync
 import SpannerChangeStreams
 
-/// What happens to the bookings of one history, and how it is published: decided before anything runs.
+/// What happens to the bookings of one history, and how it is published: decided before anything
+/// runs.
 package struct History: Sendable {
     /// Simulated time begins here, in seconds since 1970.
     package static let start = 1_795_000_000.0
@@ -131,7 +132,8 @@ package struct History: Sendable {
         return last.to
     }
 
-    /// Whether nobody can tell which of two commits of a booking came first: a producer cut them to the same millisecond.
+    /// Whether nobody can tell which of two commits of a booking came first: a producer cut them to
+    /// the same millisecond.
     package func areUnordered(_ left: Commit, _ right: Commit) -> Bool {
         guard left.microseconds / 1000 == right.microseconds / 1000, left.transaction != right.transaction else { return false }
         return records.contains { record in
@@ -194,7 +196,8 @@ private struct Writer {
         transactions += 1
         var written: [History.Commit] = []
         for bookingID in bookings { written += changes(of: bookingID) }
-        // A record holds rows that one transaction changed in one way; a row that was replaced is deleted first.
+        // A record holds rows that one transaction changed in one way; a row that was replaced is
+        // deleted first.
         let cuts = cuts
         for modType in ["DELETE", "INSERT", "UPDATE"] {
             let together = written.filter { $0.kind.modType == modType }

@@ -2,7 +2,8 @@ import BookingStatusSync
 import Timing
 import Zendesk
 
-/// One instance of the function: the real handler with the real client, until it dies or is drained.
+/// One instance of the function: the real handler with the real client, until it dies or is
+/// drained.
 final class Instance: @unchecked Sendable {
     let number: Int
     private let life: Life
@@ -55,7 +56,8 @@ final class Instance: @unchecked Sendable {
         )
     }
 
-    /// Runs what the handler does beside its events, until the task is cancelled or the instance has been drained.
+    /// Runs what the handler does beside its events, until the task is cancelled or the instance
+    /// has been drained.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await self.handler.run() }

@@ -1,7 +1,8 @@
 import BookingStatusSync
 import Zendesk
 
-/// A mistake that somebody could make, put around the product by the test. The simulation has to notice each of them.
+/// A mistake that somebody could make, put around the product by the test. The simulation has to
+/// notice each of them.
 package enum Mutant: String, CaseIterable, Sendable {
     case talkAlone = "talk-alone"
     case noSafeUpdate = "no-safe-update"

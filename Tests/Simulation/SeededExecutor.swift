@@ -1,7 +1,8 @@
 import Foundation
 package import ZendeskSimulator
 
-/// Runs tasks on one thread, in an order that a seed decides, in virtual time: the same seed gives the same run.
+/// Runs tasks on one thread, in an order that a seed decides, in virtual time: the same seed gives
+/// the same run.
 ///
 /// A job that is enqueued from another thread has left the simulation, and traps.
 package final class SeededExecutor: TaskExecutor, @unchecked Sendable {

@@ -3,7 +3,8 @@ import SpannerChangeStreams
 import Timing
 import Zendesk
 
-/// Spanner, as one instance reads it: each answer is the truth of one moment, and is old by the time that it arrives.
+/// Spanner, as one instance reads it: each answer is the truth of one moment, and is old by the
+/// time that it arrives.
 final class SimulatedBookings: BookingSource, @unchecked Sendable {
     private let world: World
     private let instance: Instance

@@ -2,14 +2,16 @@ import Foundation
 import Zendesk
 import ZendeskSimulator
 
-/// The mistakes that are made of answers: each makes the product see what a mistaken one would take for the truth.
+/// The mistakes that are made of answers: each makes the product see what a mistaken one would take
+/// for the truth.
 extension SimulatedTransport {
     func exchange(_ request: ZendeskRequest, _ timeout: Duration, _ mutant: Mutant) async throws(TransportError) -> ZendeskResponse {
         var request = request
         if mutant == .noSafeUpdate { request.body = request.body.map(Self.withoutStamp) }
         if mutant == .takesBackTooMuch, isTakeBack(request) { request.body = request.body.map(Self.emptyingVersion) }
         if let answer = pretends(request, mutant) { return answer }
-        // A stamp that is trusted too early matters where people edit in the very second of a reading.
+        // A stamp that is trusted too early matters where people edit in the very second of a
+        // reading.
         let read = mutant == .youngStampsTrusted && world.isChaos ? ticketsRead(by: request).filter { _ in executor.chance(0.1) } : []
         for id in read { world.editInSameSecond(id) }
         if mutant == .jobWithoutStamps, isRealJob(request) { request.body = request.body.map(Self.withoutStamps) }

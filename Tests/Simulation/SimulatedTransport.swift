@@ -2,7 +2,8 @@ import Foundation
 import Zendesk
 import ZendeskSimulator
 
-/// The way from one instance to the simulated account: slow, lossy, and with people who get in between.
+/// The way from one instance to the simulated account: slow, lossy, and with people who get in
+/// between.
 final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     let world: World
     let instance: Instance

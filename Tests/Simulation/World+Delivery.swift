@@ -1,7 +1,6 @@
 import BookingStatusSync
-import CloudEvents
-import Foundation
 import FunctionRuntime
+import Foundation
 import Logging
 
 /// Publication and delivery of records, as Pub/Sub does it: at least once, in no order.
@@ -35,7 +34,8 @@ extension World {
         }
     }
 
-    /// Delivers a message until it is acknowledged; one that can never be processed until that is clear.
+    /// Delivers a message until it is acknowledged; one that can never be processed until that is
+    /// clear.
     private func deliver(_ record: Int) async {
         var publishedAt = elapsed
         nextMessage += 1
@@ -43,7 +43,8 @@ extension World {
         if executor.chance(0.3) { await wait(until: elapsed + executor.number(0.0...240.0)) }
         var attempt = 0
         var deliveries = 0
-        // What an instance has settled it does not look for again: what the first delivery could find is due.
+        // What an instance has settled it does not look for again: what the first delivery could
+        // find is due.
         let due = dueTickets[record] ?? (elapsed, checker.dueTickets(of: record))
         dueTickets[record] = due
         while true {
@@ -157,7 +158,8 @@ extension World {
                     if !isSilent { self.checker.told("\(booking)", ticket, of: record) }
                 }
                 self.trace {
-                    "    record \(record) \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): \(known.rawValue) \(metadata["reason"] ?? "")"
+                    "    record \(record) \(metadata["booking"] ?? "") ticket \(metadata["ticket"] ?? "-"): "
+                        + "\(known.rawValue) \(metadata["reason"] ?? "")"
                 }
             }
         }

@@ -4,7 +4,8 @@ import ZendeskSimulator
 
 /// What every ticket has to show in the end.
 extension World {
-    /// Every ticket that the newest change could find shows the booking's status; one that a person touched, what the rules make of that.
+    /// Every ticket that the newest change could find shows the booking's status; one that a person
+    /// touched, what the rules make of that.
     ///
     /// - Returns: the tickets that are wrong by a known limit of the rules.
     func judge() -> [KnownLimit] {
@@ -15,7 +16,8 @@ extension World {
                 continue
             }
             if let replaced = raced[ticket.id] {
-                // The instance that has to put it back has ended; or it has not seen the ticket since.
+                // The instance that has to put it back has ended; or it has not seen the ticket
+                // since.
                 if sweeps, ticket.status != "solved", ticket.text(of: Self.bookingField) != nil, replaced.by === instances.first,
                     replaced.isKnown
                 {
@@ -40,7 +42,8 @@ extension World {
         let sweeps = sweeps && ticket.status != "solved"
         guard let commits = history.commits[bookingID] ?? (sweeps ? [] : nil) else { return nil }
         if !sweeps {
-            // Nobody said anything of the booking; or a person's edit was undone, which only sweeps make good for.
+            // Nobody said anything of the booking; or a person's edit was undone, which only sweeps
+            // make good for.
             guard commits.contains(where: checker.isChange) else { return nil }
             if self.sweeps, editsByHand[ticket.id] != nil { return nil }
         }
@@ -79,8 +82,8 @@ extension World {
         }
     }
 
-    /// A ticket that a person touched follows its booking again as far as the rules reach: by the old status of a change that came later,
-    /// in order and with nothing from before.
+    /// A ticket that a person touched follows its booking again as far as the rules reach: by the
+    /// old status of a change that came later, in order and with nothing from before.
     private func judgeTouched(_ ticket: SimulatedTicket, _ touch: Touch) {
         guard !sweeps, history.capture.knowsOldValues, keepsVersions, counts[.optionMissing] == nil, counts[.fieldHidden] == nil,
             let bookingID = touch.bookingID, ticket.text(of: Self.bookingField) == bookingID, let commits = history.commits[bookingID],
@@ -102,7 +105,8 @@ extension World {
         count(.judgedTouched)
         if ticket.text(of: Self.statusField) != shown {
             checker.violation(
-                "ticket \(ticket.id), which a person touched, shows \(ticket.text(of: Self.statusField) ?? "nothing") instead of \(shown ?? "nothing")"
+                "ticket \(ticket.id), which a person touched, shows "
+                    + "\(ticket.text(of: Self.statusField) ?? "nothing") instead of \(shown ?? "nothing")"
             )
         }
     }
@@ -115,8 +119,9 @@ extension World {
         }
     }
 
-    /// Two changes that cannot be ordered, of which the later one leads back to what a ticket may still show, be it nothing, or does not
-    /// say what it replaces; or three, of which the last one came before the second.
+    /// Two changes that cannot be ordered, of which the later one leads back to what a ticket may
+    /// still show, be it nothing, or does not say what it replaces; or three, of which the last one
+    /// came before the second.
     private func isReversedWithinMillisecond(_ commits: [History.Commit]) -> Bool {
         commits.indices.contains { index in
             let earlier = [commits[0].from] + commits[..<index].map(\.to)
@@ -126,7 +131,8 @@ extension World {
         }
     }
 
-    /// A sweep's version, which is cut to milliseconds, and a change of the same millisecond that does not tell what it replaces.
+    /// A sweep's version, which is cut to milliseconds, and a change of the same millisecond that
+    /// does not tell what it replaces.
     private func isSweptWithinMillisecond(_ ticket: SimulatedTicket, _ commits: [History.Commit]) -> Bool {
         guard !history.capture.knowsOldValues, let kept = ticket.text(of: Self.versionField).flatMap({ KeptVersion(text: $0) }),
             kept.version.transactionID == "sweep"

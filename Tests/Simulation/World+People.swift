@@ -41,7 +41,8 @@ extension World {
         for bookingID in history.bulk where executor.chance(0.4) { open(bookingID) }
     }
 
-    /// Just when a search is made, the ticket that is to prove it gets the ID of a booking that is asked for.
+    /// Just when a search is made, the ticket that is to prove it gets the ID of a booking that is
+    /// asked for.
     func rebookWitness(of terms: [String]) {
         guard terms.count > 2,
             let id = standBy.first(where: { account.tickets[$0]?.text(of: Self.bookingField) == terms[terms.count - 1] }),
@@ -199,7 +200,8 @@ extension World {
         trace { "a person edited ticket \(id) in the same second" }
     }
 
-    /// Somebody sets the status between Zendesk's check of the stamp and the update: nothing but the audit tells.
+    /// Somebody sets the status between Zendesk's check of the stamp and the update: nothing but
+    /// the audit tells.
     ///
     /// - Returns: what was set; nil if nobody did.
     func editInRace(_ id: Int) -> String? {
@@ -287,7 +289,8 @@ extension World {
         trace { "the option is back" }
     }
 
-    /// An administrator deactivates a field, or deletes it and has it restored; its values are hidden meanwhile.
+    /// An administrator deactivates a field, or deletes it and has it restored; its values are
+    /// hidden meanwhile.
     func hideField() async {
         await wait(until: executor.number(0.0...chaosEnds))
         let id = executor.pick(

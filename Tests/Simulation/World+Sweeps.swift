@@ -1,7 +1,6 @@
 import BookingStatusSync
-import CloudEvents
-import Foundation
 import FunctionRuntime
+import Foundation
 import Logging
 import Timing
 import Zendesk
@@ -54,7 +53,8 @@ extension World {
         }
     }
 
-    /// A job with an instance of its own, in the middle of it all: it stops, and goes on where it stopped.
+    /// A job with an instance of its own, in the middle of it all: it stops, and goes on where it
+    /// stopped.
     func sweepAllInChaos() async {
         await wait(until: executor.number(0.0...chaosEnds * 0.8))
         var instance = newInstance()
@@ -77,9 +77,11 @@ extension World {
         instance.end()
     }
 
-    /// In the end every ticket is looked at, until none is left; and once more, which must find nothing to do.
+    /// In the end every ticket is looked at, until none is left; and once more, which must find
+    /// nothing to do.
     func sweepAll() async {
-        // Search has taken up everything by then, and what Zendesk refused to update has its daily try again.
+        // Search has taken up everything by then, and what Zendesk refused to update has its daily
+        // try again.
         await wait(until: max(elapsed, chaosEnds + account.searchLag.upperBound + 3600) + 90_000)
         trace { "sweep of all tickets" }
         var isDone = false

@@ -4,8 +4,8 @@ import Logging
 import Zendesk
 import ZendeskSimulator
 
-/// One history: bookings change, records are delivered badly, Zendesk fails, people interfere, instances die. Then the faults stop, and it
-/// has to settle.
+/// One history: bookings change, records are delivered badly, Zendesk fails, people interfere,
+/// instances die. Then the faults stop, and it has to settle.
 final class World: @unchecked Sendable {
     static let bookingField = 1
     static let statusField = 2
@@ -47,8 +47,8 @@ final class World: @unchecked Sendable {
     let takeBacksFail: Bool
     let hasDeadLetters: Bool
     let maximumAttempts: Int
-    /// In half of the histories tickets are swept: there no ticket may stay wrong for want of a change. In the others the changes are
-    /// alone, and nothing repairs what they spoil.
+    /// In half of the histories tickets are swept: there no ticket may stay wrong for want of a
+    /// change. In the others the changes are alone, and nothing repairs what they spoil.
     let sweeps: Bool
 
     // What the end depends on
@@ -56,7 +56,8 @@ final class World: @unchecked Sendable {
     var touches: [Int: Touch] = [:]
     var editsByHand: [Int: Int] = [:]
     var unversioned: Set<Int> = []
-    /// Follow-up tickets whose fields were copied while they contradicted each other, with what was copied.
+    /// Follow-up tickets whose fields were copied while they contradicted each other, with what was
+    /// copied.
     var copiedUnfinished: [Int: [Int: JSON]] = [:]
     var indexedAt: [Int: Double] = [:]
     var flappedAt: [Int: Double] = [:]
@@ -71,13 +72,14 @@ final class World: @unchecked Sendable {
     var delivered: [String: Int] = [:]
     /// When a field that is hidden became so.
     var hiddenSince: Double?
-    /// Tickets that were read while a field was hidden, and the product could not know it yet: it looks at the fields once a minute, and a
-    /// round lasts half a minute.
+    /// Tickets that were read while a field was hidden, and the product could not know it yet: it
+    /// looks at the fields once a minute, and a round lasts half a minute.
     var readWhileHidden: [Int: Double] = [:]
     /// And those that were written then, having been read before: no version was kept.
     var writtenWhileHidden: Set<Int> = []
     var isFreshlyHidden: Bool { hiddenSince.map { elapsed - $0 < 95 } ?? false }
-    /// Tickets on which a person's status was replaced between check and update, and is to be put back by an instance that got the answer.
+    /// Tickets on which a person's status was replaced between check and update, and is to be put
+    /// back by an instance that got the answer.
     var raced: [Int: (status: String, by: Instance, update: Data?, isKnown: Bool)] = [:]
     /// Those of them that another instance wrote since.
     var overtaken: Set<Int> = []
@@ -100,7 +102,8 @@ final class World: @unchecked Sendable {
         let action: @Sendable () -> Void
     }
 
-    /// Clocks that are wrong. No two of them err in the same direction in one history: nothing could tell them from the truth.
+    /// Clocks that are wrong. No two of them err in the same direction in one history: nothing
+    /// could tell them from the truth.
     enum Clocks {
         case right
         case instances(Double)
@@ -200,12 +203,13 @@ final class World: @unchecked Sendable {
             account.searchBehavior.repeatedTerms = executor.pick([.all, .first, .last])
             count(.termsRestrict)
         }
-        // A ticket alone proves too little where terms are cut off behind the booking that it names by now.
+        // A ticket alone proves too little where terms are cut off behind the booking that it names
+        // by now.
         if executor.chance(mutant == .witnessByID ? 1 : 0.15) {
             account.searchBehavior.maximumTerms = executor.number(2...(mutant == .witnessByID ? 3 : 4))
             count(.termsCutOff)
         }
-        if executor.chance(0.1) { account.searchBehavior.longestQuery = executor.number(60...150) }
+        if executor.chance(0.1) { account.searchBehavior.maximumQueryLength = executor.number(60...150) }
         account.jobBehavior.queueing = executor.number(0.2...3.0)
         account.jobBehavior.secondsPerTicket = executor.number(0.05...1.5)
         account.jobBehavior.honorsStamps = executor.chance(0.85)

@@ -1,7 +1,6 @@
 import BookingStatusSync
-import CloudEvents
-import Foundation
 import FunctionRuntime
+import Foundation
 import InMemoryLogging
 import Logging
 import Simulation
@@ -151,8 +150,9 @@ struct InFlightTests {
             #expect((2..<20).contains(deliveries))
         }
         #expect((10..<22).allSatisfy { bench.account.tickets[$0]?.text(of: 2) == "b" })
-        // However often the record came, each booking was written once, and none was looked for again once it was settled: the most
-        // that can be under way when the budget runs out are eight.
+        // However often the record came, each booking was written once, and none was looked for
+        // again once it was settled: the most that can be under way when the budget runs out are
+        // eight.
         #expect(bench.writes == 12)
         #expect(bench.searches.count == 12)
         #expect(bench.searches.values.reduce(0, +) <= 12 + 8)

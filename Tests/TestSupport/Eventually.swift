@@ -1,4 +1,5 @@
-/// Waits until it holds, and gives up after a minute: far longer than it takes on a machine that has other work to do.
+/// Waits until it holds, and gives up after a minute: far longer than it takes on a machine that
+/// has other work to do.
 package func eventually(_ what: @autoclosure () -> String, holds: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + .seconds(60)
     while try await !holds() {

@@ -1,15 +1,17 @@
 import Synchronization
 package import Timing
 
-/// A clock that moves only when somebody pauses, and then at once: tests of what waits take no time.
+/// A clock that moves only when somebody pauses, and then at once: tests of what waits take no
+/// time.
 ///
-/// Who sleeps for longer than ``longestPause`` waits for a deadline, beside work that is to be done before it: that moves nothing, and
-/// ends when it is cancelled or when the pauses of others have led there.
+/// Who sleeps for longer than ``maximumPause`` waits for a deadline, beside work that is to be done
+/// before it: that moves nothing, and ends when it is cancelled or when the pauses of others have
+/// led there.
 package final class ManualTime: Sendable {
     private let state = Mutex(State())
     /// Seconds since 1970 at the start.
     package let start: Double
-    private let longestPause: Duration
+    private let maximumPause: Duration
 
     private struct State {
         var elapsed = Duration.zero
@@ -17,9 +19,9 @@ package final class ManualTime: Sendable {
         var sleepers: [Int: (wakesAt: Duration, continuation: CheckedContinuation<Void, any Error>)] = [:]
     }
 
-    package init(start: Double = 1_795_464_900, longestPause: Duration = .seconds(3600)) {
+    package init(start: Double = 1_795_464_900, maximumPause: Duration = .seconds(3600)) {
         self.start = start
-        self.longestPause = longestPause
+        self.maximumPause = maximumPause
     }
 
     package var secondsSince1970: Double { start + state.withLock { $0.elapsed / .seconds(1) } }
@@ -40,7 +42,7 @@ package final class ManualTime: Sendable {
             secondsSince1970: { self.secondsSince1970 },
             sleep: { duration in
                 try Task.checkCancellation()
-                if duration <= self.longestPause { self.advance(duration) } else { try await self.wait(duration) }
+                if duration <= self.maximumPause { self.advance(duration) } else { try await self.wait(duration) }
             },
             random: { 0.5 }
         )

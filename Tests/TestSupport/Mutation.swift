@@ -1,7 +1,8 @@
 package import FoundationEssentials
 import ZendeskSimulator
 
-/// Damages texts at random, the same way for the same seed: for what has to stand any answer, or any request.
+/// Damages texts at random, the same way for the same seed: for what has to stand any answer, or
+/// any request.
 package struct Mutation {
     private var random: SplitMix64
     private let texts: [Data]

@@ -15,7 +15,8 @@ package final class SimulatorTransport: ZendeskTransport {
 
     private let writtenDate = Mutex<String??>(nil)
 
-    /// The `Date` of every answer: none where it is `.some(nil)`, the account's own where it is nil.
+    /// The `Date` of every answer: none where it is `.some(nil)`, the account's own where it is
+    /// nil.
     package var date: String?? {
         get { writtenDate.withLock { $0 } }
         set { writtenDate.withLock { $0 = newValue } }

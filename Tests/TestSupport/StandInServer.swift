@@ -1,9 +1,10 @@
 package import Hummingbird
 import Logging
-import ServerConnections
+import FunctionServer
 import ServiceLifecycle
 
-/// Serves on a free port of loopback while the body runs: a stand-in for whatever the product calls.
+/// Serves on a free port of loopback while the body runs: a stand-in for whatever the product
+/// calls.
 package func withStandIn(
     _ respond: @escaping @Sendable (Request) async throws -> Response,
     _ body: @escaping @Sendable (_ url: String) async throws -> Void

@@ -6,7 +6,8 @@ import Testing
 
 /// Holds the simulated account's answers against the shapes of recorded ones.
 ///
-/// Source: the recorded traffic in the tests of the client library zenpy (facetoe/zenpy, tests/test_api/betamax, 2023 and 2024).
+/// Source: the recorded traffic in the tests of the client library zenpy (facetoe/zenpy,
+/// tests/test_api/betamax, 2023 and 2024).
 @Suite("The simulated account answers as the real one")
 struct RecordedAnswersTests {
     /// The types that were seen at each path of an answer's body.

@@ -5,7 +5,8 @@ import Timing
 import Zendesk
 import ZendeskSimulator
 
-/// Zendesk's answers and those of its token endpoint, damaged: a call ends, in time, and the client goes on.
+/// Zendesk's answers and those of its token endpoint, damaged: a call ends, in time, and the client
+/// goes on.
 @Suite("Damaged answers of Zendesk", .timeLimit(.minutes(10)))
 struct AnswerMutationTests {
     private static let bodies = [

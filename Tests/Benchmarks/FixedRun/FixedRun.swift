@@ -1,11 +1,12 @@
 import BookingStatusSync
-import CloudEvents
+import FunctionRuntime
 import Foundation
 import HTTPTypes
 import SpannerChangeStreams
 import Zendesk
 
-/// Decode, decide, encode: what the function computes for an event, the same events each time, with no I/O. Its instructions are counted, not its time.
+/// Decode, decide, encode: what the function computes for an event, the same events each time, with
+/// no I/O. Its instructions are counted, not its time.
 ///
 ///     FixedRun EVENTS
 @main

@@ -1,4 +1,3 @@
-import CloudEvents
 import FunctionRuntime
 import FunctionServer
 

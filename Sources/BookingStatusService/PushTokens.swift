@@ -1,0 +1,24 @@
+package import AsyncHTTPClient
+package import FunctionRuntime
+
+/// Which push tokens the service accepts. What verifies them is linked into the deployed executable
+/// alone: it brings a cryptography library that takes a third of a first build.
+package struct PushTokens: Equatable, Sendable {
+    package typealias Verifier = @Sendable (PushTokens, HTTPClient) -> any CallerCheck
+
+    /// The token's `aud`.
+    package var audience: String
+    /// The e-mail address of the subscription's service account.
+    package var serviceAccount: String
+    /// Where the issuer publishes its keys, a JWKS.
+    package var keysURL: String
+
+    /// Source: Google's OpenID Connect discovery document, `jwks_uri`.
+    static let googleKeysURL = "https://www.googleapis.com/oauth2/v3/certs"
+
+    package init(audience: String, serviceAccount: String, keysURL: String) {
+        self.audience = audience
+        self.serviceAccount = serviceAccount
+        self.keysURL = keysURL
+    }
+}

@@ -1,0 +1,308 @@
+import AsyncHTTPClient
+package import BookingStatusSync
+import FoundationEssentials
+import NIOCore
+import NIOFoundationEssentialsCompat
+import JSONReader
+import NIOHTTP1
+package import OutboundHTTP
+import SpannerChangeStreams
+import Synchronization
+package import Timing
+
+/// Where the bookings table is.
+package struct SpannerSettings: Equatable, Sendable {
+    /// `projects/P/instances/I/databases/D`.
+    package var database: String
+    /// Without a path.
+    package var url: String
+    /// The database role to read as; nil reads with all the rights that the account has.
+    package var role: String?
+    /// HOST or HOST:PORT of the metadata server, which gives the access token; nil asks for none,
+    /// as an emulator takes it.
+    package var metadataHost: String?
+
+    package init(database: String, url: String, role: String? = nil, metadataHost: String? = nil) {
+        self.database = database
+        self.url = url
+        self.role = role
+        self.metadataHost = metadataHost
+    }
+}
+
+/// Reads bookings from Cloud Spanner over its REST interface: a strong read, with its time.
+///
+/// Source: Cloud Spanner's REST reference, `projects.instances.databases.sessions`, `executeSql`,
+/// `ResultSet`; the JSON of values is `google.spanner.v1.TypeCode`'s.
+package final class SpannerDatabase: BookingSource {
+    private let http: OutboundHTTP
+    private let settings: SpannerSettings
+    private let names: (table: String, idColumn: String, statusColumn: String)
+    private let tokens: MetadataTokens?
+    private let state = Mutex(State())
+
+    private struct State {
+        /// The session's name, and the type of the ID column.
+        var session: String?
+        var idType: String?
+    }
+
+    /// - Parameter bookings: names the table and its columns.
+    package init(_ http: OutboundHTTP, settings: SpannerSettings, bookings: BookingStatusSettings, time: TimeSource = .system) {
+        self.http = http
+        self.settings = settings
+        names = (bookings.table, bookings.bookingIDColumn, bookings.statusColumn)
+        tokens = settings.metadataHost.map { MetadataTokens(http: http, host: $0, time: time) }
+    }
+
+    package func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
+        let type = try await idType(deadline)
+        let (id, status) = (Self.quoted(names.idColumn), Self.quoted(names.statusColumn))
+        let answer = try await query(
+            Query(
+                sql: "SELECT \(id), \(status) FROM \(Self.quoted(names.table)) WHERE \(id) IN UNNEST(@ids)",
+                params: ["ids": ids.filter { Self.fits($0, type) }],
+                paramTypes: ["ids": .init(code: "ARRAY", arrayElementType: .init(code: type))]
+            ),
+            deadline
+        )
+        guard let time = answer.metadata.transaction?.readTimestamp.flatMap({ CommitTimestamp(rfc3339: $0) }) else {
+            throw BookingSourceError("Spanner's answer has no read timestamp")
+        }
+        var reading = BookingReading(statuses: [:], readTimestamp: time)
+        for row in answer.rows ?? [] {
+            guard row.count == 2, case .text(let id) = row[0] else {
+                throw BookingSourceError("Spanner's answer has a row of another shape")
+            }
+            let status: String?
+            switch row[1] {
+            case .text(let text): status = text
+            case .null: status = nil
+            case .other: throw BookingSourceError("the column \(names.statusColumn) is no text", needsPerson: true)
+            }
+            if reading.statuses.updateValue(status, forKey: id) != nil { reading.ambiguous.insert(id) }
+        }
+        return reading
+    }
+
+    /// Parameters have to be of the column's type, which a query for no rows tells.
+    private func idType(_ deadline: Deadline) async throws(BookingSourceError) -> String {
+        if let known = state.withLock({ $0.idType }) { return known }
+        let sql = "SELECT \(Self.quoted(names.idColumn)) FROM \(Self.quoted(names.table)) LIMIT 0"
+        let answer = try await query(Query(sql: sql), deadline)
+        guard let type = answer.metadata.rowType?.fields.first?.type.code, type == "STRING" || type == "INT64" else {
+            throw BookingSourceError("the column \(names.idColumn) is neither a STRING nor an INT64", needsPerson: true)
+        }
+        state.withLock { $0.idType = type }
+        return type
+    }
+
+    /// Whether the column can hold the ID, written as it is: one that cannot must not fail the
+    /// query for all others.
+    private static func fits(_ id: String, _ type: String) -> Bool {
+        type == "STRING" || Int64(id).map(String.init) == id
+    }
+
+    private static func quoted(_ name: String) -> String { "`\(name.filter { $0 != "`" && $0 != "\\" })`" }
+}
+
+extension SpannerDatabase {
+    private struct Query: Encodable {
+        struct Kind: Encodable {
+            let code: String
+            var arrayElementType: Element?
+            struct Element: Encodable { let code: String }
+        }
+        struct Transaction: Encodable {
+            struct SingleUse: Encodable {
+                struct ReadOnly: Encodable { var strong = true, returnReadTimestamp = true }
+                var readOnly = ReadOnly()
+            }
+            var singleUse = SingleUse()
+        }
+        var sql: String
+        var params: [String: [String]]?
+        var paramTypes: [String: Kind]?
+        var transaction = Transaction()
+    }
+
+    private struct ResultSet: Decodable {
+        struct Metadata: Decodable {
+            struct RowType: Decodable { let fields: [Field] }
+            struct Field: Decodable {
+                struct Kind: Decodable { let code: String }
+                let type: Kind
+            }
+            struct Transaction: Decodable { let readTimestamp: String? }
+            let rowType: RowType?
+            let transaction: Transaction?
+        }
+        let metadata: Metadata
+        let rows: [[Value]]?
+    }
+
+    private enum Value: Decodable {
+        case text(String)
+        case null
+        case other
+
+        init(from decoder: any Decoder) throws {
+            guard let container = try? decoder.singleValueContainer() else {
+                self = .other
+                return
+            }
+            if container.decodeNil() {
+                self = .null
+            } else if let text = try? container.decode(String.self) {
+                self = .text(text)
+            } else {
+                self = .other
+            }
+        }
+    }
+
+    private struct NewSession: Encodable {
+        struct Session: Encodable { let creatorRole: String? }
+        let session: Session
+    }
+
+    private struct Session: Decodable { let name: String }
+
+    private struct Failure: Decodable {
+        struct Detail: Decodable { let message: String? }
+        let error: Detail?
+        let message: String?
+    }
+
+    private func query(_ query: Query, _ deadline: Deadline) async throws(BookingSourceError) -> ResultSet {
+        var isSecondTry = false
+        while true {
+            let session = try await session(deadline)
+            let (status, body) = try await post("/v1/\(session):executeSql", query, deadline)
+            if status == 404, !isSecondTry {
+                // Spanner ends a session that nobody has used for an hour.
+                state.withLock { if $0.session == session { $0.session = nil } }
+                isSecondTry = true
+                continue
+            }
+            return try value(status, body)
+        }
+    }
+
+    private func session(_ deadline: Deadline) async throws(BookingSourceError) -> String {
+        if let known = state.withLock({ $0.session }) { return known }
+        let body = NewSession(session: .init(creatorRole: settings.role))
+        let (status, answer) = try await post("/v1/\(settings.database)/sessions", body, deadline)
+        let session: Session = try value(status, answer)
+        state.withLock { $0.session = session.name }
+        return session.name
+    }
+
+    private func value<Answer: Decodable>(_ status: Int, _ body: Data) throws(BookingSourceError) -> Answer {
+        guard status == 200 else {
+            let failure = try? JSONDecoder().decode(Failure.self, from: body)
+            let message = failure?.error?.message ?? failure?.message ?? ""
+            throw BookingSourceError(
+                "Spanner answers \(status): \(message.cut(to: 200))",
+                needsPerson: (400..<500).contains(status) && status != 429
+            )
+        }
+        do {
+            return try JSONDecoder().decode(Answer.self, from: body)
+        } catch {
+            throw BookingSourceError("Spanner's answer cannot be read")
+        }
+    }
+
+    /// Posts JSON; with another token if the first one is not accepted.
+    private func post(_ path: String, _ body: some Encodable, _ deadline: Deadline) async throws(BookingSourceError) -> (
+        status: Int, body: Data
+    ) {
+        let json: Data
+        do {
+            json = try JSONEncoder().encode(body)
+        } catch {
+            throw BookingSourceError("the query cannot be written as JSON")
+        }
+        var isSecondTry = false
+        while true {
+            var request = HTTPClientRequest(url: settings.url + path)
+            request.method = .POST
+            request.headers.add(name: "content-type", value: "application/json")
+            let token = try await tokens?.token(deadline)
+            if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
+            request.body = .bytes(ByteBuffer(data: json))
+            let answer = try await http.answer(request, deadline, "Spanner")
+            if answer.status == 401, let token, !isSecondTry {
+                tokens?.refuse(token)
+                isSecondTry = true
+                continue
+            }
+            return answer
+        }
+    }
+}
+
+/// Access tokens of the service account that the instance runs as.
+///
+/// Source: Google Cloud's documentation, "About VM metadata", "Access tokens".
+private final class MetadataTokens: Sendable {
+    private let http: OutboundHTTP
+    private let url: String
+    private let time: TimeSource
+    private let current = SharedFetch<Token?>(nil)
+
+    private struct Token {
+        var text: String
+        var until: Duration
+    }
+
+    /// For how long a token is used. The metadata server renews it in the last minutes of its life.
+    private static let usableTimes = Duration.seconds(10)...Duration.seconds(86_400)
+
+    init(http: OutboundHTTP, host: String, time: TimeSource) {
+        self.http = http
+        url = "http://\(host)/computeMetadata/v1/instance/service-accounts/default/token"
+        self.time = time
+    }
+
+    private struct Answer: Decodable { let access_token: String, expires_in: Double }
+
+    func token(_ deadline: Deadline) async throws(BookingSourceError) -> String {
+        let late = BookingSourceError("no access token of the metadata server came in time")
+        return try await current.value(before: deadline, late: late) { token throws(BookingSourceError) in
+            token.flatMap { time.now() < $0.until ? $0.text : nil }
+        } fetch: { () async throws(BookingSourceError) in
+            let now = time.now()
+            var request = HTTPClientRequest(url: url)
+            request.headers.add(name: "metadata-flavor", value: "Google")
+            let (status, body) = try await http.answer(request, deadline, "the metadata server")
+            guard status == 200, let answer = try? JSONDecoder().decode(Answer.self, from: body),
+                let text = accessToken(answer.access_token)
+            else { throw BookingSourceError("the metadata server gives no access token (\(status))", needsPerson: true) }
+            let time = usableTime(saidSeconds: answer.expires_in - 60, default: .zero, in: Self.usableTimes)
+            current.withState { $0 = Token(text: text, until: now + time) }
+            return text
+        }
+    }
+
+    func refuse(_ token: String) { current.withState { if $0?.text == token { $0 = nil } } }
+}
+
+extension OutboundHTTP {
+    /// A hundred bookings are a few kilobytes.
+    private static let maximumBytes = 8 << 20
+
+    fileprivate func answer(
+        _ request: HTTPClientRequest,
+        _ deadline: Deadline,
+        _ who: String
+    ) async throws(BookingSourceError) -> (status: Int, body: Data) {
+        do throws(OutboundHTTP.Failure) {
+            let answer = try await send(request, within: min(deadline.remaining, .seconds(10)), maximumBytes: Self.maximumBytes)
+            return (answer.status, answer.body)
+        } catch {
+            throw BookingSourceError("no answer from \(who): \(error)")
+        }
+    }
+}

@@ -1,0 +1,78 @@
+public import FoundationEssentials
+
+/// One event as the CloudEvents specification 1.0 describes it, whatever form it arrived in.
+///
+/// Source: CloudEvents specification 1.0.2, "Context Attributes" and "Event Data".
+public struct CloudEvent: Sendable {
+    /// Identifies the event together with `source`; never empty.
+    public var id: String
+    /// Where the event happened, a URI reference; for Pub/Sub
+    /// `//pubsub.googleapis.com/projects/P/topics/T`.
+    public var source: String
+    /// What happened, for Pub/Sub `google.cloud.pubsub.topic.v1.messagePublished`.
+    public var type: String
+    /// When it happened.
+    public var time: Date? { didSet { writtenTime = nil } }
+    /// The text of `time` as it was read; nil where it was set.
+    var writtenTime: String?
+    /// What in the source it is about.
+    public var subject: String?
+    /// The media type of `data`.
+    public var dataContentType: String?
+    /// The schema that `data` keeps to, a URI.
+    public var dataSchema: String?
+    /// Every other attribute, its name in lower case.
+    public var extensions: [String: String]
+    /// The event's data as it came; nil where it has none.
+    public var data: Data?
+
+    public init(
+        id: String,
+        source: String,
+        type: String,
+        time: Date? = nil,
+        subject: String? = nil,
+        dataContentType: String? = nil,
+        dataSchema: String? = nil,
+        extensions: [String: String] = [:],
+        data: Data? = nil
+    ) {
+        self.id = id
+        self.source = source
+        self.type = type
+        self.time = time
+        self.subject = subject
+        self.dataContentType = dataContentType
+        self.dataSchema = dataSchema
+        self.extensions = extensions
+        self.data = data
+    }
+}
+
+extension CloudEvent {
+    /// When it happened as RFC 3339: the text that came, with its digits and its zone, or that of a
+    /// `time` that was set.
+    public var timeText: String? { writtenTime ?? time?.rfc3339 }
+
+    /// - Returns: false where the text is no RFC 3339 time.
+    mutating func setTime(_ text: String) -> Bool {
+        guard let time = Date(rfc3339: text) else { return false }
+        self.time = time
+        writtenTime = text
+        return true
+    }
+}
+
+extension CloudEvent: Equatable {
+    /// Two texts of one time are the same.
+    public static func == (left: CloudEvent, right: CloudEvent) -> Bool {
+        left.id == right.id && left.source == right.source && left.type == right.type && left.time == right.time
+            && left.subject == right.subject && left.dataContentType == right.dataContentType && left.dataSchema == right.dataSchema
+            && left.extensions == right.extensions && left.data == right.data
+    }
+}
+
+extension CloudEvent {
+    /// The type of an event that carries a Pub/Sub message.
+    public static let messagePublished = "google.cloud.pubsub.topic.v1.messagePublished"
+}

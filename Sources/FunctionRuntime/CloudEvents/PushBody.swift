@@ -1,0 +1,127 @@
+import FoundationEssentials
+import JSONReader
+import Timing
+
+/// What Pub/Sub posts to a push endpoint, which is also the data of a `messagePublished`
+/// CloudEvent.
+///
+/// Pub/Sub writes `messageId` and `publishTime` in two spellings, and a relay may keep one of them;
+/// either will do.
+///
+/// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages";
+/// googleapis/google-cloudevents, `google.events.cloud.pubsub.v1.MessagePublishedData`.
+struct PushBody {
+    var message: Message
+    var subscription: String?
+    var deliveryAttempt: Int?
+
+    struct Message {
+        var data: Data?
+        var attributes: [String: String]?
+        var messageID: String?
+        var publishTime: String?
+        var orderingKey: String?
+    }
+
+    /// - Parameters:
+    ///   - fallbackID: stands in for a message id that the body does not have.
+    ///   - fallbackTime: stands in for a publish time that the body does not have.
+    func message(fallbackID: String? = nil, fallbackTime: Date? = nil) throws(EnvelopeError) -> PubSubMessage {
+        guard let id = message.messageID ?? fallbackID, !id.isEmpty else {
+            throw .malformed("message.messageId is missing")
+        }
+        var publishTime = fallbackTime
+        if let text = message.publishTime {
+            guard let time = Date(rfc3339: text) else { throw .malformed("message.publishTime is not an RFC 3339 time") }
+            publishTime = time
+        }
+        return PubSubMessage(
+            id: id,
+            data: message.data ?? Data(),
+            attributes: message.attributes ?? [:],
+            publishTime: publishTime,
+            orderingKey: message.orderingKey.flatMap { $0.isEmpty ? nil : $0 },
+            subscription: subscription,
+            deliveryAttempt: deliveryAttempt
+        )
+    }
+}
+
+extension PushBody {
+    init(_ body: JSONObject) throws(JSONFault) {
+        message = try Message(body.require("message").object())
+        subscription = try body["subscription"]?.requireString()
+        deliveryAttempt = try body["deliveryAttempt"]?.integer()
+    }
+}
+
+extension PushBody.Message {
+    init(_ message: JSONObject) throws(JSONFault) {
+        data = try message["data"]?.base64()
+        messageID = try message["messageId", "message_id"]?.requireString()
+        publishTime = try message["publishTime", "publish_time"]?.requireString()
+        orderingKey = try message["orderingKey", "ordering_key"]?.requireString()
+        if let element = message["attributes"] {
+            var attributes: [String: String] = [:]
+            try element.object().forEach { (name, value) throws(JSONFault) in attributes[name] = try value.requireString() }
+            self.attributes = attributes
+        }
+    }
+}
+
+extension PushBody {
+    init(_ message: PubSubMessage) {
+        self.init(
+            message: Message(
+                data: message.data.isEmpty ? nil : message.data,
+                attributes: message.attributes,
+                messageID: message.id,
+                publishTime: message.publishTime.map(\.rfc3339),
+                orderingKey: message.orderingKey
+            ),
+            subscription: message.subscription,
+            deliveryAttempt: message.deliveryAttempt
+        )
+    }
+}
+
+extension PushBody: Encodable {}
+
+extension PushBody.Message: Encodable {
+    private enum Key: String, CodingKey {
+        case data, attributes, messageId, message_id, publishTime, publish_time, orderingKey
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encodeIfPresent(data?.base64EncodedString(), forKey: .data)
+        try container.encodeIfPresent(attributes, forKey: .attributes)
+        for key in [Key.messageId, .message_id] { try container.encodeIfPresent(messageID, forKey: key) }
+        for key in [Key.publishTime, .publish_time] { try container.encodeIfPresent(publishTime, forKey: key) }
+        try container.encodeIfPresent(orderingKey, forKey: .orderingKey)
+    }
+}
+
+extension Date {
+    init?(rfc3339 text: String) {
+        guard let time = RFC3339(text) else { return nil }
+        // From the reference date, as Foundation's own parsers do: from 1970 on, the last digit of
+        // a millisecond can be lost.
+        self.init(timeIntervalSinceReferenceDate: Double(time.seconds - Self.referenceSeconds) + Double(time.nanoseconds) / 1_000_000_000)
+    }
+
+    /// To the millisecond, as Pub/Sub writes its publish times.
+    var rfc3339: String {
+        // What lies below a microsecond is how a number of this size is held.
+        let milliseconds = Int64((timeIntervalSinceReferenceDate * 1000 + 0.001).rounded(.down))
+        let seconds = milliseconds >= 0 ? milliseconds / 1000 : (milliseconds - 999) / 1000
+        return RFC3339(
+            seconds: seconds + Self.referenceSeconds,
+            nanoseconds: Int32(milliseconds - seconds * 1000) * 1_000_000,
+            fractionDigits: 3
+        ).description
+    }
+
+    /// 2001-01-01T00:00:00Z, in seconds since 1970.
+    private static let referenceSeconds: Int64 = 978_307_200
+}

@@ -1,0 +1,56 @@
+package import HummingbirdCore
+package import Logging
+package import NIOCore
+import Synchronization
+
+/// Sees to it that a connection which was accepted, and which nobody came to handle, is closed.
+///
+/// A server that stops may have accepted a connection that it does not get to handle any more. NIO
+/// traps when its writer is dropped without having been finished: the whole process would end, and
+/// with it every request that is in flight.
+package struct AcceptedConnections<Base: ServerChildChannel>: ServerChildChannel {
+    private let base: Base
+
+    package init(_ base: Base) { self.base = base }
+
+    package final class Value: ServerChildChannelValue {
+        private let base: Base
+        private let value: Base.Value
+        private let logger: Logger
+        private let isHandled = Mutex(false)
+
+        package var channel: any Channel { value.channel }
+
+        fileprivate init(base: Base, value: Base.Value, logger: Logger) {
+            self.base = base
+            self.value = value
+            self.logger = logger
+        }
+
+        fileprivate func handle() async {
+            isHandled.withLock { $0 = true }
+            await base.handle(value: value, logger: logger)
+        }
+
+        deinit {
+            guard !isHandled.withLock({ $0 }) else { return }
+            value.channel.close(promise: nil)
+            // The one task outside of any structure: to handle a closed connection is the way to
+            // finish it, and nobody is left to wait for that.
+            Task { [base, value, logger] in await base.handle(value: value, logger: logger) }
+        }
+    }
+
+    package func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        base.setup(channel: channel, logger: logger).map { [base] in Value(base: base, value: $0, logger: logger) }
+    }
+
+    package func handle(value: Value, logger: Logger) async { await value.handle() }
+}
+
+extension HTTPServerBuilder {
+    /// HTTP/1.1 as Hummingbird serves it, on ``AcceptedConnections``.
+    package static var acceptedHTTP1: HTTPServerBuilder {
+        HTTPServerBuilder { responder in AcceptedConnections(HTTP1Channel(responder: responder)) }
+    }
+}

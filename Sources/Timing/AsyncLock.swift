@@ -1,0 +1,82 @@
+import Synchronization
+
+/// Lets one task in at a time, in the order of their arrival.
+package final class AsyncLock: Sendable {
+    private let state = Mutex(State())
+
+    private struct State {
+        var isTaken = false
+        var nextID = 0
+        var waiting: [(id: Int, continuation: CheckedContinuation<Bool, Never>?)] = []
+        /// Let in, or given up, before their continuation was there.
+        var decided: [Int: Bool] = [:]
+    }
+
+    package init() {}
+
+    /// Waits for the turn.
+    ///
+    /// - Returns: false if the time was over, or the task cancelled, before that; if true,
+    ///   ``leave()`` has to follow.
+    package func enter(before deadline: Deadline) async -> Bool {
+        let ticket: Int? = state.withLock { state in
+            guard state.isTaken else {
+                state.isTaken = true
+                return nil
+            }
+            state.nextID += 1
+            state.waiting.append((state.nextID, nil))
+            return state.nextID
+        }
+        guard let ticket else { return true }
+        return await withTaskGroup(of: Bool?.self) { group in
+            group.addTask { await self.turn(of: ticket) }
+            group.addTask {
+                try? await deadline.sleep()
+                self.giveUp(ticket)
+                return nil
+            }
+            var isIn = false
+            for await result in group {
+                guard let result else { continue }
+                isIn = result
+                group.cancelAll()
+            }
+            return isIn
+        }
+    }
+
+    package func leave() {
+        let next: CheckedContinuation<Bool, Never>? = state.withLock { state in
+            guard !state.waiting.isEmpty else {
+                state.isTaken = false
+                return nil
+            }
+            let first = state.waiting.removeFirst()
+            if first.continuation == nil { state.decided[first.id] = true }
+            return first.continuation
+        }
+        next?.resume(returning: true)
+    }
+
+    private func turn(of ticket: Int) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let decided: Bool? = state.withLock { state in
+                if let decided = state.decided.removeValue(forKey: ticket) { return decided }
+                if let index = state.waiting.firstIndex(where: { $0.id == ticket }) { state.waiting[index].continuation = continuation }
+                return nil
+            }
+            if let decided { continuation.resume(returning: decided) }
+        }
+    }
+
+    private func giveUp(_ ticket: Int) {
+        let continuation: CheckedContinuation<Bool, Never>? = state.withLock { state in
+            guard let index = state.waiting.firstIndex(where: { $0.id == ticket }) else { return nil }
+            let waiting = state.waiting.remove(at: index)
+            if waiting.continuation == nil { state.decided[ticket] = false }
+            return waiting.continuation
+        }
+        continuation?.resume(returning: false)
+    }
+}

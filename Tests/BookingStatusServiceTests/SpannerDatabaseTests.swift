@@ -1,0 +1,189 @@
+import AsyncHTTPClient
+import BookingStatusSync
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import OutboundHTTP
+import BookingStatusService
+import SpannerChangeStreams
+import Synchronization
+import TestSupport
+import Testing
+import Timing
+import Zendesk
+
+/// What no emulator shows: tokens of the metadata server, roles, sessions that end. What an
+/// emulator shows is tested on Google's.
+@Suite("Spanner, as a stand-in for it and for the metadata server sees it")
+struct SpannerDatabaseTests {
+    private static let database = "projects/p/instances/i/databases/d"
+    private var deadline: Deadline { Deadline(after: .seconds(120), .system) }
+
+    @Test("a reading takes a token, a session in the database role, the column's type, and one query")
+    func reads() async throws {
+        try await StandIn().serve { standIn, database in
+            let reading = try await database.read(["b-1", "b-2"], deadline: deadline)
+            #expect(reading.statuses == ["b-1": "InStay", "b-2": nil])
+            #expect(reading.readTimestamp.rfc3339 == "2026-11-24T08:00:00.123456Z")
+            #expect(
+                standIn.calls == [
+                    "GET /computeMetadata/v1/instance/service-accounts/default/token Google",
+                    "POST /v1/\(Self.database)/sessions Bearer token-1", "POST /v1/\(Self.database)/sessions/s-1:executeSql Bearer token-1",
+                    "POST /v1/\(Self.database)/sessions/s-1:executeSql Bearer token-1",
+                ]
+            )
+            #expect(standIn.bodies.first == #"{"session":{"creatorRole":"booking_status_reader"}}"#)
+            let query = try #require(standIn.bodies.last)
+            #expect(query.contains("SELECT `ID`, `Status` FROM `Bookings` WHERE `ID` IN UNNEST(@ids)"))
+            #expect(query.contains(#""returnReadTimestamp":true"#) && query.contains(#""strong":true"#))
+            // Token, session and type are kept.
+            _ = try await database.read(["b-1"], deadline: deadline)
+            #expect(standIn.calls.count == 5)
+        }
+    }
+
+    @Test("two rows of one ID are told apart from one: nobody can tell which of them a ticket means")
+    func ambiguous() async throws {
+        try await StandIn().serve { _, database in
+            let reading = try await database.read(["b-1", "twice"], deadline: deadline)
+            #expect(reading.ambiguous == ["twice"])
+        }
+    }
+
+    @Test("a token that is not accepted any more is replaced once, and a session that has ended, too")
+    func renews() async throws {
+        try await StandIn().serve { standIn, database in
+            _ = try await database.read(["b-1"], deadline: deadline)
+            standIn.revokeToken()
+            standIn.endSession()
+            #expect(try await database.read(["b-1"], deadline: deadline).statuses["b-1"] == "InStay")
+            #expect(standIn.calls.suffix(3).map { $0.split(separator: " ").last } == ["token-2", "token-2", "token-2"])
+        }
+    }
+
+    @Test("a database that refuses, or a metadata server without a token, needs a person")
+    func refused() async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.refuse()
+            let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
+            #expect(error == BookingSourceError("Spanner answers 403: no rights", needsPerson: true))
+            let nowhere = SpannerSettings(database: Self.database, url: "http://127.0.0.1:1", metadataHost: "127.0.0.1:1")
+            let unreachable = SpannerDatabase(OutboundHTTP(.shared), settings: nowhere, bookings: Self.bookings)
+            let soon = Deadline(after: .seconds(1), .system)
+            await #expect(throws: BookingSourceError.self) { try await unreachable.read(["b-1"], deadline: soon) }
+        }
+    }
+
+    @Test(
+        "a body that never ends is given up, of Spanner and of the metadata server",
+        .timeLimit(.minutes(1)),
+        arguments: ["/token", "/sessions", ":executeSql"]
+    )
+    func drippingBody(path: String) async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.drip(path)
+            let begin = ContinuousClock.now
+            let error = await #expect(throws: BookingSourceError.self) {
+                try await database.read(["b-1"], deadline: Deadline(after: .seconds(1), .system))
+            }
+            #expect(error.map { "\($0)" }?.contains("no answer from") == true)
+            #expect(ContinuousClock.now - begin < .seconds(10))
+        }
+    }
+
+    @Test("a token that a header cannot hold is not sent, and not repeated", arguments: [#"tale\nx: y"#, "ta le", ""])
+    func noToken(token: String) async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.answerToken(#"{"access_token":"\#(token)","expires_in":3599}"#)
+            let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
+            #expect(error == BookingSourceError("the metadata server gives no access token (200)", needsPerson: true))
+            #expect(standIn.calls.count == 1)
+        }
+    }
+
+    @Test("a token's lifetime may be of any size", arguments: ["0", "-9223372036854775808", "9223372036854775807", "1e300"])
+    func absurdLifetime(expiresIn: String) async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.answerToken(#"{"access_token":"token-1","expires_in":\#(expiresIn)}"#)
+            for _ in 0..<3 { _ = try await database.read(["b-1"], deadline: deadline) }
+            #expect(standIn.calls.count { $0.contains("/token ") } == 1)
+        }
+    }
+
+    fileprivate static let bookings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
+}
+
+private final class StandIn: Sendable {
+    private let state = Mutex(State())
+    private let time = ManualTime()
+
+    private struct State {
+        var calls: [String] = []
+        var bodies: [String] = []
+        var token = 1
+        var session = 1
+        var isRefusing = false
+        var dripping: String?
+        var tokenAnswer: String?
+    }
+
+    var calls: [String] { state.withLock(\.calls) }
+    var bodies: [String] { state.withLock(\.bodies) }
+    func revokeToken() { state.withLock { $0.token += 1 } }
+    func endSession() { state.withLock { $0.session += 1 } }
+    func refuse() { state.withLock { $0.isRefusing = true } }
+    /// Whoever asks for such a path gets a body that never ends.
+    func drip(_ path: String) { state.withLock { $0.dripping = path } }
+    func answerToken(_ json: String) { state.withLock { $0.tokenAnswer = json } }
+
+    func serve(_ body: @escaping @Sendable (StandIn, SpannerDatabase) async throws -> Void) async throws {
+        try await withStandIn {
+            try await self.respond($0)
+        } _: { url in
+            let settings = SpannerSettings(
+                database: "projects/p/instances/i/databases/d",
+                url: url,
+                role: "booking_status_reader",
+                metadataHost: String(url.dropFirst("http://".count))
+            )
+            try await body(
+                self,
+                SpannerDatabase(OutboundHTTP(.shared), settings: settings, bookings: SpannerDatabaseTests.bookings, time: self.time.source)
+            )
+        }
+    }
+
+    private func respond(_ request: Request) async throws -> Response {
+        let body = String(buffer: try await request.body.collect(upTo: 1 << 20))
+        let credentials = request.headers[.authorization] ?? request.headers[HTTPField.Name("metadata-flavor")!] ?? "none"
+        let path = request.uri.path
+        if let dripping = state.withLock(\.dripping), path.hasSuffix(dripping) {
+            let endless = ResponseBody { writer in
+                while true {
+                    try await writer.write(ByteBuffer(string: " "))
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            return Response(status: .ok, body: endless)
+        }
+        let (status, answer): (Int, String) = state.withLock { state in
+            state.calls.append("\(request.method) \(path) \(credentials)")
+            if request.method == .post { state.bodies.append(body) }
+            if path.hasSuffix("/token"), let answer = state.tokenAnswer { return (200, answer) }
+            if path.hasSuffix("/token") {
+                return (200, #"{"access_token":"token-\#(state.token)","expires_in":3599,"token_type":"Bearer"}"#)
+            }
+            if credentials != "Bearer token-\(state.token)" { return (401, #"{"error":{"message":"no such token"}}"#) }
+            if state.isRefusing { return (403, #"{"error":{"message":"no rights"}}"#) }
+            if path.hasSuffix("/sessions") { return (200, #"{"name":"projects/p/instances/i/databases/d/sessions/s-\#(state.session)"}"#) }
+            guard path.hasSuffix("/s-\(state.session):executeSql") else { return (404, #"{"error":{"message":"Session not found"}}"#) }
+            let type = #"{"name":"ID","type":{"code":"STRING"}}"#
+            if body.contains("LIMIT 0") { return (200, #"{"metadata":{"rowType":{"fields":[\#(type)]}}}"#) }
+            let metadata = #"{"transaction":{"readTimestamp":"2026-11-24T08:00:00.123456Z"}}"#
+            let twice = body.contains("twice") ? #",["twice","InStay"],["twice","Booked"]"# : ""
+            return (200, #"{"metadata":\#(metadata),"rows":[["b-1","InStay"],["b-2",null]\#(twice)]}"#)
+        }
+        return Response(status: .init(code: status), body: .init(byteBuffer: ByteBuffer(string: answer)))
+    }
+}

@@ -1,0 +1,181 @@
+import Testing
+
+@testable import Zendesk
+
+@Suite("Call budgets")
+struct RateBudgetTests {
+    @Test("no sixty seconds hold more calls than there are places, wherever within its call Zendesk counts it")
+    func slidingWindow() {
+        var budget = RateBudget(perMinute: 3)
+        var now = Duration.zero
+        var calls: [(begin: Duration, end: Duration)] = []
+        for number in 0..<20 {
+            let place = budget.join()
+            while case .wait(let wait) = budget.admit(place, now: now) { now += wait }
+            let begin = now
+            now += .seconds(number % 4)
+            budget.end(place, now: now)
+            calls.append((begin, now))
+        }
+        for (index, call) in calls.enumerated().dropFirst(3) {
+            #expect(call.begin >= calls[index - 3].end + .seconds(60))
+        }
+    }
+
+    @Test("who waits is let in by the order of arrival, and leaves room for who came first")
+    func order() {
+        var budget = RateBudget(perMinute: 1)
+        let first = budget.join()
+        #expect(budget.admit(first, now: .zero) == .admitted)
+        budget.end(first, now: .seconds(1))
+        let second = budget.join()
+        let third = budget.join()
+        #expect(budget.admit(third, now: .seconds(61)) == .wait(.seconds(60)))
+        #expect(budget.admit(second, now: .seconds(61)) == .admitted)
+        budget.giveUp(third)
+        #expect(budget.wait(now: .seconds(61)) == .seconds(60))
+    }
+
+    @Test("low priority waits until half of the places are free, and behind everybody else")
+    func low() {
+        var budget = RateBudget(perMinute: 4)
+        for second in 0..<2 {
+            let place = budget.join(.low)
+            #expect(budget.admit(place, now: .seconds(second)) == .admitted)
+            budget.end(place, now: .seconds(second))
+        }
+        let low = budget.join(.low)
+        #expect(budget.admit(low, now: .seconds(2)) == .wait(.seconds(58)))
+        let running = (0..<2).map { _ in budget.join() }
+        for place in running { #expect(budget.admit(place, now: .seconds(2)) == .admitted) }
+        let live = budget.join()
+        #expect(budget.admit(live, now: .seconds(2)) == .wait(.seconds(58)))
+        for place in running { budget.end(place, now: .seconds(3)) }
+        // The first place is free again: not for the one that came first.
+        #expect(budget.admit(low, now: .seconds(60)) == .wait(.seconds(3)))
+        #expect(budget.admit(live, now: .seconds(60)) == .admitted)
+        budget.end(live, now: .seconds(60))
+        // And here none of low priority was left in the window: one is its share.
+        #expect(budget.admit(low, now: .seconds(62)) == .admitted)
+    }
+
+    @Test("high priority goes before what came earlier")
+    func high() {
+        var budget = RateBudget(perMinute: 1)
+        let normal = budget.join()
+        let high = budget.join(.high)
+        #expect(budget.admit(normal, now: .zero) == .wait(.seconds(60)))
+        #expect(budget.admit(high, now: .zero) == .admitted)
+    }
+
+    @Test("a tenth of the places is low priority's own: load that never ends does not starve it")
+    func share() {
+        var budget = RateBudget(perMinute: 20)
+        var now = Duration.zero
+        var admitted = 0
+        var low: [RateBudget.Place] = []
+        for second in 0..<140 {
+            now = .seconds(second)
+            // As much live load as there are places, every second.
+            for _ in 0..<20 {
+                let live = budget.join()
+                if case .admitted = budget.admit(live, now: now) { budget.end(live, now: now) } else { budget.giveUp(live) }
+            }
+            if second == 0 { low = (0..<10).map { _ in budget.join(.low) } }
+            for place in low.dropFirst(admitted) {
+                guard case .admitted = budget.admit(place, now: now) else { break }
+                budget.end(place, now: now)
+                admitted += 1
+            }
+        }
+        #expect((2...8).contains(admitted))
+    }
+
+    @Test("room is what could begin now, and a wait for several is a wait for the last of them")
+    func room() {
+        var budget = RateBudget(perMinute: 10)
+        #expect(budget.room(now: .zero) == 10)
+        #expect(budget.isRelaxed(now: .zero) == true)
+        for second in 0..<6 {
+            let place = budget.join()
+            _ = budget.admit(place, now: .seconds(second))
+            budget.end(place, now: .seconds(second))
+        }
+        #expect(budget.room(now: .seconds(6)) == 4)
+        #expect(budget.isRelaxed(now: .seconds(6)) == false)
+        #expect(budget.wait(for: 4, now: .seconds(6)) == .zero)
+        #expect(budget.wait(for: 6, now: .seconds(6)) == .seconds(55))
+        // More than there are counts as all of them.
+        #expect(budget.wait(for: 100, now: .seconds(6)) == .seconds(59))
+        #expect(budget.isRelaxed(now: .seconds(66)) == true)
+    }
+
+    @Test("half of the account is all that is taken, and less never than one call")
+    func learns() {
+        var budget = RateBudget(perMinute: 50)
+        budget.learn(RateLimitWindow(total: 20), now: .zero)
+        #expect(budget.limit == 10)
+        budget.learn(RateLimitWindow(total: 1), now: .zero)
+        #expect(budget.limit == 1)
+        budget.learn(RateLimitWindow(total: 700), now: .zero)
+        #expect(budget.limit == 50)
+    }
+
+    @Test("the last tenth of the account is left to others until the window ends")
+    func lastTenth() {
+        var budget = RateBudget(perMinute: 50)
+        budget.learn(RateLimitWindow(total: 100, remaining: 11, resets: .seconds(30)), now: .zero)
+        #expect(budget.wait(now: .zero) == .zero)
+        budget.learn(RateLimitWindow(total: 100, remaining: 10, resets: .seconds(30)), now: .zero)
+        #expect(budget.wait(now: .seconds(10)) == .seconds(20))
+    }
+
+    @Test("no answer blocks for more than ten minutes")
+    func longBlock() {
+        var budget = RateBudget(perMinute: 50)
+        budget.block(for: .seconds(100_000_000), now: .zero)
+        #expect(budget.wait(now: .zero) == .seconds(600))
+        budget.learn(RateLimitWindow(total: 100, remaining: 0, resets: .seconds(100_000_000)), now: .seconds(1))
+        #expect(budget.wait(now: .seconds(1)) == .seconds(600))
+    }
+
+    @Test("a Retry-After keeps every call back until it is over")
+    func blocked() {
+        var budget = RateBudget(perMinute: 50)
+        budget.block(for: .seconds(17), now: .seconds(1))
+        budget.block(for: .seconds(5), now: .seconds(1))
+        let place = budget.join()
+        #expect(budget.admit(place, now: .seconds(2)) == .wait(.seconds(16)))
+        #expect(budget.admit(place, now: .seconds(18)) == .admitted)
+    }
+
+    @Test(
+        "the headers are read in every spelling that has been in use",
+        arguments: [
+            (["x-rate-limit": "700", "x-rate-limit-remaining": "699"], RateLimitWindow(total: 700, remaining: 699)),
+            (
+                ["ratelimit-limit": "700", "ratelimit-remaining": "1", "ratelimit-reset": "9"],
+                RateLimitWindow(total: 700, remaining: 1, resets: .seconds(9))
+            ),
+            (
+                ["rate-limit": "200", "rate-limit-remaining": "7", "rate-limit-reset": "3"],
+                RateLimitWindow(total: 200, remaining: 7, resets: .seconds(3))
+            ),
+            (["x-rate-limit": "many"], nil), (["x-rate-limit": "0"], nil), ([:], nil),
+        ] as [([String: String], RateLimitWindow?)]
+    )
+    func accountHeaders(headers: [String: String], window: RateLimitWindow?) {
+        #expect(RateLimitWindow.account(headers) == window)
+    }
+
+    @Test(
+        "the limit of ticket updates is read from its own header",
+        arguments: ["zendesk-ratelimit-tickets-update", "zendesk-rate-limit-tickets-update"]
+    )
+    func updateHeaders(name: String) {
+        let window = RateLimitWindow(total: 20, remaining: 19, resets: .seconds(59))
+        #expect(RateLimitWindow.ticketUpdates([name: "total=20; remaining=19; resets=59"]) == window)
+        #expect(RateLimitWindow.ticketUpdates([name: "nonsense"]) == nil)
+        #expect(RateLimitWindow.ticketUpdates([:]) == nil)
+    }
+}
