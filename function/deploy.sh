@@ -1,35 +1,45 @@
 #!/bin/sh
-# Puts the function and its part of Pub/Sub into a Google Cloud project. Run it again after any change: it creates what is missing and updates what is
-# there. README.md beside it explains each step.
+# Puts the function and its part of Pub/Sub into a Google Cloud project. Run it again after any
+# change: it creates what is missing and updates what is there. README.md beside it explains each
+# step.
 #
-#   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a project in which nothing is there yet, and runs none
+#   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a
+#                                             project in which nothing is there yet, and runs none
 #   function/deploy.sh [--dry-run] service    the image and the service alone
 #   function/deploy.sh [--dry-run] job        the image and the nightly sweep's job alone
-#   function/deploy.sh [--dry-run] detach     pauses the sweeps, lets Pub/Sub keep what comes instead of pushing it, and waits until that is so; `deploy.sh`
-#                                             takes it all up again
+#   function/deploy.sh [--dry-run] detach     pauses the sweeps, lets Pub/Sub keep what comes
+#                                             instead of pushing it, and waits until that is so;
+#                                             `deploy.sh` takes it all up again
 #   function/deploy.sh [--dry-run] monitoring the metrics, alerts and dashboard of monitoring/ alone
 #   function/deploy.sh render                 prints the manifests of both
-#   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what waits in them, secret, accounts and images stay
+#   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what
+#                                             waits in them, secret, accounts and images stay
 #
-# It reads its settings from the environment. What is not set there stays as it is deployed; the first time are required
+# It reads its settings from the environment. What is not set there stays as it is deployed; the
+# first time are required
 #   PROJECT, REGION                     where it goes: always
 #   ZENDESK_URL, ZENDESK_CLIENT_ID      the account, and the OAuth client's unique identifier
 #   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
 #                                       as `bookingstatus setup` prints them
-#   ZENDESK_CLIENT_SECRET_FILE          the file with the client's secret, which goes to Secret Manager
-# and there may be, with the same meaning as for the function: BOOKING_TABLE, BOOKING_ID_COLUMN, BOOKING_STATUS_COLUMN, ZENDESK_WRITES_PER_MINUTE (40),
-# ZENDESK_READS_PER_MINUTE (150), ZENDESK_SHARED_CALLS, REORDER_WINDOW_SECONDS, LOG_LEVEL, DRY_RUN, SPANNER_DATABASE.
-#   SPANNER_DATABASE    projects/P/instances/I/databases/D: tickets are swept, every minute those that were updated lately, every night all
+#   ZENDESK_CLIENT_SECRET_FILE          the file with the client's secret, which goes to Secret
+#                                       Manager
+# and there may be, with the same meaning as for the function: BOOKING_TABLE, BOOKING_ID_COLUMN,
+# BOOKING_STATUS_COLUMN, ZENDESK_WRITES_PER_MINUTE (40), ZENDESK_READS_PER_MINUTE (150),
+# ZENDESK_SHARED_CALLS, REORDER_WINDOW_SECONDS, LOG_LEVEL, DRY_RUN, SPANNER_DATABASE.
+#   SPANNER_DATABASE    projects/P/instances/I/databases/D: tickets are swept, every minute those
+#                       that were updated lately, every night all
 #   SWEEP_WRITES_PER_MINUTE, SWEEP_READS_PER_MINUTE    the job's own budget; 10 and 30 unless it is set
 #   CHECK_PUSH_TOKEN    false leaves it to Cloud Run alone to check who calls
 #   ALERT_CHANNELS      projects/P/notificationChannels/N,...: where alerts go
-#   SWIFT_IMAGE, RUNTIME_IMAGE, IMAGE    what the image is built with and based on; an image that is there, instead of one that is built
-#   SUFFIX              as -staging, is appended to all names but those of the topic, the accounts and the repository: a second function beside the live one
+#   SWIFT_IMAGE, RUNTIME_IMAGE, IMAGE    what the image is built with and based on; an image that is
+#                                        there, instead of one that is built
+#   SUFFIX              as -staging, is appended to all names but those of the topic, the accounts
+#                       and the repository: a second function beside the live one
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 usage() {
-  sed -n '2,27s/^# \{0,1\}//p' "$0"
+  sed -n '2,37s/^# \{0,1\}//p' "$0"
   exit 64
 }
 
@@ -74,10 +84,12 @@ function_account=booking-status-function@$PROJECT.iam.gserviceaccount.com
 push_account=booking-status-push@$PROJECT.iam.gserviceaccount.com
 build_account=booking-status-build@$PROJECT.iam.gserviceaccount.com
 repository=booking-status
-settings='ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS
-  BOOKING_TABLE BOOKING_ID_COLUMN BOOKING_STATUS_COLUMN ZENDESK_WRITES_PER_MINUTE ZENDESK_READS_PER_MINUTE ZENDESK_SHARED_CALLS REORDER_WINDOW_SECONDS
+settings='ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD
+  ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS BOOKING_TABLE BOOKING_ID_COLUMN BOOKING_STATUS_COLUMN
+  ZENDESK_WRITES_PER_MINUTE ZENDESK_READS_PER_MINUTE ZENDESK_SHARED_CALLS REORDER_WINDOW_SECONDS
   LOG_LEVEL DRY_RUN SPANNER_DATABASE'
-# The image is named after all that it is built from: the commit, and a checksum of what no commit says.
+# The image is named after all that it is built from: the commit, and a checksum of what no commit
+# says.
 root=$here/..
 beside_the_commit() {
   git -C "$root" diff HEAD -- Package.swift Sources Tests function/Dockerfile
@@ -89,8 +101,9 @@ image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/booking-status-functi
   beside_the_commit | git hash-object --stdin | cut -c1-8
 )}
 
-# How long Pub/Sub goes on with a message: pauses of 10, 20, 40 ... 320 s and then of 600 s, 50 attempts. That is about seven hours: longer than four
-# hours of Zendesk being down (29 attempts), and a message that can never be processed is out of the way the same day.
+# How long Pub/Sub goes on with a message: pauses of 10, 20, 40 ... 320 s and then of 600 s, 50
+# attempts. That is about seven hours: longer than four hours of Zendesk being down (29 attempts),
+# and a message that can never be processed is out of the way the same day.
 attempts=50
 least_backoff=10s
 most_backoff=600s
@@ -120,7 +133,8 @@ say() { printf '\n# %s\n' "$*"; }
 gcloud_() { run gcloud --project="$PROJECT" --quiet "$@"; }
 exists() { there gcloud --project="$PROJECT" --quiet "$@"; }
 
-# Grants a role. An account that was created a moment ago is not known everywhere yet, for up to two minutes.
+# Grants a role. An account that was created a moment ago is not known everywhere yet, for up to two
+# minutes.
 grant() {
   tries=24
   until gcloud_ "$@" > /dev/null; do
@@ -149,7 +163,8 @@ schedule() {
   fi
 }
 
-# Whether an error says that something is not there; nothing is there of an API that was never enabled. Other failures say nothing of the kind.
+# Whether an error says that something is not there; nothing is there of an API that was never
+# enabled. Other failures say nothing of the kind.
 is_absence() {
   case $1 in
     *NOT_FOUND* | *"not found"* | *"Cannot find"* | *SERVICE_DISABLED* | *"has not been used"*) return 0 ;;
@@ -157,9 +172,11 @@ is_absence() {
   return 1
 }
 
-# What the caller does not set stays as it is deployed, so that nothing falls back to a default unseen.
+# What the caller does not set stays as it is deployed, so that nothing falls back to a default
+# unseen.
 keep_settings() {
-  if deployed=$(gcloud --project="$PROJECT" --quiet run services describe "$service" --region="$REGION" --format=json 2> "$manifest.error"); then
+  if deployed=$(gcloud --project="$PROJECT" --quiet run services describe "$service" --region="$REGION" --format=json \
+    2> "$manifest.error"); then
     deployed=$(printf %s "$deployed" |
       jq '[.spec.template.spec.containers[0].env[] | select(.value != null and .value != "") | {(.name): .value}] | add')
   elif is_absence "$(cat "$manifest.error")"; then
@@ -200,7 +217,8 @@ filled() {
   fi
 }
 
-# A subscription keeps the topic that it was created with: create_or_update SUBSCRIPTION TOPIC FLAG...
+# A subscription keeps the topic that it was created with: create_or_update SUBSCRIPTION TOPIC
+# FLAG...
 create_or_update() {
   name=$1 of=$2
   shift 2
@@ -242,11 +260,13 @@ client_secret() {
   grant secrets add-iam-policy-binding "$secret" --member="serviceAccount:$function_account" --role=roles/secretmanager.secretAccessor
 }
 
-# The manifest names the version: a new one is a new revision, and a rollback takes the old one along.
+# The manifest names the version: a new one is a new revision, and a rollback takes the old one
+# along.
 find_secret_version() {
   secret_version=1
   $dry_run && return
-  secret_version=$(gcloud --project="$PROJECT" --quiet secrets versions describe latest --secret="$secret" --format='value(name)' 2> /dev/null) || true
+  secret_version=$(gcloud --project="$PROJECT" --quiet secrets versions describe latest --secret="$secret" \
+    --format='value(name)' 2> /dev/null) || true
   secret_version=${secret_version##*/}
   if [ -z "$secret_version" ]; then
     echo "deploy.sh: there is no secret yet: set ZENDESK_CLIENT_SECRET_FILE to a file with the Zendesk client's secret" >&2
@@ -274,7 +294,8 @@ build() {
     echo "is there already"
     return
   fi
-  grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" --role=roles/cloudbuild.builds.builder --condition=None
+  grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" \
+    --role=roles/cloudbuild.builds.builder --condition=None
   gcloud_ builds submit "$root" --config="$here/cloudbuild.yaml" \
     --substitutions="_IMAGE=$image${SWIFT_IMAGE:+,_SWIFT_IMAGE=$SWIFT_IMAGE}${RUNTIME_IMAGE:+,_RUNTIME_IMAGE=$RUNTIME_IMAGE}" \
     --ignore-file=function/gcloudignore --service-account="projects/$PROJECT/serviceAccounts/$build_account"
@@ -288,7 +309,8 @@ fill() {
     BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" \
     BOOKING_STATUS_COLUMN "${BOOKING_STATUS_COLUMN:-Status}" ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" \
     ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" ZENDESK_SHARED_CALLS "${ZENDESK_SHARED_CALLS:-true}" \
-    REORDER_WINDOW_SECONDS "${REORDER_WINDOW_SECONDS:-120}" LOG_LEVEL "${LOG_LEVEL:-info}" DRY_RUN "${DRY_RUN:-false}" SPANNER_DATABASE "${SPANNER_DATABASE-}" \
+    REORDER_WINDOW_SECONDS "${REORDER_WINDOW_SECONDS:-120}" LOG_LEVEL "${LOG_LEVEL:-info}" DRY_RUN "${DRY_RUN:-false}" \
+    SPANNER_DATABASE "${SPANNER_DATABASE-}" \
     SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}" \
     SWEEP_READS_PER_MINUTE "${SWEEP_READS_PER_MINUTE:-30}"
 }
@@ -319,13 +341,16 @@ sweeps() {
   for role in fineGrainedAccessUser databaseRoleUser; do
     condition=None
     [ $role = fineGrainedAccessUser ] ||
-      condition="expression=resource.type==\"spanner.googleapis.com/DatabaseRole\"&&resource.name.endsWith(\"/$database_role\"),title=$database_role"
+      condition="resource.name.endsWith(\"/$database_role\"),title=$database_role"
+    [ $role = fineGrainedAccessUser ] ||
+      condition="expression=resource.type==\"spanner.googleapis.com/DatabaseRole\"&&$condition"
     grant spanner databases add-iam-policy-binding "$database" --instance="$instance" --project="$database_project" \
       --member="serviceAccount:$function_account" --role="roles/spanner.$role" --condition="$condition"
   done
   deploy_job
   exists pubsub topics describe "$sweep_topic" || gcloud_ pubsub topics create "$sweep_topic"
-  # Without dead letters: a minute later comes the next one, and what is ten minutes old is superseded by ten others.
+  # Without dead letters: a minute later comes the next one, and what is ten minutes old is
+  # superseded by ten others.
   create_or_update "$sweep_subscription" "$sweep_topic" \
     --push-endpoint="$url/projects/$PROJECT/topics/$sweep_topic" \
     --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
@@ -335,7 +360,8 @@ sweeps() {
     --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run"
 }
 
-# Metrics first: alerts name them. What is there is updated; without ALERT_CHANNELS alerts keep the channels that they have.
+# Metrics first: alerts name them. What is there is updated; without ALERT_CHANNELS alerts keep the
+# channels that they have.
 monitor() {
   say "Log-based metrics, alerts and a dashboard"
   for file in "$here"/monitoring/metrics/*.yaml; do
@@ -346,7 +372,8 @@ monitor() {
   done
   policies=
   $dry_run ||
-    policies=$(gcloud --project="$PROJECT" --quiet alpha monitoring policies list --format='value(name,displayName,notificationChannels.list())')
+    policies=$(gcloud --project="$PROJECT" --quiet alpha monitoring policies list \
+      --format='value(name,displayName,notificationChannels.list())')
   for file in "$here"/monitoring/alerts/*.yaml; do
     title=$(sed -n "s/^displayName: \"@SERVICE@\(.*\)\"$/$service\1/p" "$file")
     policy=$(printf '%s\n' "$policies" | awk -F '\t' -v title="$title" '$2 == title { print $1 "\t" $3 }')
@@ -359,7 +386,8 @@ monitor() {
     fi
   done
   dashboard=
-  $dry_run || dashboard=$(gcloud --project="$PROJECT" --quiet monitoring dashboards list --format='value(name,etag)' --filter="displayName=$service")
+  $dry_run || dashboard=$(gcloud --project="$PROJECT" --quiet monitoring dashboards list --format='value(name,etag)' \
+    --filter="displayName=$service")
   fill_monitoring dashboard.json ETAG "${dashboard##*	}"
   if [ -n "$dashboard" ]; then
     gcloud_ monitoring dashboards update "${dashboard%%	*}" --config-from-file="$manifest" --format=none
@@ -378,7 +406,8 @@ fill_monitoring() {
 
 subscribe() {
   say "What Pub/Sub's own agent may: make tokens for the push account, and move dead letters"
-  grant iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" --role=roles/iam.serviceAccountTokenCreator
+  grant iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" \
+    --role=roles/iam.serviceAccountTokenCreator
   grant pubsub topics add-iam-policy-binding "$dead_letter_topic" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.publisher
 
   say "The push subscription, last: from here on events come"
@@ -403,7 +432,8 @@ detach() {
   run "$here/smoke.sh" --detached
 }
 
-# delete KIND... describe NAME FLAG...: what is not there needs no deletion; what cannot be looked at may be there.
+# delete KIND... describe NAME FLAG...: what is not there needs no deletion; what cannot be looked
+# at may be there.
 delete() {
   if ! $dry_run && ! error=$(gcloud --project="$PROJECT" --quiet "$@" 2>&1 > /dev/null); then
     if ! is_absence "$error"; then
@@ -431,8 +461,8 @@ delete_all() {
   delete pubsub topics describe "$sweep_topic"
   delete run jobs describe "$sweep_job" --region="$REGION"
   delete run services describe "$service" --region="$REGION"
-  say "Still there: topic $topic with a week of messages, $dead_letter_topic and $dead_letter_subscription, secret $secret, the accounts with what" \
-    "they were granted, the images, metrics, alerts and dashboard, and the pipeline"
+  say "Still there: topic $topic with a week of messages, $dead_letter_topic and $dead_letter_subscription, secret $secret," \
+    "the accounts with what they were granted, the images, metrics, alerts and dashboard, and the pipeline"
 }
 
 manifest=$(mktemp)
@@ -441,7 +471,8 @@ trap 'rm -f "$manifest" "$manifest.next" "$manifest.error"' EXIT
 case $part in
   all | service | job | render)
     $dry_run || keep_settings
-    missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS
+    missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD \
+      BOOKING_STATUS_TAGS
     [ "$part" != job ] || missing SPANNER_DATABASE
     # The smoke test reads them, too.
     export BOOKING_TABLE="${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN="${BOOKING_ID_COLUMN:-ID}"

@@ -1,12 +1,16 @@
 #!/bin/sh
-# Delivers events again. It is safe at any time: what a ticket shows already, or has a newer version of, is left as it is.
+# Delivers events again. It is safe at any time: what a ticket shows already, or has a newer version
+# of, is left as it is.
 #
-#   function/replay.sh dead-letters     moves every message that waits in the dead-letter subscription back to the topic
-#   function/replay.sh since TIME       delivers everything that was published since then (RFC 3339, as 2026-11-24T03:00:00Z), at most a week back
-#   function/replay.sh until-now        the opposite: acknowledges everything that was published up to now; run the sweep that brings it instead after this
+#   function/replay.sh dead-letters     moves every message that waits in the dead-letter
+#                                       subscription back to the topic
+#   function/replay.sh since TIME       delivers everything that was published since then (RFC 3339,
+#                                       as 2026-11-24T03:00:00Z), at most a week back
+#   function/replay.sh until-now        the opposite: acknowledges everything that was published up
+#                                       to now; run the sweep that brings it instead after this
 #
-# PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With PUBSUB_EMULATOR_HOST it talks to the emulator.
-# Needs curl and jq, and gcloud for a token.
+# PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With
+# PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
 set -eu
 : "${PROJECT:?}"
 
@@ -20,7 +24,8 @@ else
   base=https://pubsub.googleapis.com/v1 token=$(gcloud auth print-access-token)
 fi
 
-# call METHOD-OF-A-RESOURCE, the request's JSON on standard input; the token does not show up in the list of processes
+# call METHOD-OF-A-RESOURCE, the request's JSON on standard input; the token does not show up in the
+# list of processes
 call() {
   printf 'header = "Authorization: Bearer %s"\n' "$token" |
     curl --config - --silent --show-error --fail-with-body -H 'content-type: application/json' --data-binary @"$1" "$base/$2"
@@ -38,7 +43,8 @@ case "${1-}" in
   dead-letters)
     total=0
     empty=0
-    # A pull may come back empty-handed while there are messages: three times in a row, and there are none.
+    # A pull may come back empty-handed while there are messages: three times in a row, and there
+    # are none.
     while [ "$empty" -lt 3 ]; do
       echo '{"maxMessages": 100, "returnImmediately": true}' > "$work/pull"
       call "$work/pull" "$dead_letter_subscription:pull" > "$work/pulled"
@@ -54,7 +60,8 @@ case "${1-}" in
             ((.attributes // {}) | with_entries(select(.key | startswith("CloudPubSubDeadLetterSource") | not)))}
             | with_entries(select(.value != null and .value != ""))]}' "$work/pulled" > "$work/publish"
       call "$work/publish" "projects/$PROJECT/topics/$topic:publish" > /dev/null
-      # Only what has been published is acknowledged: what is interrupted here is published twice, and not lost.
+      # Only what has been published is acknowledged: what is interrupted here is published twice,
+      # and not lost.
       jq '{ackIds: [.receivedMessages[].ackId]}' "$work/pulled" > "$work/acknowledge"
       call "$work/acknowledge" "$dead_letter_subscription:acknowledge" > /dev/null
       total=$((total + count))
@@ -71,7 +78,7 @@ case "${1-}" in
     echo "everything published until $now counts as done"
     ;;
   *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,13s/^# \{0,1\}//p' "$0"
     exit 64
     ;;
 esac

@@ -1,16 +1,22 @@
 #!/bin/sh
-# Publishes the deletion of a booking that does not exist, and waits until the function has logged it and Cloud Run has answered 204. So the topic, the
-# subscription and its token, the function, its settings and Zendesk's search work together. No ticket is touched.
+# Publishes the deletion of a booking that does not exist, and waits until the function has logged
+# it and Cloud Run has answered 204. So the topic, the subscription and its token, the function, its
+# settings and Zendesk's search work together. No ticket is touched.
 #
-#   function/smoke.sh               ends with 0 once the change has come; with 75 if others come and this one waits in a backlog; else with 1, and prints what
-#                                   was answered and said instead
-#   function/smoke.sh --detached    the opposite: ends with 0 once nothing is pushed any more, as after `deploy.sh detach`
+#   function/smoke.sh               ends with 0 once the change has come; with 75 if others come and
+#                                   this one waits in a backlog; else with 1, and prints what was
+#                                   answered and said instead
+#   function/smoke.sh --detached    the opposite: ends with 0 once nothing is pushed any more, as
+#                                   after `deploy.sh detach`
 #
 #   PROJECT                         required
-#   REGION, SUFFIX                  as for deploy.sh; without REGION a function of this name in any region will do
+#   REGION, SUFFIX                  as for deploy.sh; without REGION a function of this name in any
+#                                   region will do
 #   BOOKING_TABLE, BOOKING_ID_COLUMN    as for deploy.sh
-#   SMOKE_SECONDS                   how long to wait; default 300, since what was granted a moment ago takes minutes to be known everywhere; 900 with --detached
-#   QUIET_SECONDS                   with --detached: how long nothing may be pushed; default 180, since Pub/Sub may pause for a minute and logs come late
+#   SMOKE_SECONDS                   how long to wait; default 300, since what was granted a moment
+#                                   ago takes minutes to be known everywhere; 900 with --detached
+#   QUIET_SECONDS                   with --detached: how long nothing may be pushed; default 180,
+#                                   since Pub/Sub may pause for a minute and logs come late
 #
 # Needs gcloud, whose user may read logs (roles/logging.viewer), and jq.
 set -eu
@@ -18,7 +24,7 @@ set -eu
 case ${1-} in
   '' | --detached) ;;
   *)
-    sed -n '2,16s/^# \{0,1\}//p' "$0"
+    sed -n '2,21s/^# \{0,1\}//p' "$0"
     exit 64
     ;;
 esac
@@ -26,14 +32,16 @@ esac
 
 service=booking-status-function${SUFFIX-}
 topic=bookings-table-status
-of_service="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$service\"${REGION:+ AND resource.labels.location=\"$REGION\"}"
+of_service="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$service\""
+[ -z "${REGION-}" ] || of_service="$of_service AND resource.labels.location=\"$REGION\""
 # Requests of this subscription, and not the sweep's.
 pushes='httpRequest.requestUrl=~"/topics/bookings-table-status($|[?])"'
 
 gcloud_() { gcloud --project="$PROJECT" --quiet "$@"; }
 now() { date -u +%s; }
 
-# logged FILTER FORMAT LIMIT: of the last ten minutes, the newest first. This machine's clock and Google's may be minutes apart.
+# logged FILTER FORMAT LIMIT: of the last ten minutes, the newest first. This machine's clock and
+# Google's may be minutes apart.
 logged() {
   gcloud_ logging read "$of_service AND $1" --freshness=10m --format="value($2)" --limit="$3" || {
     echo "smoke.sh: the log cannot be read" >&2
@@ -41,11 +49,13 @@ logged() {
   }
 }
 
-# Publishes a change in the layout of Google's Dataflow template. A deletion needs no status that the function knows.
+# Publishes a change in the layout of Google's Dataflow template. A deletion needs no status that
+# the function knows.
 publish() {
   committed=$(now)
   booking=smoke-test-$committed-$$
-  record=$(jq -cn --arg table "${BOOKING_TABLE:-Bookings}" --arg id "${BOOKING_ID_COLUMN:-ID}" --arg booking "$booking" --argjson now "$committed" '{
+  record=$(jq -cn --arg table "${BOOKING_TABLE:-Bookings}" --arg id "${BOOKING_ID_COLUMN:-ID}" --arg booking "$booking" \
+    --argjson now "$committed" '{
       partitionToken: "smoke-test", commitTimestamp: {seconds: $now, nanos: 0}, serverTransactionId: $booking, recordSequence: "00000000",
       isLastRecordInTransactionInPartition: true, tableName: $table, modType: "DELETE", valueCaptureType: "OLD_AND_NEW_VALUES",
       numberOfRecordsInTransaction: 1, numberOfPartitionsInTransaction: 1, transactionTag: "", isSystemTransaction: false,
@@ -84,7 +94,8 @@ while [ $(($(now) - begin)) -lt "${SMOKE_SECONDS:-300}" ]; do
   if [ "$outcome" = no_ticket ]; then
     $came || echo "$service has looked for its tickets, and there are none"
     came=true
-    # Where the function's line names no trace, any push of this time that was answered so has to do.
+    # Where the function's line names no trace, any push of this time that was answered so has to
+    # do.
     acknowledged=$(logged "$pushes AND httpRequest.status=204${trace:+ AND trace=\"$trace\"}" httpRequest.status 1)
     if [ -n "$acknowledged" ]; then
       echo "and has answered 204: it works"
@@ -110,7 +121,7 @@ fi
 printf 'In the last ten minutes Cloud Run has answered (number, status):\n%s\nand the function has said:\n%s\n' \
   "$(printf '%s\n' "$statuses" | sort | uniq -c)" "$(printf '%s\n' "$said" | sort -u)" >&2
 if [ -z "$outcome" ] && [ "$(printf '%s\n' "$statuses" | sed -n 1p)" = 204 ]; then
-  echo "Others are answered 204: there is a backlog in which this one waits, or BOOKING_TABLE and BOOKING_ID_COLUMN are not set as the function's." >&2
+  echo "Others are answered 204: this one waits in a backlog, or BOOKING_TABLE and BOOKING_ID_COLUMN differ from the function's." >&2
   exit 75
 fi
 exit 1

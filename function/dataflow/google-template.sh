@@ -1,12 +1,15 @@
 #!/bin/sh
-# Starts Google's Dataflow template "Spanner change streams to Pub/Sub", and makes what it needs: a database for its own metadata, and an account for
-# its workers. Nothing has to be built. Run `../deploy.sh` first: a topic that does not exist leaves the pipeline retrying without end.
+# Starts Google's Dataflow template "Spanner change streams to Pub/Sub", and makes what it needs: a
+# database for its own metadata, and an account for its workers. Nothing has to be built. Run
+# `../deploy.sh` first: a topic that does not exist leaves the pipeline retrying without end.
 #
 #   PROJECT, REGION, INSTANCE, DATABASE    required
-#   START_TIMESTAMP                        RFC 3339: reads the stream from then on, for a pipeline that stood still; default: from now on
+#   START_TIMESTAMP                        RFC 3339: reads the stream from then on, for a pipeline
+#                                          that stood still; default: from now on
 #   SPANNER_PROJECT                        where the database lies; default PROJECT
-#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the same instance; default DATABASE's first 26
-#                                          characters and -cdc
+#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the
+#                                          same instance; default DATABASE's first 26 characters and
+#                                          -cdc
 #   TEMPLATE_VERSION                       as 2025-06-10-00_RC00, to pin it; default latest
 #   MAX_WORKERS                            default 2
 set -eu
@@ -24,7 +27,8 @@ fi
 gcloud_() { gcloud --project="$PROJECT" --quiet "$@"; }
 exists() { "$@" > /dev/null 2>&1; }
 
-# Grants the workers' account a role. One that was created a moment ago is not known everywhere yet, for up to two minutes.
+# Grants the workers' account a role. One that was created a moment ago is not known everywhere yet,
+# for up to two minutes.
 grant() {
   tries=24
   until gcloud_ "$@" --member="serviceAccount:$account" > /dev/null; do
@@ -47,12 +51,14 @@ exists gcloud_ iam service-accounts describe "$account" ||
 exists gcloud_ spanner databases describe "$metadata" --instance="$INSTANCE" --project="$spanner_project" ||
   gcloud_ spanner databases create "$metadata" --instance="$INSTANCE" --project="$spanner_project"
 
-# What Dataflow's documentation asks for an account of one's own, the two databases, and the one topic.
+# What Dataflow's documentation asks for an account of one's own, the two databases, and the one
+# topic.
 for role in roles/dataflow.worker roles/storage.objectAdmin roles/viewer; do
   grant projects add-iam-policy-binding "$PROJECT" --role="$role" --condition=None
 done
 for database in "$DATABASE" "$metadata"; do
-  grant spanner databases add-iam-policy-binding "$database" --instance="$INSTANCE" --project="$spanner_project" --role=roles/spanner.databaseUser \
+  grant spanner databases add-iam-policy-binding "$database" --instance="$INSTANCE" --project="$spanner_project" \
+    --role=roles/spanner.databaseUser \
     --condition=None
 done
 grant pubsub topics add-iam-policy-binding bookings-table-status --role=roles/pubsub.publisher

@@ -1,17 +1,23 @@
 #!/bin/sh
-# Starts mercari/DataflowTemplate with mercari-pipeline.json, as the talk did. Its image and template are built once, from a checkout of that
-# repository: v0.9.0 of February 2023, the first release that has change streams, up to its last state of October 2024. Its successor, mercari/pipeline,
-# documents them and does not implement them.
+# Starts mercari/DataflowTemplate with mercari-pipeline.json, as the talk did. Its image and
+# template are built once, from a checkout of that repository: v0.9.0 of February 2023, the first
+# release that has change streams, up to its last state of October 2024. Its successor,
+# mercari/pipeline, documents them and does not implement them.
 #
 #   mvn clean package -DskipTests -Dimage=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow
-#   gcloud dataflow flex-template build gs://BUCKET/template.json --image=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow --sdk-language=JAVA
+#   gcloud dataflow flex-template build gs://BUCKET/template.json \
+#     --image=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow --sdk-language=JAVA
 #
 #   PROJECT, REGION, INSTANCE, DATABASE    required
-#   BUCKET                                 required: holds template.json, and gets the pipeline's configuration
-#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the same instance; default DATABASE's first 26
-#                                          characters and -cdc
+#   BUCKET                                 required: holds template.json, and gets the pipeline's
+#                                          configuration
+#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the
+#                                          same instance; default DATABASE's first 26 characters and
+#                                          -cdc
 #   BOOKING_TABLE                          default Bookings
-#   WORKER_ACCOUNT                         default booking-status-pipeline@PROJECT.iam.gserviceaccount.com, which google-template.sh makes
+#   WORKER_ACCOUNT                         default
+#                                          booking-status-pipeline@PROJECT.iam.gserviceaccount.com,
+#                                          which google-template.sh makes
 set -eu
 : "${PROJECT:?}" "${REGION:?}" "${INSTANCE:?}" "${DATABASE:?}" "${BUCKET:?}"
 here=$(cd "$(dirname "$0")" && pwd)
