@@ -1,4 +1,6 @@
-"""Drives servers on loopback, in alternation, and prints ratios with their spread. See README.md beside this file."""
+"""Drives servers on loopback, in alternation, and prints ratios with their spread. See README.md
+beside this file.
+"""
 
 import argparse
 import asyncio
@@ -77,23 +79,45 @@ class Server:
 
 
 CONTESTANTS = {
-    "ours": [BUILD / "NoopFunction.stripped"],
-    "bare": [BUILD / "BareServer.stripped"],
-    "python": [BUILD / "benchmarks-venv/bin/functions-framework", "--target", "noop", "--source", "noop.py", "--signature-type", "cloudevent",
-               "--host", "127.0.0.1", "--port", "PORT"],
-}
+    "ours": [
+        BUILD /
+        "NoopFunction.stripped"],
+        "bare": [
+            BUILD /
+            "BareServer.stripped"],
+            "python": [
+                BUILD /
+                "benchmarks-venv/bin/functions-framework",
+                "--target",
+                "noop",
+                "--source",
+                "noop.py",
+                "--signature-type",
+                "cloudevent",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "PORT"],
+                 }
 
 
 def message(size):
-    return {"messageId": "1", "publishTime": "2026-11-23T20:13:31.535Z", "attributes": {"a": "b"}, "data": base64.b64encode(b"x" * size).decode()}
+    return {
+    "messageId": "1",
+    "publishTime": "2026-11-23T20:13:31.535Z",
+    "attributes": {
+        "a": "b"},
+        "data": base64.b64encode(
+            b"x" *
+             size).decode()}
 
 
 def script(form, size, folder):
     body = json.dumps({"message": message(size), "subscription": "projects/p/subscriptions/s"})
     lines = ['wrk.method = "POST"', 'wrk.headers["content-type"] = "application/json"', f"wrk.body = [==[{body}]==]"]
     if form == "binary":
-        for name, value in {"specversion": "1.0", "id": "1", "time": "2026-11-23T20:13:31.535Z", "source": "//pubsub.googleapis.com/projects/p/topics/t",
-                            "type": "google.cloud.pubsub.topic.v1.messagePublished"}.items():
+        for name, value in {"specversion": "1.0", "id": "1", "time": "2026-11-23T20:13:31.535Z",
+            "source": "//pubsub.googleapis.com/projects/p/topics/t", "type": "google.cloud.pubsub.topic.v1.messagePublished"}.items():
             lines.append(f'wrk.headers["ce-{name}"] = "{value}"')
     else:
         # As deploy.sh has Pub/Sub push.
@@ -113,8 +137,8 @@ end
 
 
 def wrk(port, script, connections, seconds=WRK_SECONDS):
-    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}/"], check=True, capture_output=True,
-                         text=True).stdout
+    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script,
+                         f"http://127.0.0.1:{port}/"], check=True, capture_output=True, text=True).stdout
     result = json.loads(out.splitlines()[-1])
     if result["errors"]:
         raise RuntimeError(f"{result['errors']} errors in {out}")
@@ -151,7 +175,8 @@ def noop(rounds, folder):
             time.sleep(0.5)
             for name, server in servers.items():
                 memory[name]["idle"].append(server.memory())
-            # One after the other within a case: what else the machine does changes from minute to minute. Who waits takes no processor.
+            # One after the other within a case: what else the machine does changes from minute to
+            # minute. Who waits takes no processor.
             for case in cases:
                 form, size, connections = case
                 for name, server in servers.items():
@@ -163,7 +188,8 @@ def noop(rounds, folder):
     for case in cases:
         form, size, connections = case
         ours = found["ours"][case]
-        row = [f"{form}, {size // 1000} KB, {connections} connection{'s' if connections > 1 else ''}", f"{statistics.median(x['rps'] for x in ours):,.0f}"]
+        row = [f"{form}, {size // 1000} KB, {connections} connection{'s' if connections > 1 else ''}",
+            f"{statistics.median(x['rps'] for x in ours):,.0f}"]
         entry = {"ours": ours}
         for other in ("bare", "python"):
             theirs = found[other][case]
@@ -172,7 +198,7 @@ def noop(rounds, folder):
             entry[other] = theirs
             entry[f"ratio to {other}"] = ratios
         row += [f"{statistics.median(x['p50'] for x in ours):.0f} / {statistics.median(x['p99'] for x in ours):.0f}",
-                f"{statistics.median(x['p50'] for x in found['bare'][case]):.0f} / {statistics.median(x['p99'] for x in found['bare'][case]):.0f}"]
+                " / ".join(f"{statistics.median(x[p] for x in found['bare'][case]):.0f}" for p in ("p50", "p99"))]
         rows.append(row)
         result[", ".join(str(x) for x in case)] = entry
     print("### A function that does nothing\n")
@@ -206,10 +232,18 @@ STATUSES = "InStay=booking_1_in_stay,Booked=booking_2_booked,Tentative=booking_3
 
 def function_environment(zendesk):
     return {
-        "HOST": "127.0.0.1", "ZENDESK_URL": f"http://127.0.0.1:{zendesk}", "ZENDESK_ACCESS_TOKEN": "local", "ZENDESK_BOOKING_ID_FIELD": "1001",
-        "ZENDESK_BOOKING_STATUS_FIELD": "1002", "ZENDESK_BOOKING_VERSION_FIELD": "1003", "BOOKING_STATUS_TAGS": STATUSES,
-        "ZENDESK_WRITES_PER_MINUTE": "100000", "ZENDESK_READS_PER_MINUTE": "100000", "REORDER_WINDOW_SECONDS": "0", "FUNCTION_CONCURRENCY": "1000",
-    }
+    "HOST": "127.0.0.1",
+    "ZENDESK_URL": f"http://127.0.0.1:{zendesk}",
+    "ZENDESK_ACCESS_TOKEN": "local",
+    "ZENDESK_BOOKING_ID_FIELD": "1001",
+    "ZENDESK_BOOKING_STATUS_FIELD": "1002",
+    "ZENDESK_BOOKING_VERSION_FIELD": "1003",
+    "BOOKING_STATUS_TAGS": STATUSES,
+    "ZENDESK_WRITES_PER_MINUTE": "100000",
+    "ZENDESK_READS_PER_MINUTE": "100000",
+    "REORDER_WINDOW_SECONDS": "0",
+    "FUNCTION_CONCURRENCY": "1000",
+     }
 
 
 def name(number, kind="booking"):
@@ -219,26 +253,32 @@ def name(number, kind="booking"):
 
 def push(booking, new, old=None, sequence=0, number=0):
     now = time.time()
-    record = {
-        "tableName": "Bookings", "modType": "UPDATE" if old else "INSERT", "serverTransactionId": f"t{number}-{sequence}", "recordSequence": f"{sequence:08}",
-        "commitTimestamp": {"seconds": int(now), "nanos": int(now % 1 * 1e6) * 1000},
-        "mods": [{"keysJson": json.dumps({"ID": booking}), "oldValuesJson": json.dumps({"Status": old} if old else {}),
-                  "newValuesJson": json.dumps({"Status": new})}],
-    }
+    record = { "tableName": "Bookings",
+    "modType": "UPDATE" if old else "INSERT",
+    "serverTransactionId": f"t{number}-{sequence}",
+    "recordSequence": f"{sequence:08}",
+    "commitTimestamp": {"seconds": int(now),
+    "nanos": int(now % 1 * 1e6) * 1000},
+    "mods": [{"keysJson": json.dumps({"ID": booking}),
+    "oldValuesJson": json.dumps({"Status": old} if old else {}),
+    "newValuesJson": json.dumps({"Status": new})}],
+     }
     data = base64.b64encode(json.dumps(record).encode()).decode()
     return json.dumps({"message": {"messageId": f"{number}-{sequence}", "data": data,
                                    "publishTime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}).encode()
 
 
 class Function:
-    """The function and the simulated account, each in its own process, with everything of the account's limits out of the way."""
+    """The function and the simulated account, each in its own process, with everything of the
+    account's limits out of the way.
+    """
 
     def __init__(self, folder, tickets, delay):
         self.log = (folder / f"function-{time.monotonic_ns()}.log").open("w")
         file = folder / f"tickets-{tickets}.json"
         if not file.exists():
-            file.write_text(json.dumps({"tickets": [
-                {"id": n + 1, "created_at": "2026-11-01T00:00:00Z", "custom_fields": [{"id": 1001, "value": name(n)}]} for n in range(tickets)]}))
+            file.write_text(json.dumps({"tickets": [ {"id": n + 1, "created_at": "2026-11-01T00:00:00Z",
+                            "custom_fields": [{"id": 1001, "value": name(n)}]} for n in range(tickets)]}))
         self.simulator = Server([BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", file, "--delay-ms", delay,
                                  "--requests-per-minute", 10_000_000, "--updates-per-minute", 10_000_000,
                                  "--updates-per-ticket", 1_000_000])
@@ -256,7 +296,8 @@ class Function:
         self.simulator.__exit__()
 
     def calls(self):
-        """How many requests the account has had, this one aside: from what its header says is left."""
+        """How many requests the account has had, this one aside: from what its header says is left.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.simulator.port, timeout=30)
         connection.request("GET", "/api/v2/users/me.json", headers={"authorization": "Bearer local"})
         answer = connection.getresponse()
@@ -265,7 +306,9 @@ class Function:
         return 10_000_000 - int(answer.headers["x-rate-limit-remaining"]) - self.probes
 
     def answer_time(self):
-        """What reading a ticket takes without the function, in milliseconds, in the middle of a hundred."""
+        """What reading a ticket takes without the function, in milliseconds, in the middle of a
+        hundred.
+        """
         connection, times = http.client.HTTPConnection("127.0.0.1", self.simulator.port, timeout=30), []
         for _ in range(100):
             begin = time.monotonic()
@@ -280,7 +323,9 @@ class Function:
 
 
 class Client:
-    """One kept connection at a time an answer is waited for: what a client's own threads and handshakes take is not the server's."""
+    """One kept connection at a time an answer is waited for: what a client's own threads and
+    handshakes take is not the server's.
+    """
 
     def __init__(self, port):
         self.port, self.idle = port, []
@@ -297,9 +342,11 @@ class Client:
 
 
 def paced(port, bodies, per_second, warm=0):
-    """Sends at a steady rate whatever the answers take; returns when all are answered. Each body is made when it is sent.
+    """Sends at a steady rate whatever the answers take; returns when all are answered. Each body is
+    made when it is sent.
 
-    `warm` connections are opened before."""
+    `warm` connections are opened before.
+    """
 
     async def run():
         client = Client(port)
@@ -332,8 +379,8 @@ def whole_function(folder):
                          f"{entry['calls an event']:.2f}", f"{entry['cpu ms an event']:.2f}"])
             result[f"written, {delay} ms"] = entry
     print("### The function, with the simulated Zendesk in a process of its own: 50 events a second, each written to one ticket\n")
-    table(["Zendesk is to answer in", "a call takes, ms", "commit to ticket, ms p50", "p99", "p99 beyond three calls", "Zendesk calls an event",
-           "CPU ms an event"], rows)
+    table(["Zendesk is to answer in", "a call takes, ms", "commit to ticket, ms p50", "p99",
+          "p99 beyond three calls", "Zendesk calls an event", "CPU ms an event"], rows)
     return result
 
 
@@ -352,7 +399,17 @@ def throughput(folder):
             before, cpu = f.calls(), f.server.cpu()
             measured = wrk(f.server.port, path, 32, 10)
             events = measured["rps"] * 10
-            entry = {"events/s": measured["rps"], "calls an event": (f.calls() - before) / events, "cpu ms an event": (f.server.cpu() - cpu) / events * 1000}
+            entry = {
+    "events/s": measured["rps"],
+    "calls an event": (
+        f.calls() -
+        before) /
+        events,
+        "cpu ms an event": (
+            f.server.cpu() -
+            cpu) /
+            events *
+             1000}
             what = f"{bookings:,} bookings, {'with a ticket each' if known else 'no ticket'}"
             rows.append([what, f"{entry['events/s']:,.0f}", f"{entry['calls an event']:.2f}", f"{entry['cpu ms an event']:.2f}"])
             result[what] = entry
@@ -368,7 +425,9 @@ def step(booking, pass_, number):
 
 
 def few_or_many(folder):
-    """The same events to few bookings or to many. A ticket is written every two seconds at most, by the rules of safe updates, so ten take three a second."""
+    """The same events to few bookings or to many. A ticket is written every two seconds at most, by
+    the rules of safe updates, so ten take three a second.
+    """
     rows, result, events = [], {}, 150
     for bookings in (10, 1000, 10_000):
         with Function(folder, bookings, 0) as f:
@@ -385,23 +444,45 @@ CELLS = ["CPU ms an event", "and the simulator's", "commit to ticket, ms p50", "
 
 
 def cells(entry):
-    return [f"{entry['cpu ms an event']:.2f}", f"{entry['simulator, cpu ms an event']:.2f}", entry["p50"], entry["p99"], f"{entry['memory, MB']:.0f}"]
+    return [
+    f"{entry['cpu ms an event']:.2f}",
+    f"{entry['simulator, cpu ms an event']:.2f}",
+    entry["p50"],
+    entry["p99"],
+     f"{entry['memory, MB']:.0f}"]
 
 
 def measured(f, bodies, per_second):
-    """What events cost, each of which is written. (Calls are counted within the account's minute: not for longer runs.)"""
+    """What events cost, each of which is written. (Calls are counted within the account's minute:
+    not for longer runs.)
+    """
     before, cpu, simulator, done = f.calls(), f.server.cpu(), f.simulator.cpu(), len(f.lines())
     paced(f.server.port, bodies, per_second, warm=32)
     calls, cpu, simulator, lines = f.calls() - before, f.server.cpu() - cpu, f.simulator.cpu() - simulator, f.lines()[done:]
     written = sum(line["outcome"] in ("added", "updated") for line in lines)
     assert written == len(bodies) == len(lines), f"{written} of {len(bodies)} were written"
     times = [int(line["commit_to_write_ms"]) for line in lines]
-    return {"cpu ms an event": cpu / len(bodies) * 1000, "simulator, cpu ms an event": simulator / len(bodies) * 1000,
-            "p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "calls an event": calls / len(bodies), "memory, MB": f.server.memory()}
+    return {
+    "cpu ms an event": cpu /
+    len(bodies) *
+    1000,
+    "simulator, cpu ms an event": simulator /
+    len(bodies) *
+    1000,
+    "p50": percentile(
+        times,
+        0.5),
+        "p99": percentile(
+            times,
+            0.99),
+            "calls an event": calls /
+            len(bodies),
+             "memory, MB": f.server.memory()}
 
 
 def long_run(folder, minutes):
-    """Whether what an event costs grows with time: 50 events a second to 10,000 bookings, in parts."""
+    """Whether what an event costs grows with time: 50 events a second to 10,000 bookings, in parts.
+    """
     rows, bookings, parts = [], 10_000, 6
     with Function(folder, bookings, 0) as f:
         paced(f.server.port, [lambda: push(name(0, "stranger"), "Booked")] * 100, 50, warm=32)
@@ -423,8 +504,8 @@ def together(folder):
             post(f.server.port, push(name(1), "Booked"))
             before, done = f.calls(), len(f.lines())
             statuses = ["InStay", "Booked"]
-            threads = [threading.Thread(target=post, args=(f.server.port, push(name(0), statuses[n % 2], statuses[(n + 1) % 2] if n else None, n, 1)))
-                       for n in range(count)]
+            threads = [threading.Thread(target=post, args=(f.server.port, push(name(0), statuses[n % 2],
+                                        statuses[(n + 1) % 2] if n else None, n, 1))) for n in range(count)]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -444,15 +525,17 @@ def main():
     arguments.add_argument("--minutes", type=int, help="measure nothing but a run of so many minutes")
     arguments.add_argument("--json")
     arguments = arguments.parse_args()
-    cpu = next(line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    print(f"{datetime.date.today()}, {os.cpu_count()} cores of {cpu}, {platform.system()} {platform.machine()}; {arguments.rounds} rounds\n")
+    cpu = next(line.split(":")[1].strip() for line in pathlib.Path(
+        "/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    machine = f"{os.cpu_count()} cores of {cpu}, {platform.system()} {platform.machine()}"
+    print(f"{datetime.date.today()}, {machine}; {arguments.rounds} rounds\n")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         if arguments.minutes:
             long_run(folder, arguments.minutes)
             return
-        result = {"no-op": noop(arguments.rounds, folder), "starts": starts(20), "function": whole_function(folder), "throughput": throughput(folder),
-                  "few or many": few_or_many(folder), "together": together(folder)}
+        result = {"no-op": noop(arguments.rounds, folder), "starts": starts(20), "function": whole_function(folder),
+                                "throughput": throughput(folder), "few or many": few_or_many(folder), "together": together(folder)}
     sizes = {name: (BUILD / f"{name}.stripped").stat().st_size / 1e6 for name in ("booking-status-function", "NoopFunction", "BareServer")}
     print("### Stripped static binaries, MB\n")
     table(list(sizes), [[f"{size:.1f}" for size in sizes.values()]])

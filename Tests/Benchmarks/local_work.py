@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Commit to ticket under `bookingstatus dev`, in memory and on Google's emulators: so many changes of as many tickets, at an even pace.
+"""Commit to ticket under `bookingstatus dev`, in memory and on Google's emulators: so many changes
+of as many tickets, at an even pace.
 
-The account's limits, and with them the function's budgets, are raised so that they do not decide the result.
+The account's limits, and with them the function's budgets, are raised so that they do not decide
+the result.
 """
 
 import argparse
@@ -31,7 +33,8 @@ def measure(binary, arguments, changes, per_second):
         console = next(line.split()[1] for line in process.stdout if line.startswith("console"))
         for number in range(changes):
             call(f"{console}console/tickets", {"subject": "s", "booking": f"b-{number}"})
-        # A stamp protects only if it is two seconds old: a ticket that was opened just now would be read a second time.
+        # A stamp protects only if it is two seconds old: a ticket that was opened just now would be
+        # read a second time.
         time.sleep(3)
         begin = time.monotonic()
         for number in range(changes):
@@ -59,7 +62,9 @@ def main():
     print("| bookings and messages | changes | at | p50 | p90 | p99 |\n|---|---|---|---|---|---|")
     for name, arguments in (("in memory", []), ("Google's emulators", ["--google"])):
         pace, latency = measure(options.binary, arguments, options.changes, options.per_second)
-        print(f"| {name} | {latency['count']} | {pace:.1f}/s | {latency['p50']} ms | {latency['p90']} ms | {latency['p99']} ms |", flush=True)
+        print(
+    f"| {name} | {latency['count']} | {pace:.1f}/s | {latency['p50']} ms | {latency['p90']} ms | {latency['p99']} ms |",
+     flush=True)
 
 
 if __name__ == "__main__":

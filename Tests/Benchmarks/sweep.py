@@ -1,6 +1,9 @@
-"""`booking-status-function sweep --all` on an account that has never been filled, at real limits: how long 10,000 tickets take.
+"""`booking-status-function sweep --all` on an account that has never been filled, at real limits:
+how long 10,000 tickets take.
 
-Tests/Benchmarks/burst builds what it runs. Rows are in Google's Spanner emulator, a booking for each ticket."""
+Tests/Benchmarks/burst builds what it runs. Rows are in Google's Spanner emulator, a booking for
+each ticket.
+"""
 
 import argparse
 import contextlib
@@ -48,8 +51,8 @@ def main():
         stack.addCleanup = stack.callback
         url = database(stack, bookings)
         tickets = pathlib.Path(folder) / "tickets.json"
-        tickets.write_text(json.dumps({"tickets": [
-            {"id": n + 1, "created_at": "2026-11-01T00:00:00Z", "custom_fields": [{"id": 1001, "value": booking}]} for n, booking in enumerate(bookings)]}))
+        tickets.write_text(json.dumps({"tickets": [ {"id": n + 1, "created_at": "2026-11-01T00:00:00Z",
+                           "custom_fields": [{"id": 1001, "value": booking}]} for n, booking in enumerate(bookings)]}))
         report = pathlib.Path(folder) / "report.txt"
         simulator = Server([BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", tickets, "--delay-ms", 100],
                            output=report.open("w"))
@@ -58,9 +61,15 @@ def main():
                            "ZENDESK_WRITES_PER_MINUTE": arguments.writes, "ZENDESK_READS_PER_MINUTE": "350",
                            "ZENDESK_SHARED_CALLS": "true" if arguments.shared == "on" else "false"}
             begin = time.monotonic()
-            done = subprocess.run([BUILD / "booking-status-function.stripped", "sweep", "--all"], env=environment, capture_output=True, text=True)
+            done = subprocess.run([BUILD / "booking-status-function.stripped", "sweep", "--all"],
+                                  env=environment, capture_output=True, text=True)
             seconds = time.monotonic() - begin
-        calls = {f"{kind} {status}": int(count) for count, kind, status in re.findall(r"answered (\d+) x (\S+ \S*) (\d+)", report.read_text())}
+        calls = {
+    f"{kind} {status}": int(count) for count,
+    kind,
+    status in re.findall(
+        r"answered (\d+) x (\S+ \S*) (\d+)",
+         report.read_text())}
         print((done.stdout + done.stderr).splitlines()[-1])
         print(json.dumps({"tickets": arguments.tickets, "exit": done.returncode, "minutes": round(seconds / 60, 1), "calls": calls}))
 

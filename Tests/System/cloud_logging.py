@@ -10,7 +10,9 @@ SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICA
 
 
 class Filter:
-    """As much of the language as our filters and gcloud use: AND, OR, NOT, parentheses, and comparisons with = =~ >= > and :*."""
+    """As much of the language as our filters and gcloud use: AND, OR, NOT, parentheses, and
+    comparisons with = =~ >= > and :*.
+    """
 
     TOKEN = re.compile(r'\s*(\(|\)|AND\b|OR\b|NOT\b|([\w.]+)(>=|=~|=|>|:)("(?:[^"\\]|\\.)*"|[\w.*]+))')
 
@@ -85,8 +87,17 @@ def log_entries(log, job=False):
     entries = []
     for line in log.splitlines():
         payload = json.loads(line)
-        entry = {"severity": payload.pop("severity"), "timestamp": payload.pop("time"), "trace": payload.pop("logging.googleapis.com/trace", None),
-                 "resource": {"type": f"cloud_run_{kind}", "labels": {label: name, "location": "europe-west1"}}}
+        entry = {
+    "severity": payload.pop("severity"),
+    "timestamp": payload.pop("time"),
+    "trace": payload.pop(
+        "logging.googleapis.com/trace",
+        None),
+        "resource": {
+            "type": f"cloud_run_{kind}",
+            "labels": {
+                label: name,
+                 "location": "europe-west1"}}}
         payload = {key: value for key, value in payload.items() if not key.startswith("logging.googleapis.com/")}
         entries.append({key: value for key, value in entry.items() if value is not None} | {"jsonPayload": payload})
     return entries

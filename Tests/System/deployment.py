@@ -1,4 +1,6 @@
-"""function/deploy.sh, run twice with the real gcloud against a Google Cloud on loopback: once for all tests, since gcloud takes a second a command."""
+"""function/deploy.sh, run twice with the real gcloud against a Google Cloud on loopback: once for
+all tests, since gcloud takes a second a command.
+"""
 
 import atexit
 import functools
@@ -36,7 +38,9 @@ def run(cloud, script, *arguments, **more):
 
 
 class Deployment:
-    """What was asked of Google Cloud by a first deployment, and by a second one that changes nothing."""
+    """What was asked of Google Cloud by a first deployment, and by a second one that changes
+    nothing.
+    """
 
     def __init__(self):
         self.cloud = GoogleCloud(Whole)
@@ -71,7 +75,9 @@ def deployment():
 
 
 def set_up_emulator(pubsub, endpoint=None, quick=False):
-    """Sends the emulator the topics and subscriptions that gcloud asked for; it delivers over plain HTTP to this machine, and sends no token."""
+    """Sends the emulator the topics and subscriptions that gcloud asked for; it delivers over plain
+    HTTP to this machine, and sends no token.
+    """
     for request in deployment().requests[0]:
         if request.host != "pubsub.googleapis.com" or request.method != "PUT":
             continue

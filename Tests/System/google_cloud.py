@@ -1,6 +1,8 @@
-"""A small Google Cloud on loopback for the real gcloud: records each request, and remembers what was created.
+"""A small Google Cloud on loopback for the real gcloud: records each request, and remembers what
+was created.
 
-It is gcloud's HTTP proxy, so that it sees every host name as gcloud makes it (some begin with the region), and nothing outside is contacted.
+It is gcloud's HTTP proxy, so that it sees every host name as gcloud makes it (some begin with the
+region), and nothing outside is contacted.
 """
 
 import base64
@@ -18,8 +20,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from cloud_logging import Filter
 from support import http
 
-APIS = ("artifactregistry", "cloudbuild", "cloudresourcemanager", "cloudscheduler", "compute", "dataflow", "iam", "logging", "monitoring", "pubsub", "run",
-        "secretmanager", "serviceusage", "spanner", "storage")
+APIS = (
+    "artifactregistry",
+    "cloudbuild",
+    "cloudresourcemanager",
+    "cloudscheduler",
+    "compute",
+    "dataflow",
+    "iam",
+    "logging",
+    "monitoring",
+    "pubsub",
+    "run",
+    "secretmanager",
+    "serviceusage",
+    "spanner",
+     "storage")
 PROJECT_NUMBER = "123456789"
 
 Request = collections.namedtuple("Request", "method host path query body")
@@ -29,7 +45,9 @@ class GoogleCloud:
     """`environment` is what gcloud needs; `requests` are those since `take_requests` was called."""
 
     def __init__(self, test, pubsub=None):
-        """With `pubsub`, HOST:PORT of Google's emulator, messages are published there, and subscriptions changed."""
+        """With `pubsub`, HOST:PORT of Google's emulator, messages are published there, and
+        subscriptions changed.
+        """
         self.pubsub = pubsub
         # Called for what Cloud Logging has: a list of entries. None: nobody may read it.
         self.logged = self.log_of_a_function
@@ -100,7 +118,8 @@ class GoogleCloud:
         return 200, self.things[name]
 
     def new_name(self, request, api):
-        given = request.query.get("secretId") or request.query.get("repositoryId") or request.body.get("metadata", {}).get("name") or request.body.get("name")
+        given = request.query.get("secretId") or request.query.get(
+            "repositoryId") or request.body.get("metadata", {}).get("name") or request.body.get("name")
         return given.rsplit("/", 1)[-1] if given else f"{len(self.things) + 1}"
 
     # What is particular to some
@@ -112,12 +131,13 @@ class GoogleCloud:
             return 403, error(403, "PERMISSION_DENIED", "Permission 'logging.logEntries.list' denied")
         wanted = Filter(request.body["filter"])
         found = sorted((entry for entry in self.logged() if wanted.matches(entry)), key=lambda entry: entry["timestamp"], reverse=True)
-        return 200, {"entries": [{"logName": "projects/local-project/logs/run", "insertId": hashlib.md5(json.dumps(entry).encode()).hexdigest(), **entry}
-                                 for entry in found[:request.body["pageSize"]]]}
+        return 200, {"entries": [{"logName": "projects/local-project/logs/run", "insertId": hashlib.md5(
+            json.dumps(entry).encode()).hexdigest(), **entry} for entry in found[:request.body["pageSize"]]]}
 
     def play_cloudscheduler(self, request, resource, verb):
         if verb in ("pause", "resume"):
-            # Source: Cloud Scheduler's reference, projects.locations.jobs.resume: only a paused job can be resumed.
+            # Source: Cloud Scheduler's reference, projects.locations.jobs.resume: only a paused job
+            # can be resumed.
             if verb == "resume" and self.things[resource].get("state") != "PAUSED":
                 return 400, error(400, "FAILED_PRECONDITION", "Job.state is not PAUSED")
             self.things[resource]["state"] = "PAUSED" if verb == "pause" else "ENABLED"
@@ -126,20 +146,23 @@ class GoogleCloud:
 
     def play_pubsub(self, request, resource, verb):
         if verb == "publish":
-            of_topic = [thing for thing in self.things.values() if isinstance(thing, dict) and thing.get("topic") == resource.removeprefix("/v1/")]
+            of_topic = [thing for thing in self.things.values() if isinstance(
+                thing, dict) and thing.get("topic") == resource.removeprefix("/v1/")]
             if any(subscription.get("pushConfig", {}).get("pushEndpoint") for subscription in of_topic):
                 self.pushed += [(rfc3339(), message["data"]) for message in request.body["messages"]]
             return 200, {"messageIds": ["1"]}
         return None
 
     def log_of_a_function(self):
-        """What is logged where all that is published while something pushes comes, and no ticket names its bookings.
+        """What is logged where all that is published while something pushes comes, and no ticket
+        names its bookings.
 
         test_smoke.py holds it against the function's own log.
         """
         for moment, data in self.pushed:
             booking = json.loads(json.loads(base64.b64decode(data))["mods"][0]["keysJson"])["ID"]
-            yield from push_log("booking-status-function", 204, "projects/local-project/traces/" + hashlib.md5(booking.encode()).hexdigest(), {
+            trace = "projects/local-project/traces/" + hashlib.md5(booking.encode()).hexdigest()
+            yield from push_log("booking-status-function", 204, trace, {
                 "message": "booking status", "booking": booking, "outcome": "no_ticket"}, moment=moment)
 
     def play_cloudresourcemanager(self, request, resource, verb):
@@ -173,7 +196,8 @@ class GoogleCloud:
             if not 0 < index <= len(versions):
                 return 404, error(404, "NOT_FOUND", "there is no such version")
             name = f"{secret[4:]}/versions/{index}"
-            return 200, {"name": name, "payload": {"data": versions[index - 1]}} if verb == "access" else {"name": name, "state": "ENABLED"}
+            return 200, {"name": name, "payload": {"data": versions[index - 1]}
+                } if verb == "access" else {"name": name, "state": "ENABLED"}
         return None
 
     def play_artifactregistry(self, request, resource, verb):
@@ -253,20 +277,44 @@ class GoogleCloud:
             name = f"{resource.rsplit('/', 1)[-1]}-1"
             path = f"{resource.rsplit('/', 2)[0]}/executions/{name}"
             self.things[path] = {
-                "apiVersion": "run.googleapis.com/v1", "kind": "Execution", "metadata": {"name": name, "namespace": "local-project", "generation": 1},
-                "spec": {"taskCount": 1}, "status": {"observedGeneration": 1, "succeededCount": 1, "startTime": "2026-11-24T00:00:00Z",
-                                                     "completionTime": "2026-11-24T00:09:00Z", "conditions": [
-                                                         {"type": kind, "status": "True"} for kind in ("Completed", "ResourcesAvailable", "Started")]}}
+    "apiVersion": "run.googleapis.com/v1",
+    "kind": "Execution",
+    "metadata": {
+        "name": name,
+        "namespace": "local-project",
+        "generation": 1},
+        "spec": {
+            "taskCount": 1},
+            "status": {
+                "observedGeneration": 1,
+                "succeededCount": 1,
+                "startTime": "2026-11-24T00:00:00Z",
+                "completionTime": "2026-11-24T00:09:00Z",
+                "conditions": [
+                    {
+                        "type": kind,
+                        "status": "True"} for kind in (
+                            "Completed",
+                            "ResourcesAvailable",
+                             "Started")]}}
             return 200, self.things[path]
         if request.method in ("POST", "PUT") and request.body.get("kind") in ("Service", "Job"):
             body, name = request.body, request.body["metadata"]["name"]
             path = resource if request.method == "PUT" else f"{resource}/{name}"
             generation = self.things.get(path, {}).get("metadata", {}).get("generation", 0) + 1
             ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ConfigurationsReady", "RoutesReady")]
-            self.things[path] = {**body, "metadata": {**body["metadata"], "generation": generation, "resourceVersion": f"v{generation}"}, "status": {
-                "observedGeneration": generation, "conditions": ready, "url": f"https://{name}-{PROJECT_NUMBER}.europe-west1.run.app",
-                "latestReadyRevisionName": f"{name}-{generation:05}", "latestCreatedRevisionName": f"{name}-{generation:05}",
-                "traffic": [{"revisionName": f"{name}-{generation:05}", "percent": 100, "latestRevision": True}]}}
+            self.things[path] = {**body,
+    "metadata": {**body["metadata"],
+    "generation": generation,
+    "resourceVersion": f"v{generation}"},
+    "status": { "observedGeneration": generation,
+    "conditions": ready,
+    "url": f"https://{name}-{PROJECT_NUMBER}.europe-west1.run.app",
+    "latestReadyRevisionName": f"{name}-{generation:05}",
+    "latestCreatedRevisionName": f"{name}-{generation:05}",
+    "traffic": [{"revisionName": f"{name}-{generation:05}",
+    "percent": 100,
+     "latestRevision": True}]}}
             return 200, self.things[path]
         return None
 
@@ -283,8 +331,10 @@ def push_log(service, status, trace=None, line=None, topic="bookings-table-statu
     entry = {"severity": "INFO" if status < 400 else "WARNING", "timestamp": moment or rfc3339(),
              "resource": {"type": "cloud_run_revision", "labels": {"service_name": service, "location": "europe-west1"}},
              **({"trace": trace} if trace else {})}
-    request = {"requestMethod": "POST", "requestUrl": f"https://{service}-{PROJECT_NUMBER}.europe-west1.run.app/projects/local-project/topics/{topic}",
-               "status": status}
+    request = {
+    "requestMethod": "POST",
+    "requestUrl": f"https://{service}-{PROJECT_NUMBER}.europe-west1.run.app/projects/local-project/topics/{topic}",
+     "status": status}
     return [{**entry, "httpRequest": request}] + ([{**entry, "jsonPayload": line}] if line else [])
 
 

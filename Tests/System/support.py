@@ -1,4 +1,6 @@
-"""What the tests of whole processes share: processes that end with the test, Google's emulators, HTTP."""
+"""What the tests of whole processes share: processes that end with the test, Google's emulators,
+HTTP.
+"""
 
 import base64
 import json
@@ -92,7 +94,9 @@ class Process:
 
 
 def needs(program):
-    """Skips, and says why, where the program is not there. `.ci/run` fails on a skip on machines that have all of them."""
+    """Skips, and says why, where the program is not there. `.ci/run` fails on a skip on machines
+    that have all of them.
+    """
     return unittest.skipUnless(shutil.which(program), f"{program} is not installed")
 
 
@@ -109,7 +113,12 @@ def pubsub_emulator(test):
     port = free_port()
     process = Process(test, ["gcloud", "beta", "emulators", "pubsub", "start", f"--host-port=127.0.0.1:{port}"])
     process.wait_for(port)
-    wait_until(lambda: http("GET", f"http://127.0.0.1:{port}/v1/projects/local-project/topics")[0] == 200, 30, "the Pub/Sub emulator answers")
+    wait_until(
+    lambda: http(
+        "GET",
+        f"http://127.0.0.1:{port}/v1/projects/local-project/topics")[0] == 200,
+        30,
+         "the Pub/Sub emulator answers")
     return f"127.0.0.1:{port}"
 
 

@@ -9,7 +9,9 @@ from selenium.webdriver.support.ui import Select
 
 from support import Dev, needs, wait_until
 
-IN_HOUSE, LEFT, SOON = "dcc5423e-09ab-4ff1-8e0d-c0fb299215e0", "7d0c9a53-0f5e-4f6e-9f43-0a1b8a3f2c77", "5b9c2f64-83f7-4a53-9c3d-6f0d2a7e4411"
+IN_HOUSE = "dcc5423e-09ab-4ff1-8e0d-c0fb299215e0"
+LEFT = "7d0c9a53-0f5e-4f6e-9f43-0a1b8a3f2c77"
+SOON = "5b9c2f64-83f7-4a53-9c3d-6f0d2a7e4411"
 
 
 @needs("chromium")
@@ -56,7 +58,8 @@ class ConsoleTests(unittest.TestCase):
 
     def switch(self, name):
         self.browser.find_element(By.NAME, name).click()
-        self.wait(lambda: self.dev.state()["faults"][name] == self.browser.find_element(By.NAME, name).is_selected(), f"{name} is switched")
+        self.wait(lambda: self.dev.state()["faults"][name] == self.browser.find_element(
+            By.NAME, name).is_selected(), f"{name} is switched")
 
     def newest_event(self, booking):
         return next(event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == booking)
@@ -85,7 +88,8 @@ class ConsoleTests(unittest.TestCase):
         self.switch("reordering")
         for status in ("Booked", "InStay", "CheckedOut"):
             self.click(SOON, status)
-        self.wait(lambda: self.shown(3) == "CheckedOut" and all(event["state"] == "done" for event in self.dev.state()["events"]), "all came")
+        self.wait(lambda: self.shown(3) == "CheckedOut" and all(
+            event["state"] == "done" for event in self.dev.state()["events"]), "all came")
         self.wait(lambda: self.order() == [1, 4, 5, 3, 2], "the rows are in order")
         events = [event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == SOON]
         self.assertEqual(len(events), 1 + 2 * 3)
@@ -136,7 +140,9 @@ class ConsoleTests(unittest.TestCase):
         light = self.browser.execute_script("return getComputedStyle(document.body).backgroundColor")
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
         self.assertNotEqual(self.browser.execute_script("return getComputedStyle(document.body).backgroundColor"), light)
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True})
+        self.browser.execute_cdp_cmd(
+    "Emulation.setDeviceMetricsOverride", {
+        "width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True})
         self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"), 390)
         errors = [entry for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE" and "favicon" not in entry["message"]]
         self.assertEqual(errors, [])

@@ -7,7 +7,10 @@ import time
 import unittest
 
 from deployment import set_up_emulator
-from support import ROOT, Process, free_port, function_environment, http, listens, needs, pubsub_emulator, sample, simulator, ticket_status, wait_until
+from support import (
+    ROOT, Process, free_port, function_environment, http, listens, needs, pubsub_emulator, sample,
+    simulator, ticket_status, wait_until,
+)
 
 IMAGE = "localhost/booking-status-function:test"
 BASE = "docker.io/library/debian:bookworm-slim"
@@ -24,11 +27,14 @@ def size(image):
 @needs("podman")
 @needs("debootstrap")
 class ContainerTests(unittest.TestCase):
-    """The image from the unmodified Dockerfile, run as Cloud Run would: another user, a read-only root, a secret in a file."""
+    """The image from the unmodified Dockerfile, run as Cloud Run would: another user, a read-only
+    root, a secret in a file.
+    """
 
     @classmethod
     def setUpClass(cls):
-        flags = subprocess.run([pathlib.Path(__file__).with_name("base-images")], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+        flags = subprocess.run([pathlib.Path(__file__).with_name("base-images")], check=True,
+                               capture_output=True, text=True).stdout.split("\n")[:-1]
         build = ["podman", "build", "--isolation", "chroot", "--network", "host", *flags, "-f", "function/Dockerfile", "-t", IMAGE, "."]
         with tempfile.TemporaryFile("w+") as log:
             if subprocess.run(build, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT).returncode != 0:
@@ -45,8 +51,8 @@ class ContainerTests(unittest.TestCase):
         environment = function_environment(zendesk, PORT=str(port), ZENDESK_CLIENT_SECRET_FILE="/secrets/zendesk/client-secret", **more)
         del environment["ZENDESK_CLIENT_SECRET"]
         self.name = f"booking-status-function-{port}"
-        command = [*PODMAN, "run", "--rm", "--name", self.name, "--network", "host", "--read-only", "--user", "12345:12345", "--cap-drop", "all", *LIMITS,
-                   "--volume", f"{folder.name}:/secrets/zendesk:ro", *flags]
+        command = [*PODMAN, "run", "--rm", "--name", self.name, "--network", "host", "--read-only", "--user",
+            "12345:12345", "--cap-drop", "all", *LIMITS, "--volume", f"{folder.name}:/secrets/zendesk:ro", *flags]
         for name, value in environment.items():
             command += ["--env", f"{name}={value}"]
         self.addCleanup(lambda: subprocess.run([*PODMAN, "rm", "--force", self.name], capture_output=True))
@@ -94,7 +100,8 @@ class ContainerTests(unittest.TestCase):
 
     def test_a_crash_says_where_it_happened(self):
         zendesk, port = free_port(), free_port()
-        # The first process of a namespace is spared a signal that another sends it: here it is not the first.
+        # The first process of a namespace is spared a signal that another sends it: here it is not
+        # the first.
         container = self.start(zendesk, port, "--pid", "host").wait_for(port)
         subprocess.run([*PODMAN, "kill", "--signal", "ILL", self.name], check=True, capture_output=True)
         wait_until(lambda: "Registers:" in container.log, 60, "the backtrace is complete")
@@ -127,10 +134,18 @@ class ContainerTests(unittest.TestCase):
             process.end()
             return listening * 1000, taken * 1000
 
-        alone = sorted(first_answer(lambda port: Process(self, [binary], function_environment(zendesk, PORT=str(port)))) for _ in range(9))[4]
+        alone = sorted(
+    first_answer(
+        lambda port: Process(
+            self,
+            [binary],
+            function_environment(
+                zendesk,
+                 PORT=str(port)))) for _ in range(9))[4]
         contained = sorted(first_answer(lambda port: self.start(zendesk, port)) for _ in range(3))[1]
-        print(f"\ncold start, median: the process listens after {alone[0]:.0f} ms and has answered its first event, Zendesk's calls included, after "
-              f"{alone[1]:.0f} ms; with `podman run` around it {contained[0]:.0f} and {contained[1]:.0f} ms", flush=True)
+        print(
+    f"\ncold start, median: the process listens after {alone[0]:.0f} ms and has answered its first event, Zendesk's calls included, after "
+    f"{alone[1]:.0f} ms; with `podman run` around it {contained[0]:.0f} and {contained[1]:.0f} ms", flush=True)
 
 
 if __name__ == "__main__":

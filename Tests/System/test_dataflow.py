@@ -5,21 +5,62 @@ from deployment import run
 from google_cloud import GoogleCloud
 from support import FUNCTION, needs
 
-# Source: GoogleCloudPlatform/DataflowTemplates, SpannerChangeStreamsToPubSubOptions, with those that it requires.
+# Source: GoogleCloudPlatform/DataflowTemplates, SpannerChangeStreamsToPubSubOptions, with those
+# that it requires.
 GOOGLE_PARAMETERS = {
-    "spannerProjectId", "spannerInstanceId", "spannerDatabase", "spannerDatabaseRole", "spannerMetadataInstanceId", "spannerMetadataDatabase",
-    "spannerMetadataTableName", "spannerChangeStreamName", "startTimestamp", "endTimestamp", "spannerHost", "outputDataFormat", "pubsubAPI",
-    "pubsubProjectId", "pubsubTopic", "rpcPriority",
-}
-GOOGLE_REQUIRES = {"spannerInstanceId", "spannerDatabase", "spannerMetadataInstanceId", "spannerMetadataDatabase", "spannerChangeStreamName", "pubsubTopic"}
+    "spannerProjectId",
+    "spannerInstanceId",
+    "spannerDatabase",
+    "spannerDatabaseRole",
+    "spannerMetadataInstanceId",
+    "spannerMetadataDatabase",
+    "spannerMetadataTableName",
+    "spannerChangeStreamName",
+    "startTimestamp",
+    "endTimestamp",
+    "spannerHost",
+    "outputDataFormat",
+    "pubsubAPI",
+    "pubsubProjectId",
+    "pubsubTopic",
+    "rpcPriority",
+     }
+GOOGLE_REQUIRES = {
+    "spannerInstanceId",
+    "spannerDatabase",
+    "spannerMetadataInstanceId",
+    "spannerMetadataDatabase",
+    "spannerChangeStreamName",
+     "pubsubTopic"}
 WORKER = "serviceAccount:booking-status-pipeline@local-project.iam.gserviceaccount.com"
 
-# Sources: mercari/DataflowTemplate, SpannerSource.SpannerSourceParameters and PubSubSink.PubSubSinkParameters, v0.9.0 to 2024-10.
+# Sources: mercari/DataflowTemplate, SpannerSource.SpannerSourceParameters and
+# PubSubSink.PubSubSinkParameters, v0.9.0 to 2024-10.
 SOURCE_PARAMETERS = {
-    "projectId", "instanceId", "databaseId", "mode", "priority", "changeStreamName", "changeStreamMode", "metadataInstance", "metadataDatabase",
-    "metadataTable", "inclusiveStartAt", "inclusiveEndAt", "outputChangeRecord", "tables",
-}
-SINK_PARAMETERS = {"topic", "format", "attributes", "idAttribute", "timestampAttribute", "orderingKeyFields", "maxBatchSize", "maxBatchBytesSize"}
+    "projectId",
+    "instanceId",
+    "databaseId",
+    "mode",
+    "priority",
+    "changeStreamName",
+    "changeStreamMode",
+    "metadataInstance",
+    "metadataDatabase",
+    "metadataTable",
+    "inclusiveStartAt",
+    "inclusiveEndAt",
+    "outputChangeRecord",
+    "tables",
+     }
+SINK_PARAMETERS = {
+    "topic",
+    "format",
+    "attributes",
+    "idAttribute",
+    "timestampAttribute",
+    "orderingKeyFields",
+    "maxBatchSize",
+     "maxBatchBytesSize"}
 
 
 class DataflowTests(unittest.TestCase):
@@ -31,7 +72,8 @@ class DataflowTests(unittest.TestCase):
         self.assertEqual((source["module"], sink["module"]), ("spanner", "pubsub"))
         self.assertLessEqual(set(source["parameters"]), SOURCE_PARAMETERS)
         self.assertLessEqual(set(sink["parameters"]), SINK_PARAMETERS)
-        # `In` are the change records; `In.Bookings` would be rows, of which a record with several mods keeps one.
+        # `In` are the change records; `In.Bookings` would be rows, of which a record with several
+        # mods keeps one.
         self.assertEqual(sink["input"], source["name"])
         self.assertIs(source["parameters"]["outputChangeRecord"], True)
         self.assertEqual((source["parameters"]["mode"], source["parameters"]["changeStreamMode"]), ("changestream", "struct"))
@@ -66,7 +108,8 @@ class GoogleTemplateTests(unittest.TestCase):
         self.assertNotIn("startTimestamp", launch["parameters"])
         self.assertEqual(launch["environment"]["maxWorkers"], 2)
         self.assertIn("/latest/", launch["containerSpecGcsPath"])
-        [created] = [request.body["createStatement"] for request in requests if request.method == "POST" and request.path.endswith("/databases")]
+        [created] = [request.body["createStatement"]
+            for request in requests if request.method == "POST" and request.path.endswith("/databases")]
         self.assertEqual(created, "CREATE DATABASE `bookings-cdc`")
         self.assertEqual(launch["parameters"]["spannerMetadataDatabase"], "bookings-cdc")
         granted = {(resource.split("/", 2)[-1], binding["role"]) for resource, policy in cloud.policies.items()
@@ -75,7 +118,8 @@ class GoogleTemplateTests(unittest.TestCase):
         self.assertEqual(granted, {
             ("projects/local-project", "roles/dataflow.worker"), ("projects/local-project", "roles/storage.objectAdmin"),
             ("projects/local-project", "roles/viewer"), (f"{instance}/bookings", "roles/spanner.databaseUser"),
-            (f"{instance}/bookings-cdc", "roles/spanner.databaseUser"), ("projects/local-project/topics/bookings-table-status", "roles/pubsub.publisher")})
+            (f"{instance}/bookings-cdc", "roles/spanner.databaseUser"),
+            ("projects/local-project/topics/bookings-table-status", "roles/pubsub.publisher")})
 
         # A second pipeline beside the first one would publish every change twice.
         result, requests = self.start(cloud)

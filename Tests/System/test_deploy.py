@@ -32,8 +32,21 @@ def commands_of_the_pages():
 
 
 def shell(cloud, command, **more):
-    return subprocess.run(["sh", "-eu", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=900, env={
-        "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **cloud.environment, **SETTINGS, "INSTANCE": "hotel", "DATABASE": "bookings", **more})
+    return subprocess.run(["sh",
+    "-eu",
+    "-c",
+    command],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=900,
+    env={ "PATH": os.environ["PATH"],
+    "HOME": os.environ["HOME"],
+    **cloud.environment,
+    **SETTINGS,
+    "INSTANCE": "hotel",
+    "DATABASE": "bookings",
+     **more})
 
 
 def seconds(text):
@@ -58,7 +71,8 @@ class DeployTests(unittest.TestCase):
                     # Elsewhere a PUT takes the place of what is there.
                     and (request.method == "POST" or request.host.startswith("pubsub"))]
 
-        # Three accounts, secret, three topics, three subscriptions, repository, upload and build, service, job and two schedules; and what watches.
+        # Three accounts, secret, three topics, three subscriptions, repository, upload and build,
+        # service, job and two schedules; and what watches.
         watched = len(list((FUNCTION / "monitoring").glob("*/*.yaml"))) + 1
         self.assertEqual(len(created(0)), 17 + watched, created(0))
         self.assertEqual(created(1), [])
@@ -68,11 +82,13 @@ class DeployTests(unittest.TestCase):
         self.assertIn("roles/secretmanager.secretAccessor", self.granted("/secrets/zendesk-client-secret"))
 
     def test_a_fresh_project_gets_what_it_lacks(self):
-        enabled = {service for request in deployment().requests[0] if request.path.endswith("services:batchEnable") for service in request.body["serviceIds"]}
+        enabled = {service for request in deployment().requests[0] if request.path.endswith(
+            "services:batchEnable") for service in request.body["serviceIds"]}
         used = {re.sub(r"^[a-z0-9]+-[a-z0-9]+-run", "run", request.host) for request in deployment().requests[0]}
         # Those two are there in every project.
         self.assertLessEqual(used - {"cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"}, enabled)
-        self.assertTrue(any(request.path.endswith("/pubsub.googleapis.com:generateServiceIdentity") for request in deployment().requests[0]))
+        self.assertTrue(any(request.path.endswith("/pubsub.googleapis.com:generateServiceIdentity")
+                        for request in deployment().requests[0]))
         [member] = self.granted("/projects/local-project")["roles/cloudbuild.builds.builder"]["members"]
         build = deployment().find("POST", "/builds")
         self.assertEqual(member, "serviceAccount:" + build["serviceAccount"].rsplit("/", 1)[-1])
@@ -80,10 +96,22 @@ class DeployTests(unittest.TestCase):
     def test_the_build_gets_what_it_needs_and_nothing_else(self):
         [upload] = deployment().cloud.uploads
         names = {member.name.removeprefix("./") for member in tarfile.open(fileobj=io.BytesIO(upload)).getmembers() if not member.isdir()}
-        kept = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "Package.swift", "Sources", "Tests", "function/Dockerfile"],
-                              cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+        kept = subprocess.run(["git",
+    "ls-files",
+    "--cached",
+    "--others",
+    "--exclude-standard",
+    "Package.swift",
+    "Sources",
+    "Tests",
+    "function/Dockerfile"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+     check=True).stdout.split()
         self.assertLessEqual(set(kept), names)
-        self.assertLessEqual({name.split("/")[0] for name in names - {"Package.swift", "Package.resolved", "function/Dockerfile"}}, {"Sources", "Tests"})
+        self.assertLessEqual({name.split("/")[0] for name in names -
+     {"Package.swift", "Package.resolved", "function/Dockerfile"}}, {"Sources", "Tests"})
         build = deployment().find("POST", "/builds")
         [step] = build["steps"]
         self.assertIn("--file=function/Dockerfile", step["args"])
@@ -94,7 +122,13 @@ class DeployTests(unittest.TestCase):
         for name, value in defaults:
             self.assertIn(f"--build-arg={name}=$_{name}", step["args"])
             self.assertEqual(build["substitutions"][f"_{name}"], value)
-        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", "service", SWIFT_IMAGE="swift@sha256:1", RUNTIME_IMAGE="debian@sha256:2").stdout
+        printed = run(
+    GoogleCloud(self),
+    "deploy.sh",
+    "--dry-run",
+    "service",
+    SWIFT_IMAGE="swift@sha256:1",
+     RUNTIME_IMAGE="debian@sha256:2").stdout
         self.assertRegex(printed, "--substitutions='?_IMAGE=[^, ]*,_SWIFT_IMAGE=swift@sha256:1,_RUNTIME_IMAGE=debian@sha256:2")
 
     def test_the_secret_goes_to_secret_manager_once_and_its_version_into_the_manifests(self):
@@ -181,12 +215,14 @@ class DeployTests(unittest.TestCase):
         names = set(environment(service)) - fixed
         self.assertLessEqual({"ZENDESK_SHARED_CALLS", "LOG_LEVEL", "REORDER_WINDOW_SECONDS", "DRY_RUN"}, names)
         service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render", **{name: f"{name} set" for name in names}).stdout)
-        self.assertEqual({name: value for name, value in environment(service).items() if name in names}, {name: f"{name} set" for name in names})
+        self.assertEqual({name: value for name, value in environment(service).items()
+                         if name in names}, {name: f"{name} set" for name in names})
 
     def test_the_image_is_named_after_all_that_it_is_built_from(self):
         def image(root, **more):
             environment = {"PATH": os.environ["PATH"], **SETTINGS, **more}
-            printed = subprocess.run(["sh", root / "function/deploy.sh", "render"], env=environment, capture_output=True, text=True, check=True).stdout
+            printed = subprocess.run(["sh", root / "function/deploy.sh", "render"], env=environment,
+                                     capture_output=True, text=True, check=True).stdout
             return re.search("image: (.*)", printed)[1]
 
         with tempfile.TemporaryDirectory() as folder:
@@ -195,8 +231,10 @@ class DeployTests(unittest.TestCase):
             shutil.copytree(FUNCTION, root / "function", dirs_exist_ok=True)
             names = [image(root), image(root)]
             self.assertEqual(names[0], names[1])
-            for change in (lambda: (root / "Package.resolved").write_text("{}"), lambda: (root / "Sources" / "New.swift").write_text("// new"),
-                           lambda: (root / "Sources" / "New.swift").write_text("// newer"), lambda: (root / "Package.swift").write_text("// other")):
+            for change in (lambda: (root / "Package.resolved").write_text("{}"),
+    lambda: (root / "Sources" / "New.swift").write_text("// new"),
+    lambda: (root / "Sources" / "New.swift").write_text("// newer"),
+     lambda: (root / "Package.swift").write_text("// other")):
                 change()
                 names.append(image(root))
             names.append(image(root, RUNTIME_IMAGE="debian@sha256:1"))
@@ -232,7 +270,8 @@ class DeployTests(unittest.TestCase):
         # Two revisions overlap while one is deployed.
         scale = int(service["spec"]["template"]["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"])
         self.assertLess(int(variables["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale, 100)
-        # The message's largest size in base64, and memory for four of them at once, four times over.
+        # The message's largest size in base64, and memory for four of them at once, four times
+        # over.
         body = int(variables["MAX_BODY_BYTES"])
         self.assertGreater(body, 10_000_000 * 4 / 3 * 1.05)
         memory = int(container["resources"]["limits"]["memory"].removesuffix("Mi")) << 20
@@ -253,8 +292,10 @@ class DeployTests(unittest.TestCase):
                      if request.method == "POST" and request.host.startswith("cloudscheduler")}
         recent, every = schedules["booking-status-sweep-recent"], schedules["booking-status-sweep-all"]
         self.assertEqual((recent["schedule"], recent["pubsubTarget"]["topicName"]), ("* * * * *", push["topic"]))
-        self.assertEqual({entry["key"]: entry["value"] for entry in recent["pubsubTarget"]["attributes"]["additionalProperties"]}
-                         if "additionalProperties" in recent["pubsubTarget"]["attributes"] else recent["pubsubTarget"]["attributes"], {"task": "sweep"})
+        attributes = recent["pubsubTarget"]["attributes"]
+        if "additionalProperties" in attributes:
+            attributes = {entry["key"]: entry["value"] for entry in attributes["additionalProperties"]}
+        self.assertEqual(attributes, {"task": "sweep"})
         self.assertTrue(every["httpTarget"]["uri"].endswith("/jobs/booking-status-sweep:run"), every)
         roles = self.granted("/databases/bookings")
         self.assertIn("booking_status_reader", roles["roles/spanner.databaseRoleUser"]["condition"]["expression"])
@@ -277,7 +318,8 @@ class DeployTests(unittest.TestCase):
         cloud = deployment().cloud
         result = run(cloud, "deploy.sh", "job", SWEEP_WRITES_PER_MINUTE="50")
         self.assertEqual(result.returncode, 0, result.stderr)
-        changes = [request for request in cloud.take_requests() if request.method in ("POST", "PUT", "PATCH") and not request.path.endswith("IamPolicy")]
+        changes = [request for request in cloud.take_requests() if request.method in ("POST", "PUT", "PATCH")
+                                                              and not request.path.endswith("IamPolicy")]
         self.assertEqual([environment(request.body)["ZENDESK_WRITES_PER_MINUTE"] for request in changes], ["50"])
 
     def test_staging_shares_the_topic_the_accounts_and_the_images_alone(self):
@@ -302,8 +344,14 @@ class DeployTests(unittest.TestCase):
         result = run(cloud, "deploy.sh", "delete", **{name: None for name in SETTINGS if name.startswith("ZENDESK")})
         self.assertEqual(result.returncode, 0, result.stderr)
         deleted = [request.path.rsplit("/", 1)[-1] for request in cloud.take_requests() if request.method == "DELETE"]
-        self.assertEqual(deleted, ["bookings-table-status-push", "booking-status-sweep-recent", "booking-status-sweep-all",
-                                   "bookings-table-status-sweep-push", "bookings-table-status-sweep", "booking-status-sweep", "booking-status-function"])
+        self.assertEqual(deleted,
+    ["bookings-table-status-push",
+    "booking-status-sweep-recent",
+    "booking-status-sweep-all",
+    "bookings-table-status-sweep-push",
+    "bookings-table-status-sweep",
+    "booking-status-sweep",
+     "booking-status-function"])
 
     def test_gcloud_takes_each_command_of_the_pages(self):
         lines = list(commands_of_the_pages())
@@ -342,10 +390,12 @@ class DeployTests(unittest.TestCase):
                     self.assertTrue(any(request.path.endswith("/jobs/booking-status-sweep:run") for request in cloud.take_requests()))
                     budgets.append((job["ZENDESK_WRITES_PER_MINUTE"], job["ZENDESK_READS_PER_MINUTE"]))
                     writes.append(job["DRY_RUN"])
-                    states.append(cloud.things["/v1/projects/local-project/locations/europe-west1/jobs/booking-status-sweep-recent"].get("state"))
+                    states.append(
+    cloud.things["/v1/projects/local-project/locations/europe-west1/jobs/booking-status-sweep-recent"].get("state"))
                     push = cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]
                     pushes.append(bool(push["pushConfig"].get("pushEndpoint")))
-        # The first time it is looked at, with a function that writes nothing; then nothing is pushed, and half of the account's limits are the job's.
+        # The first time it is looked at, with a function that writes nothing; then nothing is
+        # pushed, and half of the account's limits are the job's.
         self.assertEqual((writes, pushes, budgets), (["true", "false"], [True, False], [("10", "30"), ("50", "350")]))
         self.assertEqual((job["DRY_RUN"], job["ZENDESK_WRITES_PER_MINUTE"]), ("false", "10"))
         schedule = "/v1/projects/local-project/locations/europe-west1/jobs/booking-status-sweep-recent"

@@ -4,7 +4,10 @@ import subprocess
 import time
 import unittest
 
-from support import BINARIES, ROOT, Dev, Process, free_port, function_environment, http, needs, pubsub_emulator, spanner_emulator, wait_until
+from support import (
+    BINARIES, ROOT, Dev, Process, free_port, function_environment, http, needs, pubsub_emulator,
+    spanner_emulator, wait_until,
+)
 
 DATABASE = "projects/local-project/instances/bookings/databases/bookings"
 
@@ -31,7 +34,9 @@ def command_of(pid):
 
 @needs("gcloud")
 class GoogleTests(unittest.TestCase):
-    """`bookingstatus dev --google`: from a row in Google's Spanner emulator to the ticket, through its Pub/Sub emulator."""
+    """`bookingstatus dev --google`: from a row in Google's Spanner emulator to the ticket, through
+    its Pub/Sub emulator.
+    """
 
     def settle(self, dev, expected, seconds=180):
         wait_until(lambda: dev.shown() == expected, seconds, "every ticket is right")

@@ -1,4 +1,6 @@
-"""The function under the memory and CPU of its own manifest, with events that somebody made to stop it."""
+"""The function under the memory and CPU of its own manifest, with events that somebody made to stop
+it.
+"""
 
 import base64
 import contextlib
@@ -22,7 +24,9 @@ MEGABYTE = 1_000_000
 
 
 class Group:
-    """A control group with so much memory and so much of a processor, of whichever version the machine has."""
+    """A control group with so much memory and so much of a processor, of whichever version the
+    machine has.
+    """
 
     def __init__(self, test, memory, cpu):
         self.folders = {}
@@ -70,8 +74,10 @@ def push(data, number=0):
 
 
 def record(mods, table="Bookings"):
-    return (f'{{"tableName":"{table}","modType":"UPDATE","serverTransactionId":"t","recordSequence":"0","commitTimestamp":"2026-11-23T20:13:31.535Z",'
-            f'"mods":[{mods}]}}').encode()
+    return (
+        f'{{"tableName":"{table}","modType":"UPDATE","serverTransactionId":"t","recordSequence":"0",'
+        f'"commitTimestamp":"2026-11-23T20:13:31.535Z","mods":[{mods}]}}'
+    ).encode()
 
 
 def mod(value):
@@ -133,7 +139,8 @@ class LimitsTests(unittest.TestCase):
         return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{self.function.process.pid}/status").read_text())[1]) / 1000
 
     def alive(self):
-        self.assertIsNone(self.function.process.poll(), f"the function was killed: {self.function.process.returncode}\n{self.function.log[-2000:]}")
+        self.assertIsNone(self.function.process.poll(),
+     f"the function was killed: {self.function.process.returncode}\n{self.function.log[-2000:]}")
 
     def cost(self, port, body):
         """Milliseconds of CPU a megabyte, with the answer."""
@@ -143,7 +150,9 @@ class LimitsTests(unittest.TestCase):
         return (self.cpu() - before) * 1000 / (len(body) / MEGABYTE), status
 
     def slowness(self, port):
-        """How many times as long this machine takes as the one that the figures are of, by a body that cannot cost less."""
+        """How many times as long this machine takes as the one that the figures are of, by a body
+        that cannot cost less.
+        """
         plain = push(record(mod(json.dumps("x" * (9 * MEGABYTE))), "Rooms"))
         return max(1, min(self.cost(port, plain)[0] for _ in range(3)) / 6)
 
@@ -193,7 +202,9 @@ class LimitsTests(unittest.TestCase):
                 done.set()
                 beside.join()
                 self.alive()
-                print(f"{name}: {sorted(answers)}, beside them {len(answers_beside)} events, slowest {slowest[0]:.2f} s, peak {self.peak():.0f} MB", flush=True)
+                print(
+    f"{name}: {sorted(answers)}, beside them {len(answers_beside)} events, slowest {slowest[0]:.2f} s, peak {self.peak():.0f} MB",
+     flush=True)
                 self.assertEqual(len(answers), 10)
                 self.assertEqual(set(answers_beside), {204})
                 self.assertLessEqual(slowest[0], 2 * slowness)

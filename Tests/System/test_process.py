@@ -1,4 +1,6 @@
-"""The function as a process: whoever reads its log stops, files run out, and a signal comes before it is ready."""
+"""The function as a process: whoever reads its log stops, files run out, and a signal comes before
+it is ready.
+"""
 
 import contextlib
 import json
@@ -113,7 +115,9 @@ class ProcessTests(unittest.TestCase):
         return taken
 
     def test_a_signal_is_not_lost_before_the_server_is_ready(self):
-        """As the first process of a namespace, for which the system drops signals that nobody has asked for."""
+        """As the first process of a namespace, for which the system drops signals that nobody has
+        asked for.
+        """
         start = min(self.time_to_listen() for _ in range(3))
         lost = []
         for tenths in range(1, 13):
@@ -170,7 +174,8 @@ class ProcessTests(unittest.TestCase):
     def test_setup_sends_no_secret_in_the_clear(self):
         secrets = {"ZENDESK_CLIENT_ID": "c", "ZENDESK_CLIENT_SECRET": "a-secret"}
         for url in ["http://example.com", "http://127.0.0.1.example.com", "ftp://127.0.0.1", "http://user@127.0.0.1"]:
-            ended = subprocess.run([BINARIES / "bookingstatus", "setup", "--zendesk", url], env=os.environ | secrets, capture_output=True, text=True)
+            ended = subprocess.run([BINARIES / "bookingstatus", "setup", "--zendesk", url],
+                                   env=os.environ | secrets, capture_output=True, text=True)
             self.assertEqual(ended.returncode, 64, ended.stderr)
             self.assertIn("in the clear", ended.stderr)
 

@@ -5,14 +5,19 @@ import time
 import unittest
 
 from deployment import set_up_emulator
-from support import BINARIES, FUNCTION, Process, free_port, function_environment, http, needs, pubsub_emulator, sample, simulator, ticket_status, wait_until
+from support import (
+    BINARIES, FUNCTION, Process, free_port, function_environment, http, needs, pubsub_emulator,
+    sample, simulator, ticket_status, wait_until,
+)
 
 TOPIC = "projects/local-project/topics/bookings-table-status"
 
 
 @needs("gcloud")
 class ReplayTests(unittest.TestCase):
-    """The real function, fed by Google's Pub/Sub emulator through the subscription that deploy.sh makes."""
+    """The real function, fed by Google's Pub/Sub emulator through the subscription that deploy.sh
+    makes.
+    """
 
     def setUp(self):
         self.pubsub = pubsub_emulator(self)
@@ -34,7 +39,9 @@ class ReplayTests(unittest.TestCase):
         return result.stdout
 
     def dead_letters(self):
-        """The ids of those that wait in the dead-letter subscription, as far as one pull brings them; looking gives them back."""
+        """The ids of those that wait in the dead-letter subscription, as far as one pull brings
+        them; looking gives them back.
+        """
         subscription = f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-dead-letter-keep"
         _, pulled = http("POST", f"{subscription}:pull", {"maxMessages": 100, "returnImmediately": True})
         received = pulled.get("receivedMessages", [])
@@ -75,7 +82,8 @@ class ReplayTests(unittest.TestCase):
         wait_until(lambda: ticket_status(self.zendesk) == "booking_2_booked", 30, "the ticket is right")
         wait_until(lambda: function.log.count('"booking status"') >= 2, 30, "both changes are done")
 
-        # Another account, which has heard of nothing: as after a restored backup, or a field that was emptied by mistake.
+        # Another account, which has heard of nothing: as after a restored backup, or a field that
+        # was emptied by mistake.
         first.end()
         simulator(self, self.zendesk)
         self.assertIsNone(ticket_status(self.zendesk))

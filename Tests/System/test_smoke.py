@@ -12,7 +12,9 @@ TOPIC = "projects/local-project/topics/bookings-table-status"
 
 
 class CloudRun:
-    """What stands between Pub/Sub and the function: gives each request a trace, and logs its answer."""
+    """What stands between Pub/Sub and the function: gives each request a trace, and logs its
+    answer.
+    """
 
     def __init__(self, test, function, traces=True, refuses=None):
         self.log, self.pushes, self.refuses = [], 0, refuses
@@ -95,7 +97,8 @@ class SmokeTests(unittest.TestCase):
     def test_the_204_has_to_be_its_own(self):
         process = self.start()
         # Another's, of the same time.
-        self.cloud.logged = lambda: log_entries(process.log) + push_log("booking-status-function", 204, "projects/local-project/traces/" + "f" * 32)
+        self.cloud.logged = lambda: log_entries(process.log) + push_log("booking-status-function",
+                                                204, "projects/local-project/traces/" + "f" * 32)
         result = self.smoke(SMOKE_SECONDS="20")
         self.assertEqual(result.returncode, 1)
         self.assertIn("there is no 204", result.stderr)
@@ -123,8 +126,11 @@ class SmokeTests(unittest.TestCase):
 
     def test_a_sweep_is_no_push_of_a_change(self):
         self.start()
-        http("PATCH", f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-push", {
-            "subscription": {"name": "projects/local-project/subscriptions/bookings-table-status-push", "pushConfig": {}}, "updateMask": "pushConfig"})
+        http("PATCH",
+    f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-push",
+    { "subscription": {"name": "projects/local-project/subscriptions/bookings-table-status-push",
+    "pushConfig": {}},
+     "updateMask": "pushConfig"})
         self.cloud.logged = lambda: push_log("booking-status-function", 204, topic="bookings-table-status-sweep")
         result = self.smoke(SMOKE_SECONDS="4")
         self.assertEqual(result.returncode, 1)
@@ -148,7 +154,8 @@ class SmokeTests(unittest.TestCase):
     def test_whatever_is_pushed_is_not_detached(self):
         process = self.start(ZENDESK_CLIENT_SECRET="wrong")
         for refuses, lines in ((None, 2000), (403, 2000), (None, 0)):
-            # As Zendesk being down, as a platform that lets nobody in, and as lines of the function that never come.
+            # As Zendesk being down, as a platform that lets nobody in, and as lines of the function
+            # that never come.
             self.run.refuses = refuses
             self.cloud.logged = lambda: log_entries(process.log)[:lines] + self.run.log
             result = self.smoke("--detached", SMOKE_SECONDS="3", QUIET_SECONDS="15")

@@ -4,7 +4,9 @@ from support import FUNCTION, http, needs, spanner_emulator
 
 
 def statements(name):
-    """The statements of a file, without its comments, as `gcloud spanner databases ddl update --ddl-file` takes them."""
+    """The statements of a file, without its comments, as `gcloud spanner databases ddl update
+    --ddl-file` takes them.
+    """
     text = "\n".join(line for line in (FUNCTION / "spanner" / name).read_text().splitlines() if not line.lstrip().startswith("--"))
     return [statement.strip() for statement in text.split(";") if statement.strip()]
 

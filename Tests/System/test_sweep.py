@@ -11,7 +11,8 @@ from support import BINARIES, Dev, Process, free_port, function_environment, htt
 PROJECT = "projects/local-project"
 DATABASE = f"{PROJECT}/instances/bookings/databases/bookings"
 STATUSES = ["Tentative", "Booked", "InStay", "CheckedOut"]
-TAGS = {"Tentative": "booking_3_tentative", "Booked": "booking_2_booked", "InStay": "booking_1_in_stay", "CheckedOut": "booking_4_checked_out"}
+TAGS = {"Tentative": "booking_3_tentative", "Booked": "booking_2_booked",
+    "InStay": "booking_1_in_stay", "CheckedOut": "booking_4_checked_out"}
 
 
 @needs("gcloud")
@@ -45,7 +46,8 @@ class SweepTests(unittest.TestCase):
         file.flush()
         self.zendesk = free_port()
         flags = [word for name, value in limits.items() for word in (f"--{name.replace('_', '-')}", value)]
-        Process(self, [BINARIES / "bookingstatus", "simulator", "--port", self.zendesk, "--tickets", file.name, *flags]).wait_for(self.zendesk)
+        Process(self, [BINARIES / "bookingstatus", "simulator", "--port",
+                self.zendesk, "--tickets", file.name, *flags]).wait_for(self.zendesk)
 
     def environment(self, **more):
         return function_environment(self.zendesk, SPANNER_DATABASE=DATABASE, SPANNER_URL=self.spanner.removesuffix("/v1"),
@@ -69,8 +71,13 @@ class SweepTests(unittest.TestCase):
         return shown
 
     def calls(self, lasts=0):
-        """How many the account has counted in its minute, this one included; in the next minute, if this one does not last long enough."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.zendesk}/api/v2/tickets/1.json", headers={"authorization": "Bearer local"})
+        """How many the account has counted in its minute, this one included; in the next minute, if
+        this one does not last long enough.
+        """
+        request = urllib.request.Request(
+    f"http://127.0.0.1:{self.zendesk}/api/v2/tickets/1.json",
+    headers={
+        "authorization": "Bearer local"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             if int(answer.headers["ratelimit-reset"]) < lasts:
                 time.sleep(int(answer.headers["ratelimit-reset"]) + 1)
@@ -86,14 +93,15 @@ class SweepTests(unittest.TestCase):
         function = self.function(ZENDESK_WRITES_PER_MINUTE="5000", ZENDESK_READS_PER_MINUTE="20000")
 
         def change():
-            # Bookings whose rows change while the sweep runs: the record comes after the commit, as it does.
+            # Bookings whose rows change while the sweep runs: the record comes after the commit, as
+            # it does.
             for number in range(0, 120, 10):
                 booking, former = f"b-{number}", bookings[f"b-{number}"]
                 new = STATUSES[(STATUSES.index(former) + 1) % 4]
                 at = self.commit([[booking, new]])
                 bookings[booking] = new
-                record = subprocess.run([BINARIES / "bookingstatus", "event", "--booking", booking, "--from", former, "--to", new, "--at", at],
-                                        capture_output=True, text=True, check=True).stdout
+                record = subprocess.run([BINARIES / "bookingstatus", "event", "--booking", booking, "--from", former,
+                                        "--to", new, "--at", at], capture_output=True, text=True, check=True).stdout
                 for _ in range(10):
                     if self.invoke("-", stdin=record).returncode == 0:
                         break
@@ -106,22 +114,25 @@ class SweepTests(unittest.TestCase):
         self.assertEqual(self.invoke("--sweep").stdout.split()[0], "204", function.log)
         seconds = time.monotonic() - begin
         live.join()
-        # A sweep that read a row before its change leaves the rest to the record, which came by now.
+        # A sweep that read a row before its change leaves the rest to the record, which came by
+        # now.
         self.assertEqual(self.invoke("--sweep").returncode, 0)
         expected = {ticket: TAGS[bookings[booking]] for ticket, booking in tickets.items()}
         self.assertEqual(self.shown(), expected)
 
         filling = self.calls() - start - 1 - 5 if time.monotonic() - begin < 50 else "(more than a minute's) "
 
-        # Nothing is left to write. As long as search may not show them, all that was updated is looked at: five pages.
+        # Nothing is left to write. As long as search may not show them, all that was updated is
+        # looked at: five pages.
         time.sleep(2.5)
         before = self.calls(lasts=20)
         self.assertEqual(self.invoke("--sweep").returncode, 0)
         used = self.calls() - before - 1
         lines = [json.loads(line) for line in function.log.splitlines() if '"message":"sweep"' in line]
         self.assertEqual((lines[-1]["tickets"], lines[-1]["written"]), (500, 0))
-        print(f"500 tickets in {seconds:.1f} s; {filling} calls, those of two sweeps and of 12 live changes (a sweep's least: 5 pages of a list, "
-              f"500 updates); a second sweep: {used} calls (least possible: 5), 0 writes")
+        print(
+    f"500 tickets in {seconds:.1f} s; {filling} calls, those of two sweeps and of 12 live changes (a sweep's least: 5 pages of a list, "
+    f"500 updates); a second sweep: {used} calls (least possible: 5), 0 writes")
         # The three fields are looked at once a minute.
         self.assertIn(used, (5, 8))
 
@@ -177,8 +188,8 @@ class SweepTests(unittest.TestCase):
                 ticket = dev.post("tickets", {"subject": "Late", "booking": booking})["id"]
                 wait_until(lambda: dev.shown()[ticket] == "InStay", 30, "the ticket has filled itself")
                 # The ticket shows it a moment before the sweep ends.
-                wait_until(lambda: any(f"ticket #{ticket} shows InStay" == step["text"] for event in dev.state()["events"] if event["sweep"]
-                                       for step in event["steps"]), 10, "the sweep tells of it")
+                wait_until(lambda: any(f"ticket #{ticket} shows InStay" == step["text"] for event in dev.state()[
+                           "events"] if event["sweep"] for step in event["steps"]), 10, "the sweep tells of it")
                 dev.end()
 
 

@@ -87,7 +87,8 @@ class ZendeskClientTests(unittest.TestCase):
 
     def test_a_view_shows_its_tickets_in_its_order(self):
         body = {"view": {"title": "Guests", "all": [
-            {"field": "status", "operator": "less_than", "value": "solved"}, {"field": "custom_fields_1002", "operator": "present", "value": None}],
+            {"field": "status", "operator": "less_than", "value": "solved"},
+            {"field": "custom_fields_1002", "operator": "present", "value": None}],
             "output": {"columns": ["1002"], "sort_by": "1002", "sort_order": "asc"}}}
         _, created = http("POST", f"http://127.0.0.1:{self.port}/api/v2/views.json", body, HEADERS)
         for ticket, tag in ((1, "booking_4_checked_out"), (3, "booking_1_in_stay")):
