@@ -92,7 +92,7 @@ let package = Package(
         .target(
             name: "LocalStack",
             dependencies: handler + ["BookingStatusService", "FunctionServer", "ZendeskSimulator"] + http,
-            resources: [.copy("Console")]
+            resources: [.copy("Console/Page")]
         ),
         .target(name: "AccountSetup", dependencies: ["BookingStatusSync", "Timing", "Zendesk"]),
         .executableTarget(

@@ -31,6 +31,9 @@ struct RateWindow: Sendable {
         return true
     }
 
+    /// How many the window that is open has counted.
+    func used(now: Double) -> Int { end.map { now < $0 } ?? false ? count : 0 }
+
     /// Whole seconds until the window ends.
     func resets(now: Double) -> Int { end.map { max(1, Int(($0 - now).rounded(.up))) } ?? Int(length) }
 }

@@ -135,6 +135,28 @@ package struct SimulatedZendesk: Sendable {
         random = SplitMix64(seed: seed)
     }
 
+    /// What is used of the account's allowance.
+    package struct Usage: Equatable, Sendable {
+        package let limits: RateLimits
+        /// Of the minute that Zendesk counts now.
+        package let requests: Int
+        package let updates: Int
+        /// Queued or running.
+        package let jobs: Int
+        package let maximumJobs: Int
+    }
+
+    package mutating func usage(now: Double) -> Usage {
+        runJobs(now: now)
+        return Usage(
+            limits: limits,
+            requests: requestWindow.used(now: now),
+            updates: updateWindow.used(now: now),
+            jobs: jobs.count { !$0.isOver },
+            maximumJobs: jobBehavior.maximum
+        )
+    }
+
     /// Answers a request.
     ///
     /// - Parameter now: seconds since 1970.

@@ -40,8 +40,13 @@ class Server:
         self.port = free_port()
         self.begin = time.monotonic()
         self.process = subprocess.Popen(
-            [str(word).replace("PORT", str(self.port)) for word in command], stdout=output, stderr=log, start_new_session=True,
-            cwd=pathlib.Path(__file__).parent, env={**os.environ, "PORT": str(self.port), **(environment or {})})
+            [str(word).replace("PORT", str(self.port)) for word in command],
+            stdout=output,
+            stderr=log,
+            start_new_session=True,
+            cwd=pathlib.Path(__file__).parent,
+            env={**os.environ, "PORT": str(self.port), **(environment or {})},
+        )
 
     def __enter__(self):
         while True:
@@ -79,45 +84,44 @@ class Server:
 
 
 CONTESTANTS = {
-    "ours": [
-        BUILD /
-        "NoopFunction.stripped"],
-        "bare": [
-            BUILD /
-            "BareServer.stripped"],
-            "python": [
-                BUILD /
-                "benchmarks-venv/bin/functions-framework",
-                "--target",
-                "noop",
-                "--source",
-                "noop.py",
-                "--signature-type",
-                "cloudevent",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "PORT"],
-                 }
+    "ours": [BUILD / "NoopFunction.stripped"],
+    "bare": [BUILD / "BareServer.stripped"],
+    "python": [
+        BUILD / "benchmarks-venv/bin/functions-framework",
+        "--target",
+        "noop",
+        "--source",
+        "noop.py",
+        "--signature-type",
+        "cloudevent",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "PORT",
+    ],
+}
 
 
 def message(size):
     return {
-    "messageId": "1",
-    "publishTime": "2026-11-23T20:13:31.535Z",
-    "attributes": {
-        "a": "b"},
-        "data": base64.b64encode(
-            b"x" *
-             size).decode()}
+        "messageId": "1",
+        "publishTime": "2026-11-23T20:13:31.535Z",
+        "attributes": {"a": "b"},
+        "data": base64.b64encode(b"x" * size).decode(),
+    }
 
 
 def script(form, size, folder):
     body = json.dumps({"message": message(size), "subscription": "projects/p/subscriptions/s"})
     lines = ['wrk.method = "POST"', 'wrk.headers["content-type"] = "application/json"', f"wrk.body = [==[{body}]==]"]
     if form == "binary":
-        for name, value in {"specversion": "1.0", "id": "1", "time": "2026-11-23T20:13:31.535Z",
-            "source": "//pubsub.googleapis.com/projects/p/topics/t", "type": "google.cloud.pubsub.topic.v1.messagePublished"}.items():
+        for name, value in {
+            "specversion": "1.0",
+            "id": "1",
+            "time": "2026-11-23T20:13:31.535Z",
+            "source": "//pubsub.googleapis.com/projects/p/topics/t",
+            "type": "google.cloud.pubsub.topic.v1.messagePublished",
+        }.items():
             lines.append(f'wrk.headers["ce-{name}"] = "{value}"')
     else:
         # As deploy.sh has Pub/Sub push.
@@ -137,8 +141,12 @@ end
 
 
 def wrk(port, script, connections, seconds=WRK_SECONDS):
-    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script,
-                         f"http://127.0.0.1:{port}/"], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}/"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     result = json.loads(out.splitlines()[-1])
     if result["errors"]:
         raise RuntimeError(f"{result['errors']} errors in {out}")
@@ -188,8 +196,10 @@ def noop(rounds, folder):
     for case in cases:
         form, size, connections = case
         ours = found["ours"][case]
-        row = [f"{form}, {size // 1000} KB, {connections} connection{'s' if connections > 1 else ''}",
-            f"{statistics.median(x['rps'] for x in ours):,.0f}"]
+        row = [
+            f"{form}, {size // 1000} KB, {connections} connection{'s' if connections > 1 else ''}",
+            f"{statistics.median(x['rps'] for x in ours):,.0f}",
+        ]
         entry = {"ours": ours}
         for other in ("bare", "python"):
             theirs = found[other][case]
@@ -197,14 +207,18 @@ def noop(rounds, folder):
             row.append(spread(ratios) if ratios else "–")
             entry[other] = theirs
             entry[f"ratio to {other}"] = ratios
-        row += [f"{statistics.median(x['p50'] for x in ours):.0f} / {statistics.median(x['p99'] for x in ours):.0f}",
-                " / ".join(f"{statistics.median(x[p] for x in found['bare'][case]):.0f}" for p in ("p50", "p99"))]
+        row += [
+            f"{statistics.median(x['p50'] for x in ours):.0f} / {statistics.median(x['p99'] for x in ours):.0f}",
+            " / ".join(f"{statistics.median(x[p] for x in found['bare'][case]):.0f}" for p in ("p50", "p99")),
+        ]
         rows.append(row)
         result[", ".join(str(x) for x in case)] = entry
     print("### A function that does nothing\n")
     table(["", "requests/s", "of the bare server", "times Python's framework", "µs p50 / p99", "bare, µs p50 / p99"], rows)
-    table(["memory, MB", "idle", "peak under load"],
-          [[name, *(f"{statistics.median(memory[name][key]):.0f}" for key in ("idle", "after"))] for name in CONTESTANTS])
+    table(
+        ["memory, MB", "idle", "peak under load"],
+        [[name, *(f"{statistics.median(memory[name][key]):.0f}" for key in ("idle", "after"))] for name in CONTESTANTS],
+    )
     return {"cases": result, "memory": memory}
 
 
@@ -232,18 +246,18 @@ STATUSES = "InStay=booking_1_in_stay,Booked=booking_2_booked,Tentative=booking_3
 
 def function_environment(zendesk):
     return {
-    "HOST": "127.0.0.1",
-    "ZENDESK_URL": f"http://127.0.0.1:{zendesk}",
-    "ZENDESK_ACCESS_TOKEN": "local",
-    "ZENDESK_BOOKING_ID_FIELD": "1001",
-    "ZENDESK_BOOKING_STATUS_FIELD": "1002",
-    "ZENDESK_BOOKING_VERSION_FIELD": "1003",
-    "BOOKING_STATUS_TAGS": STATUSES,
-    "ZENDESK_WRITES_PER_MINUTE": "100000",
-    "ZENDESK_READS_PER_MINUTE": "100000",
-    "REORDER_WINDOW_SECONDS": "0",
-    "FUNCTION_CONCURRENCY": "1000",
-     }
+        "HOST": "127.0.0.1",
+        "ZENDESK_URL": f"http://127.0.0.1:{zendesk}",
+        "ZENDESK_ACCESS_TOKEN": "local",
+        "ZENDESK_BOOKING_ID_FIELD": "1001",
+        "ZENDESK_BOOKING_STATUS_FIELD": "1002",
+        "ZENDESK_BOOKING_VERSION_FIELD": "1003",
+        "BOOKING_STATUS_TAGS": STATUSES,
+        "ZENDESK_WRITES_PER_MINUTE": "100000",
+        "ZENDESK_READS_PER_MINUTE": "100000",
+        "REORDER_WINDOW_SECONDS": "0",
+        "FUNCTION_CONCURRENCY": "1000",
+    }
 
 
 def name(number, kind="booking"):
@@ -253,19 +267,30 @@ def name(number, kind="booking"):
 
 def push(booking, new, old=None, sequence=0, number=0):
     now = time.time()
-    record = { "tableName": "Bookings",
-    "modType": "UPDATE" if old else "INSERT",
-    "serverTransactionId": f"t{number}-{sequence}",
-    "recordSequence": f"{sequence:08}",
-    "commitTimestamp": {"seconds": int(now),
-    "nanos": int(now % 1 * 1e6) * 1000},
-    "mods": [{"keysJson": json.dumps({"ID": booking}),
-    "oldValuesJson": json.dumps({"Status": old} if old else {}),
-    "newValuesJson": json.dumps({"Status": new})}],
-     }
+    record = {
+        "tableName": "Bookings",
+        "modType": "UPDATE" if old else "INSERT",
+        "serverTransactionId": f"t{number}-{sequence}",
+        "recordSequence": f"{sequence:08}",
+        "commitTimestamp": {"seconds": int(now), "nanos": int(now % 1 * 1e6) * 1000},
+        "mods": [
+            {
+                "keysJson": json.dumps({"ID": booking}),
+                "oldValuesJson": json.dumps({"Status": old} if old else {}),
+                "newValuesJson": json.dumps({"Status": new}),
+            }
+        ],
+    }
     data = base64.b64encode(json.dumps(record).encode()).decode()
-    return json.dumps({"message": {"messageId": f"{number}-{sequence}", "data": data,
-                                   "publishTime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}).encode()
+    return json.dumps(
+        {
+            "message": {
+                "messageId": f"{number}-{sequence}",
+                "data": data,
+                "publishTime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            }
+        }
+    ).encode()
 
 
 class Function:
@@ -277,11 +302,34 @@ class Function:
         self.log = (folder / f"function-{time.monotonic_ns()}.log").open("w")
         file = folder / f"tickets-{tickets}.json"
         if not file.exists():
-            file.write_text(json.dumps({"tickets": [ {"id": n + 1, "created_at": "2026-11-01T00:00:00Z",
-                            "custom_fields": [{"id": 1001, "value": name(n)}]} for n in range(tickets)]}))
-        self.simulator = Server([BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", file, "--delay-ms", delay,
-                                 "--requests-per-minute", 10_000_000, "--updates-per-minute", 10_000_000,
-                                 "--updates-per-ticket", 1_000_000])
+            file.write_text(
+                json.dumps(
+                    {
+                        "tickets": [
+                            {"id": n + 1, "created_at": "2026-11-01T00:00:00Z", "custom_fields": [{"id": 1001, "value": name(n)}]}
+                            for n in range(tickets)
+                        ]
+                    }
+                )
+            )
+        self.simulator = Server(
+            [
+                BUILD / "release/bookingstatus",
+                "simulator",
+                "--port",
+                "PORT",
+                "--tickets",
+                file,
+                "--delay-ms",
+                delay,
+                "--requests-per-minute",
+                10_000_000,
+                "--updates-per-minute",
+                10_000_000,
+                "--updates-per-ticket",
+                1_000_000,
+            ]
+        )
 
     def __enter__(self):
         self.simulator.__enter__()
@@ -296,8 +344,7 @@ class Function:
         self.simulator.__exit__()
 
     def calls(self):
-        """How many requests the account has had, this one aside: from what its header says is left.
-        """
+        """How many requests the account has had, this one aside: from what its header says is left."""
         connection = http.client.HTTPConnection("127.0.0.1", self.simulator.port, timeout=30)
         connection.request("GET", "/api/v2/users/me.json", headers={"authorization": "Bearer local"})
         answer = connection.getresponse()
@@ -375,12 +422,31 @@ def whole_function(folder):
             paced(f.server.port, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100)], 50, warm=32)
             entry = measured(f, [lambda n=n: push(name(n), "Booked", number=n) for n in range(100, 1100)], 50)
             entry["answer"] = f.answer_time()
-            rows.append([f"{delay} ms", f"{entry['answer']:.1f}", entry["p50"], entry["p99"], f"{entry['p99'] - 3 * entry['answer']:.1f}",
-                         f"{entry['calls an event']:.2f}", f"{entry['cpu ms an event']:.2f}"])
+            rows.append(
+                [
+                    f"{delay} ms",
+                    f"{entry['answer']:.1f}",
+                    entry["p50"],
+                    entry["p99"],
+                    f"{entry['p99'] - 3 * entry['answer']:.1f}",
+                    f"{entry['calls an event']:.2f}",
+                    f"{entry['cpu ms an event']:.2f}",
+                ]
+            )
             result[f"written, {delay} ms"] = entry
     print("### The function, with the simulated Zendesk in a process of its own: 50 events a second, each written to one ticket\n")
-    table(["Zendesk is to answer in", "a call takes, ms", "commit to ticket, ms p50", "p99",
-          "p99 beyond three calls", "Zendesk calls an event", "CPU ms an event"], rows)
+    table(
+        [
+            "Zendesk is to answer in",
+            "a call takes, ms",
+            "commit to ticket, ms p50",
+            "p99",
+            "p99 beyond three calls",
+            "Zendesk calls an event",
+            "CPU ms an event",
+        ],
+        rows,
+    )
     return result
 
 
@@ -391,25 +457,21 @@ def throughput(folder):
             path = folder / f"events-{bookings}-{known}.lua"
             kind = "booking" if known else "stranger"
             bodies = [push(name(n, kind), "Booked", number=n).decode() for n in range(bookings)]
-            path.write_text('wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nlocal bodies = {}\n'
-                            f'for line in io.lines("{folder}/bodies") do bodies[#bodies + 1] = line end\nlocal n = 0\n'
-                            "request = function() n = n % #bodies + 1; return wrk.format(nil, nil, nil, bodies[n]) end\n" + REPORT)
+            path.write_text(
+                'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nlocal bodies = {}\n'
+                f'for line in io.lines("{folder}/bodies") do bodies[#bodies + 1] = line end\nlocal n = 0\n'
+                "request = function() n = n % #bodies + 1; return wrk.format(nil, nil, nil, bodies[n]) end\n" + REPORT
+            )
             (folder / "bodies").write_text("\n".join(bodies))
             post(f.server.port, push(name(0), "Booked", number=bookings))
             before, cpu = f.calls(), f.server.cpu()
             measured = wrk(f.server.port, path, 32, 10)
             events = measured["rps"] * 10
             entry = {
-    "events/s": measured["rps"],
-    "calls an event": (
-        f.calls() -
-        before) /
-        events,
-        "cpu ms an event": (
-            f.server.cpu() -
-            cpu) /
-            events *
-             1000}
+                "events/s": measured["rps"],
+                "calls an event": (f.calls() - before) / events,
+                "cpu ms an event": (f.server.cpu() - cpu) / events * 1000,
+            }
             what = f"{bookings:,} bookings, {'with a ticket each' if known else 'no ticket'}"
             rows.append([what, f"{entry['events/s']:,.0f}", f"{entry['calls an event']:.2f}", f"{entry['cpu ms an event']:.2f}"])
             result[what] = entry
@@ -445,11 +507,12 @@ CELLS = ["CPU ms an event", "and the simulator's", "commit to ticket, ms p50", "
 
 def cells(entry):
     return [
-    f"{entry['cpu ms an event']:.2f}",
-    f"{entry['simulator, cpu ms an event']:.2f}",
-    entry["p50"],
-    entry["p99"],
-     f"{entry['memory, MB']:.0f}"]
+        f"{entry['cpu ms an event']:.2f}",
+        f"{entry['simulator, cpu ms an event']:.2f}",
+        entry["p50"],
+        entry["p99"],
+        f"{entry['memory, MB']:.0f}",
+    ]
 
 
 def measured(f, bodies, per_second):
@@ -463,26 +526,17 @@ def measured(f, bodies, per_second):
     assert written == len(bodies) == len(lines), f"{written} of {len(bodies)} were written"
     times = [int(line["commit_to_write_ms"]) for line in lines]
     return {
-    "cpu ms an event": cpu /
-    len(bodies) *
-    1000,
-    "simulator, cpu ms an event": simulator /
-    len(bodies) *
-    1000,
-    "p50": percentile(
-        times,
-        0.5),
-        "p99": percentile(
-            times,
-            0.99),
-            "calls an event": calls /
-            len(bodies),
-             "memory, MB": f.server.memory()}
+        "cpu ms an event": cpu / len(bodies) * 1000,
+        "simulator, cpu ms an event": simulator / len(bodies) * 1000,
+        "p50": percentile(times, 0.5),
+        "p99": percentile(times, 0.99),
+        "calls an event": calls / len(bodies),
+        "memory, MB": f.server.memory(),
+    }
 
 
 def long_run(folder, minutes):
-    """Whether what an event costs grows with time: 50 events a second to 10,000 bookings, in parts.
-    """
+    """Whether what an event costs grows with time: 50 events a second to 10,000 bookings, in parts."""
     rows, bookings, parts = [], 10_000, 6
     with Function(folder, bookings, 0) as f:
         paced(f.server.port, [lambda: push(name(0, "stranger"), "Booked")] * 100, 50, warm=32)
@@ -504,8 +558,12 @@ def together(folder):
             post(f.server.port, push(name(1), "Booked"))
             before, done = f.calls(), len(f.lines())
             statuses = ["InStay", "Booked"]
-            threads = [threading.Thread(target=post, args=(f.server.port, push(name(0), statuses[n % 2],
-                                        statuses[(n + 1) % 2] if n else None, n, 1))) for n in range(count)]
+            threads = [
+                threading.Thread(
+                    target=post, args=(f.server.port, push(name(0), statuses[n % 2], statuses[(n + 1) % 2] if n else None, n, 1))
+                )
+                for n in range(count)
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -525,8 +583,9 @@ def main():
     arguments.add_argument("--minutes", type=int, help="measure nothing but a run of so many minutes")
     arguments.add_argument("--json")
     arguments = arguments.parse_args()
-    cpu = next(line.split(":")[1].strip() for line in pathlib.Path(
-        "/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    cpu = next(
+        line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    )
     machine = f"{os.cpu_count()} cores of {cpu}, {platform.system()} {platform.machine()}"
     print(f"{datetime.date.today()}, {machine}; {arguments.rounds} rounds\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -534,8 +593,14 @@ def main():
         if arguments.minutes:
             long_run(folder, arguments.minutes)
             return
-        result = {"no-op": noop(arguments.rounds, folder), "starts": starts(20), "function": whole_function(folder),
-                                "throughput": throughput(folder), "few or many": few_or_many(folder), "together": together(folder)}
+        result = {
+            "no-op": noop(arguments.rounds, folder),
+            "starts": starts(20),
+            "function": whole_function(folder),
+            "throughput": throughput(folder),
+            "few or many": few_or_many(folder),
+            "together": together(folder),
+        }
     sizes = {name: (BUILD / f"{name}.stripped").stat().st_size / 1e6 for name in ("booking-status-function", "NoopFunction", "BareServer")}
     print("### Stripped static binaries, MB\n")
     table(list(sizes), [[f"{size:.1f}" for size in sizes.values()]])

@@ -31,19 +31,35 @@ class Account:
         self.folder = folder
         file = folder / "tickets.json"
         bookings = [*(name(n) for n in range(tickets)), *(name(n, "standby") for n in range(80))]
-        file.write_text(json.dumps({"tickets": [ {"id": n + 1, "created_at": "2026-11-01T00:00:00Z",
-                        "custom_fields": [{"id": 1001, "value": booking}]} for n, booking in enumerate(bookings)]}))
+        file.write_text(
+            json.dumps(
+                {
+                    "tickets": [
+                        {"id": n + 1, "created_at": "2026-11-01T00:00:00Z", "custom_fields": [{"id": 1001, "value": booking}]}
+                        for n, booking in enumerate(bookings)
+                    ]
+                }
+            )
+        )
         self.report = (folder / f"simulator-{time.monotonic_ns()}.txt").open("w+")
         self.log = (folder / f"function-{time.monotonic_ns()}.log").open("w")
-        self.simulator = Server([BUILD / "release/bookingstatus", "simulator", "--port", "PORT",
-                                "--tickets", file, "--delay-ms", DELAY, *limits], output=self.report)
-        self.environment = {"ZENDESK_WRITES_PER_MINUTE": "50", "ZENDESK_READS_PER_MINUTE": "350", "FUNCTION_CONCURRENCY": "80",
-                            "ZENDESK_SHARED_CALLS": "true" if shared else "false", **settings}
+        self.simulator = Server(
+            [BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", file, "--delay-ms", DELAY, *limits],
+            output=self.report,
+        )
+        self.environment = {
+            "ZENDESK_WRITES_PER_MINUTE": "50",
+            "ZENDESK_READS_PER_MINUTE": "350",
+            "FUNCTION_CONCURRENCY": "80",
+            "ZENDESK_SHARED_CALLS": "true" if shared else "false",
+            **settings,
+        }
 
     def __enter__(self):
         self.simulator.__enter__()
-        self.server = Server([BUILD / "booking-status-function.stripped"],
-                             {**function_environment(self.simulator.port), **self.environment}, self.log)
+        self.server = Server(
+            [BUILD / "booking-status-function.stripped"], {**function_environment(self.simulator.port), **self.environment}, self.log
+        )
         self.server.__enter__()
         return self
 
@@ -69,8 +85,10 @@ def record(bookings, number=0):
     """One record with a row for each booking."""
     single = json.loads(push(bookings[0], "Booked", number=number))
     data = json.loads(base64.b64decode(single["message"]["data"]))
-    data["mods"] = [{"keysJson": json.dumps({"ID": booking}), "oldValuesJson": "{}",
-                                            "newValuesJson": json.dumps({"Status": "Booked"})} for booking in bookings]
+    data["mods"] = [
+        {"keysJson": json.dumps({"ID": booking}), "oldValuesJson": "{}", "newValuesJson": json.dumps({"Status": "Booked"})}
+        for booking in bookings
+    ]
     single["message"]["data"] = base64.b64encode(json.dumps(data).encode()).decode()
     return json.dumps(single).encode()
 
@@ -110,9 +128,20 @@ def row(title, folder, bodies, tickets, shared, limit, settings, alone=None):
         done = [end for end, _ in ends if end is not None]
     refusals = sum(refusals for _, refusals in ends)
     return {
-        "case": title, "shared": shared, "done": len(done), "of": len(bodies), "seconds": max(done, default=None), "refusals": refusals,
-        "deliveries": refusals + len(done), "calls": account.calls, "calls a change": account.calls / changes, "429": account.limited,
-        "memory": account.memory, "alone": lone, "outcomes": account.outcomes(), "kinds": account.kinds,
+        "case": title,
+        "shared": shared,
+        "done": len(done),
+        "of": len(bodies),
+        "seconds": max(done, default=None),
+        "refusals": refusals,
+        "deliveries": refusals + len(done),
+        "calls": account.calls,
+        "calls a change": account.calls / changes,
+        "429": account.limited,
+        "memory": account.memory,
+        "alone": lone,
+        "outcomes": account.outcomes(),
+        "kinds": account.kinds,
     }
 
 
@@ -145,15 +174,31 @@ def main():
     service = {"ZENDESK_WRITES_PER_MINUTE": "40", "ZENDESK_READS_PER_MINUTE": "150"}
     cases = []
     for count in (100, 1000, 5000):
-        cases.append((f"{count} bookings with a ticket each", count, lambda n=count: [
-                     push(name(k), "Booked", number=k) for k in range(n)], {}, None))
+        cases.append(
+            (f"{count} bookings with a ticket each", count, lambda n=count: [push(name(k), "Booked", number=k) for k in range(n)], {}, None)
+        )
     for count in (100, 1000, 3000, 5000):
-        cases.append((f"{count} bookings without tickets", 0, lambda n=count: [
-                     push(name(k), "Booked", number=k) for k in range(n)], {}, None))
-    cases.append(("one record of 1,000 rows, and one change alone", 1001, lambda: [record([name(k) for k in range(1000)])], {},
-                  lambda: push(name(1000), "Booked", number=9999)))
-    cases.append(("service.yaml's values: 1000 bookings with a ticket each", 1000, lambda: [
-                 push(name(k), "Booked", number=k) for k in range(1000)], service, None))
+        cases.append(
+            (f"{count} bookings without tickets", 0, lambda n=count: [push(name(k), "Booked", number=k) for k in range(n)], {}, None)
+        )
+    cases.append(
+        (
+            "one record of 1,000 rows, and one change alone",
+            1001,
+            lambda: [record([name(k) for k in range(1000)])],
+            {},
+            lambda: push(name(1000), "Booked", number=9999),
+        )
+    )
+    cases.append(
+        (
+            "service.yaml's values: 1000 bookings with a ticket each",
+            1000,
+            lambda: [push(name(k), "Booked", number=k) for k in range(1000)],
+            service,
+            None,
+        )
+    )
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -167,28 +212,29 @@ def main():
         lone = latency(folder, 60) if arguments.only in ("", "latency") else None
     pathlib.Path(arguments.json).write_text(json.dumps({"rows": rows, "alone": lone}, indent=1))
     print("\n### A burst\n")
-    table(["",
-    "shared calls",
-    "done",
-    "seconds",
-    "refusals",
-    "calls a change",
-    "429 by Zendesk",
-    "memory, MB",
-    "one alone meanwhile, s"],
-    [[r["case"],
-    "on" if r["shared"] else "off",
-    f"{r['done']} of {r['of']}",
-    f"{r['seconds']:.0f}" if r["seconds"] else "–",
-    str(r["refusals"]),
-    f"{r['calls a change']:.2f}",
-    str(r["429"]),
-    f"{r['memory']:.0f}",
-     f"{r['alone']:.1f}" if r["alone"] else ""] for r in rows])
+    table(
+        ["", "shared calls", "done", "seconds", "refusals", "calls a change", "429 by Zendesk", "memory, MB", "one alone meanwhile, s"],
+        [
+            [
+                r["case"],
+                "on" if r["shared"] else "off",
+                f"{r['done']} of {r['of']}",
+                f"{r['seconds']:.0f}" if r["seconds"] else "–",
+                str(r["refusals"]),
+                f"{r['calls a change']:.2f}",
+                str(r["429"]),
+                f"{r['memory']:.0f}",
+                f"{r['alone']:.1f}" if r["alone"] else "",
+            ]
+            for r in rows
+        ],
+    )
     if lone:
         found, calls = lone
-        table(["one change at a time", "p50, ms", "p99, ms"], [["shared calls " + ("on" if key ==
-              "True" else "off"), f"{x['p50']:.1f}", f"{x['p99']:.1f}"] for key, x in found.items()])
+        table(
+            ["one change at a time", "p50, ms", "p99, ms"],
+            [["shared calls " + ("on" if key == "True" else "off"), f"{x['p50']:.1f}", f"{x['p99']:.1f}"] for key, x in found.items()],
+        )
         print(f"{calls:.2f} calls a change, the fields' included")
 
 

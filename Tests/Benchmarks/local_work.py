@@ -63,8 +63,8 @@ def main():
     for name, arguments in (("in memory", []), ("Google's emulators", ["--google"])):
         pace, latency = measure(options.binary, arguments, options.changes, options.per_second)
         print(
-    f"| {name} | {latency['count']} | {pace:.1f}/s | {latency['p50']} ms | {latency['p90']} ms | {latency['p99']} ms |",
-     flush=True)
+            f"| {name} | {latency['count']} | {pace:.1f}/s | {latency['p50']} ms | {latency['p90']} ms | {latency['p99']} ms |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -88,16 +88,11 @@ def log_entries(log, job=False):
     for line in log.splitlines():
         payload = json.loads(line)
         entry = {
-    "severity": payload.pop("severity"),
-    "timestamp": payload.pop("time"),
-    "trace": payload.pop(
-        "logging.googleapis.com/trace",
-        None),
-        "resource": {
-            "type": f"cloud_run_{kind}",
-            "labels": {
-                label: name,
-                 "location": "europe-west1"}}}
+            "severity": payload.pop("severity"),
+            "timestamp": payload.pop("time"),
+            "trace": payload.pop("logging.googleapis.com/trace", None),
+            "resource": {"type": f"cloud_run_{kind}", "labels": {label: name, "location": "europe-west1"}},
+        }
         payload = {key: value for key, value in payload.items() if not key.startswith("logging.googleapis.com/")}
         entries.append({key: value for key, value in entry.items() if value is not None} | {"jsonPayload": payload})
     return entries

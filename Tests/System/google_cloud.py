@@ -35,7 +35,8 @@ APIS = (
     "secretmanager",
     "serviceusage",
     "spanner",
-     "storage")
+    "storage",
+)
 PROJECT_NUMBER = "123456789"
 
 Request = collections.namedtuple("Request", "method host path query body")
@@ -64,9 +65,14 @@ class GoogleCloud:
         test.addCleanup(server.server_close)
         test.addCleanup(server.shutdown)
         self.environment = {
-            "CLOUDSDK_CONFIG": folder.name, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
-            "CLOUDSDK_PROXY_TYPE": "http", "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1", "CLOUDSDK_PROXY_PORT": str(server.server_address[1]),
+            "CLOUDSDK_CONFIG": folder.name,
+            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+            "CLOUDSDK_PROXY_TYPE": "http",
+            "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
+            "CLOUDSDK_PROXY_PORT": str(server.server_address[1]),
             **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}.googleapis.com/" for api in APIS},
         }
 
@@ -118,8 +124,12 @@ class GoogleCloud:
         return 200, self.things[name]
 
     def new_name(self, request, api):
-        given = request.query.get("secretId") or request.query.get(
-            "repositoryId") or request.body.get("metadata", {}).get("name") or request.body.get("name")
+        given = (
+            request.query.get("secretId")
+            or request.query.get("repositoryId")
+            or request.body.get("metadata", {}).get("name")
+            or request.body.get("name")
+        )
         return given.rsplit("/", 1)[-1] if given else f"{len(self.things) + 1}"
 
     # What is particular to some
@@ -131,8 +141,12 @@ class GoogleCloud:
             return 403, error(403, "PERMISSION_DENIED", "Permission 'logging.logEntries.list' denied")
         wanted = Filter(request.body["filter"])
         found = sorted((entry for entry in self.logged() if wanted.matches(entry)), key=lambda entry: entry["timestamp"], reverse=True)
-        return 200, {"entries": [{"logName": "projects/local-project/logs/run", "insertId": hashlib.md5(
-            json.dumps(entry).encode()).hexdigest(), **entry} for entry in found[:request.body["pageSize"]]]}
+        return 200, {
+            "entries": [
+                {"logName": "projects/local-project/logs/run", "insertId": hashlib.md5(json.dumps(entry).encode()).hexdigest(), **entry}
+                for entry in found[: request.body["pageSize"]]
+            ]
+        }
 
     def play_cloudscheduler(self, request, resource, verb):
         if verb in ("pause", "resume"):
@@ -146,8 +160,9 @@ class GoogleCloud:
 
     def play_pubsub(self, request, resource, verb):
         if verb == "publish":
-            of_topic = [thing for thing in self.things.values() if isinstance(
-                thing, dict) and thing.get("topic") == resource.removeprefix("/v1/")]
+            of_topic = [
+                thing for thing in self.things.values() if isinstance(thing, dict) and thing.get("topic") == resource.removeprefix("/v1/")
+            ]
             if any(subscription.get("pushConfig", {}).get("pushEndpoint") for subscription in of_topic):
                 self.pushed += [(rfc3339(), message["data"]) for message in request.body["messages"]]
             return 200, {"messageIds": ["1"]}
@@ -162,8 +177,13 @@ class GoogleCloud:
         for moment, data in self.pushed:
             booking = json.loads(json.loads(base64.b64decode(data))["mods"][0]["keysJson"])["ID"]
             trace = "projects/local-project/traces/" + hashlib.md5(booking.encode()).hexdigest()
-            yield from push_log("booking-status-function", 204, trace, {
-                "message": "booking status", "booking": booking, "outcome": "no_ticket"}, moment=moment)
+            yield from push_log(
+                "booking-status-function",
+                204,
+                trace,
+                {"message": "booking status", "booking": booking, "outcome": "no_ticket"},
+                moment=moment,
+            )
 
     def play_cloudresourcemanager(self, request, resource, verb):
         project = resource.rsplit("/", 1)[-1]
@@ -196,8 +216,7 @@ class GoogleCloud:
             if not 0 < index <= len(versions):
                 return 404, error(404, "NOT_FOUND", "there is no such version")
             name = f"{secret[4:]}/versions/{index}"
-            return 200, {"name": name, "payload": {"data": versions[index - 1]}
-                } if verb == "access" else {"name": name, "state": "ENABLED"}
+            return 200, {"name": name, "payload": {"data": versions[index - 1]}} if verb == "access" else {"name": name, "state": "ENABLED"}
         return None
 
     def play_artifactregistry(self, request, resource, verb):
@@ -226,8 +245,15 @@ class GoogleCloud:
     def play_cloudbuild(self, request, resource, verb):
         if request.method == "GET":
             return 200, self.things[resource]
-        build = {**request.body, "id": "1", "projectId": resource.split("/")[3], "name": f"{resource[4:]}/1", "status": "SUCCESS",
-                 "createTime": "2026-11-24T00:00:00Z", "finishTime": "2026-11-24T00:10:00Z"}
+        build = {
+            **request.body,
+            "id": "1",
+            "projectId": resource.split("/")[3],
+            "name": f"{resource[4:]}/1",
+            "status": "SUCCESS",
+            "createTime": "2026-11-24T00:00:00Z",
+            "finishTime": "2026-11-24T00:10:00Z",
+        }
         self.things[f"{resource}/1"] = build
         for image in build["images"]:
             for variable, value in build.get("substitutions", {}).items():
@@ -254,8 +280,15 @@ class GoogleCloud:
             return 200, {"jobs": [job for path, job in self.things.items() if path.startswith(f"{resource}/")]}
         if resource.endswith("/flexTemplates") and verb == "launch":
             parameter = request.body["launchParameter"]
-            job = {"id": "job-1", "name": parameter["jobName"], "currentState": "JOB_STATE_RUNNING", "type": "JOB_TYPE_STREAMING",
-                   "createTime": "2026-11-24T00:00:00Z", "currentStateTime": "2026-11-24T00:00:00Z", "location": "europe-west1"}
+            job = {
+                "id": "job-1",
+                "name": parameter["jobName"],
+                "currentState": "JOB_STATE_RUNNING",
+                "type": "JOB_TYPE_STREAMING",
+                "createTime": "2026-11-24T00:00:00Z",
+                "currentStateTime": "2026-11-24T00:00:00Z",
+                "location": "europe-west1",
+            }
             self.things[f"{resource.removesuffix('flexTemplates')}jobs/job-1"] = job
             return 200, {"job": job}
         return None
@@ -277,44 +310,36 @@ class GoogleCloud:
             name = f"{resource.rsplit('/', 1)[-1]}-1"
             path = f"{resource.rsplit('/', 2)[0]}/executions/{name}"
             self.things[path] = {
-    "apiVersion": "run.googleapis.com/v1",
-    "kind": "Execution",
-    "metadata": {
-        "name": name,
-        "namespace": "local-project",
-        "generation": 1},
-        "spec": {
-            "taskCount": 1},
-            "status": {
-                "observedGeneration": 1,
-                "succeededCount": 1,
-                "startTime": "2026-11-24T00:00:00Z",
-                "completionTime": "2026-11-24T00:09:00Z",
-                "conditions": [
-                    {
-                        "type": kind,
-                        "status": "True"} for kind in (
-                            "Completed",
-                            "ResourcesAvailable",
-                             "Started")]}}
+                "apiVersion": "run.googleapis.com/v1",
+                "kind": "Execution",
+                "metadata": {"name": name, "namespace": "local-project", "generation": 1},
+                "spec": {"taskCount": 1},
+                "status": {
+                    "observedGeneration": 1,
+                    "succeededCount": 1,
+                    "startTime": "2026-11-24T00:00:00Z",
+                    "completionTime": "2026-11-24T00:09:00Z",
+                    "conditions": [{"type": kind, "status": "True"} for kind in ("Completed", "ResourcesAvailable", "Started")],
+                },
+            }
             return 200, self.things[path]
         if request.method in ("POST", "PUT") and request.body.get("kind") in ("Service", "Job"):
             body, name = request.body, request.body["metadata"]["name"]
             path = resource if request.method == "PUT" else f"{resource}/{name}"
             generation = self.things.get(path, {}).get("metadata", {}).get("generation", 0) + 1
             ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ConfigurationsReady", "RoutesReady")]
-            self.things[path] = {**body,
-    "metadata": {**body["metadata"],
-    "generation": generation,
-    "resourceVersion": f"v{generation}"},
-    "status": { "observedGeneration": generation,
-    "conditions": ready,
-    "url": f"https://{name}-{PROJECT_NUMBER}.europe-west1.run.app",
-    "latestReadyRevisionName": f"{name}-{generation:05}",
-    "latestCreatedRevisionName": f"{name}-{generation:05}",
-    "traffic": [{"revisionName": f"{name}-{generation:05}",
-    "percent": 100,
-     "latestRevision": True}]}}
+            self.things[path] = {
+                **body,
+                "metadata": {**body["metadata"], "generation": generation, "resourceVersion": f"v{generation}"},
+                "status": {
+                    "observedGeneration": generation,
+                    "conditions": ready,
+                    "url": f"https://{name}-{PROJECT_NUMBER}.europe-west1.run.app",
+                    "latestReadyRevisionName": f"{name}-{generation:05}",
+                    "latestCreatedRevisionName": f"{name}-{generation:05}",
+                    "traffic": [{"revisionName": f"{name}-{generation:05}", "percent": 100, "latestRevision": True}],
+                },
+            }
             return 200, self.things[path]
         return None
 
@@ -328,13 +353,17 @@ def push_log(service, status, trace=None, line=None, topic="bookings-table-statu
 
     Source: Cloud Run's documentation, "Log and view logs".
     """
-    entry = {"severity": "INFO" if status < 400 else "WARNING", "timestamp": moment or rfc3339(),
-             "resource": {"type": "cloud_run_revision", "labels": {"service_name": service, "location": "europe-west1"}},
-             **({"trace": trace} if trace else {})}
+    entry = {
+        "severity": "INFO" if status < 400 else "WARNING",
+        "timestamp": moment or rfc3339(),
+        "resource": {"type": "cloud_run_revision", "labels": {"service_name": service, "location": "europe-west1"}},
+        **({"trace": trace} if trace else {}),
+    }
     request = {
-    "requestMethod": "POST",
-    "requestUrl": f"https://{service}-{PROJECT_NUMBER}.europe-west1.run.app/projects/local-project/topics/{topic}",
-     "status": status}
+        "requestMethod": "POST",
+        "requestUrl": f"https://{service}-{PROJECT_NUMBER}.europe-west1.run.app/projects/local-project/topics/{topic}",
+        "status": status,
+    }
     return [{**entry, "httpRequest": request}] + ([{**entry, "jsonPayload": line}] if line else [])
 
 

@@ -65,7 +65,11 @@ class Process:
         self.process = subprocess.Popen(
             [str(word) for word in command],
             env=os.environ | {"CLOUDSDK_CORE_PROJECT": "local-project", "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"} | (env or {}),
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log_file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         test.addCleanup(self.end)
 
@@ -114,11 +118,8 @@ def pubsub_emulator(test):
     process = Process(test, ["gcloud", "beta", "emulators", "pubsub", "start", f"--host-port=127.0.0.1:{port}"])
     process.wait_for(port)
     wait_until(
-    lambda: http(
-        "GET",
-        f"http://127.0.0.1:{port}/v1/projects/local-project/topics")[0] == 200,
-        30,
-         "the Pub/Sub emulator answers")
+        lambda: http("GET", f"http://127.0.0.1:{port}/v1/projects/local-project/topics")[0] == 200, 30, "the Pub/Sub emulator answers"
+    )
     return f"127.0.0.1:{port}"
 
 

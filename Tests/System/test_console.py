@@ -43,8 +43,10 @@ class ConsoleTests(unittest.TestCase):
 
     def order(self):
         """The tickets as the page lists them, from the top."""
-        rows = self.browser.execute_script("return [...document.querySelectorAll('#tickets tr')].map((row) => [row.dataset.key, "
-                                           "row.querySelector('select').value, row.getBoundingClientRect().top])")
+        rows = self.browser.execute_script(
+            "return [...document.querySelectorAll('#tickets tr')].map((row) => [row.dataset.key, "
+            "row.querySelector('select').value, row.getBoundingClientRect().top])"
+        )
         tops = [top for _, _, top in rows]
         return [int(key) for key, _, _ in rows] if tops == sorted(tops) else None
 
@@ -52,14 +54,19 @@ class ConsoleTests(unittest.TestCase):
         return self.browser.execute_script(f"return document.querySelector('#tickets tr[data-key=\"{ticket}\"] select').value")
 
     def click(self, booking, action):
-        self.wait(lambda: self.browser.execute_script(
-            "const button = document.querySelector(`#bookings tr[data-key='${arguments[0]}'] [data-action='${arguments[1]}']`); "
-            "button?.click(); return button !== null", booking, action), f"{booking} can become {action}")
+        self.wait(
+            lambda: self.browser.execute_script(
+                "const button = document.querySelector(`#bookings tr[data-key='${arguments[0]}'] [data-action='${arguments[1]}']`); "
+                "button?.click(); return button !== null",
+                booking,
+                action,
+            ),
+            f"{booking} can become {action}",
+        )
 
     def switch(self, name):
         self.browser.find_element(By.NAME, name).click()
-        self.wait(lambda: self.dev.state()["faults"][name] == self.browser.find_element(
-            By.NAME, name).is_selected(), f"{name} is switched")
+        self.wait(lambda: self.dev.state()["faults"][name] == self.browser.find_element(By.NAME, name).is_selected(), f"{name} is switched")
 
     def newest_event(self, booking):
         return next(event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == booking)
@@ -88,8 +95,9 @@ class ConsoleTests(unittest.TestCase):
         self.switch("reordering")
         for status in ("Booked", "InStay", "CheckedOut"):
             self.click(SOON, status)
-        self.wait(lambda: self.shown(3) == "CheckedOut" and all(
-            event["state"] == "done" for event in self.dev.state()["events"]), "all came")
+        self.wait(
+            lambda: self.shown(3) == "CheckedOut" and all(event["state"] == "done" for event in self.dev.state()["events"]), "all came"
+        )
         self.wait(lambda: self.order() == [1, 4, 5, 3, 2], "the rows are in order")
         events = [event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == SOON]
         self.assertEqual(len(events), 1 + 2 * 3)
@@ -141,8 +149,8 @@ class ConsoleTests(unittest.TestCase):
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
         self.assertNotEqual(self.browser.execute_script("return getComputedStyle(document.body).backgroundColor"), light)
         self.browser.execute_cdp_cmd(
-    "Emulation.setDeviceMetricsOverride", {
-        "width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True})
+            "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True}
+        )
         self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"), 390)
         errors = [entry for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE" and "favicon" not in entry["message"]]
         self.assertEqual(errors, [])

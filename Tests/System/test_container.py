@@ -8,8 +8,18 @@ import unittest
 
 from deployment import set_up_emulator
 from support import (
-    ROOT, Process, free_port, function_environment, http, listens, needs, pubsub_emulator, sample,
-    simulator, ticket_status, wait_until,
+    ROOT,
+    Process,
+    free_port,
+    function_environment,
+    http,
+    listens,
+    needs,
+    pubsub_emulator,
+    sample,
+    simulator,
+    ticket_status,
+    wait_until,
 )
 
 IMAGE = "localhost/booking-status-function:test"
@@ -33,8 +43,9 @@ class ContainerTests(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        flags = subprocess.run([pathlib.Path(__file__).with_name("base-images")], check=True,
-                               capture_output=True, text=True).stdout.split("\n")[:-1]
+        flags = subprocess.run([pathlib.Path(__file__).with_name("base-images")], check=True, capture_output=True, text=True).stdout.split(
+            "\n"
+        )[:-1]
         build = ["podman", "build", "--isolation", "chroot", "--network", "host", *flags, "-f", "function/Dockerfile", "-t", IMAGE, "."]
         with tempfile.TemporaryFile("w+") as log:
             if subprocess.run(build, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT).returncode != 0:
@@ -51,8 +62,24 @@ class ContainerTests(unittest.TestCase):
         environment = function_environment(zendesk, PORT=str(port), ZENDESK_CLIENT_SECRET_FILE="/secrets/zendesk/client-secret", **more)
         del environment["ZENDESK_CLIENT_SECRET"]
         self.name = f"booking-status-function-{port}"
-        command = [*PODMAN, "run", "--rm", "--name", self.name, "--network", "host", "--read-only", "--user",
-            "12345:12345", "--cap-drop", "all", *LIMITS, "--volume", f"{folder.name}:/secrets/zendesk:ro", *flags]
+        command = [
+            *PODMAN,
+            "run",
+            "--rm",
+            "--name",
+            self.name,
+            "--network",
+            "host",
+            "--read-only",
+            "--user",
+            "12345:12345",
+            "--cap-drop",
+            "all",
+            *LIMITS,
+            "--volume",
+            f"{folder.name}:/secrets/zendesk:ro",
+            *flags,
+        ]
         for name, value in environment.items():
             command += ["--env", f"{name}={value}"]
         self.addCleanup(lambda: subprocess.run([*PODMAN, "rm", "--force", self.name], capture_output=True))
@@ -134,18 +161,15 @@ class ContainerTests(unittest.TestCase):
             process.end()
             return listening * 1000, taken * 1000
 
-        alone = sorted(
-    first_answer(
-        lambda port: Process(
-            self,
-            [binary],
-            function_environment(
-                zendesk,
-                 PORT=str(port)))) for _ in range(9))[4]
+        alone = sorted(first_answer(lambda port: Process(self, [binary], function_environment(zendesk, PORT=str(port)))) for _ in range(9))[
+            4
+        ]
         contained = sorted(first_answer(lambda port: self.start(zendesk, port)) for _ in range(3))[1]
         print(
-    f"\ncold start, median: the process listens after {alone[0]:.0f} ms and has answered its first event, Zendesk's calls included, after "
-    f"{alone[1]:.0f} ms; with `podman run` around it {contained[0]:.0f} and {contained[1]:.0f} ms", flush=True)
+            f"\ncold start, median: the process listens after {alone[0]:.0f} ms and has answered its first event, "
+            f"Zendesk's calls included, after {alone[1]:.0f} ms; with `podman run` around it {contained[0]:.0f} and {contained[1]:.0f} ms",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

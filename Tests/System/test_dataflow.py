@@ -24,14 +24,15 @@ GOOGLE_PARAMETERS = {
     "pubsubProjectId",
     "pubsubTopic",
     "rpcPriority",
-     }
+}
 GOOGLE_REQUIRES = {
     "spannerInstanceId",
     "spannerDatabase",
     "spannerMetadataInstanceId",
     "spannerMetadataDatabase",
     "spannerChangeStreamName",
-     "pubsubTopic"}
+    "pubsubTopic",
+}
 WORKER = "serviceAccount:booking-status-pipeline@local-project.iam.gserviceaccount.com"
 
 # Sources: mercari/DataflowTemplate, SpannerSource.SpannerSourceParameters and
@@ -51,7 +52,7 @@ SOURCE_PARAMETERS = {
     "inclusiveEndAt",
     "outputChangeRecord",
     "tables",
-     }
+}
 SINK_PARAMETERS = {
     "topic",
     "format",
@@ -60,7 +61,8 @@ SINK_PARAMETERS = {
     "timestampAttribute",
     "orderingKeyFields",
     "maxBatchSize",
-     "maxBatchBytesSize"}
+    "maxBatchBytesSize",
+}
 
 
 class DataflowTests(unittest.TestCase):
@@ -108,18 +110,29 @@ class GoogleTemplateTests(unittest.TestCase):
         self.assertNotIn("startTimestamp", launch["parameters"])
         self.assertEqual(launch["environment"]["maxWorkers"], 2)
         self.assertIn("/latest/", launch["containerSpecGcsPath"])
-        [created] = [request.body["createStatement"]
-            for request in requests if request.method == "POST" and request.path.endswith("/databases")]
+        [created] = [
+            request.body["createStatement"] for request in requests if request.method == "POST" and request.path.endswith("/databases")
+        ]
         self.assertEqual(created, "CREATE DATABASE `bookings-cdc`")
         self.assertEqual(launch["parameters"]["spannerMetadataDatabase"], "bookings-cdc")
-        granted = {(resource.split("/", 2)[-1], binding["role"]) for resource, policy in cloud.policies.items()
-                   for binding in policy["bindings"] if WORKER in binding["members"]}
+        granted = {
+            (resource.split("/", 2)[-1], binding["role"])
+            for resource, policy in cloud.policies.items()
+            for binding in policy["bindings"]
+            if WORKER in binding["members"]
+        }
         instance = "projects/local-project/instances/hotel/databases"
-        self.assertEqual(granted, {
-            ("projects/local-project", "roles/dataflow.worker"), ("projects/local-project", "roles/storage.objectAdmin"),
-            ("projects/local-project", "roles/viewer"), (f"{instance}/bookings", "roles/spanner.databaseUser"),
-            (f"{instance}/bookings-cdc", "roles/spanner.databaseUser"),
-            ("projects/local-project/topics/bookings-table-status", "roles/pubsub.publisher")})
+        self.assertEqual(
+            granted,
+            {
+                ("projects/local-project", "roles/dataflow.worker"),
+                ("projects/local-project", "roles/storage.objectAdmin"),
+                ("projects/local-project", "roles/viewer"),
+                (f"{instance}/bookings", "roles/spanner.databaseUser"),
+                (f"{instance}/bookings-cdc", "roles/spanner.databaseUser"),
+                ("projects/local-project/topics/bookings-table-status", "roles/pubsub.publisher"),
+            },
+        )
 
         # A second pipeline beside the first one would publish every change twice.
         result, requests = self.start(cloud)
@@ -138,8 +151,14 @@ class GoogleTemplateTests(unittest.TestCase):
 
     def test_it_goes_on_where_another_stopped_in_another_project_s_database(self):
         name = "bookings-of-all-our-hotels-new"
-        result, requests = self.start(GoogleCloud(self), START_TIMESTAMP="2026-11-24T03:00:00Z", DATABASE=name, SPANNER_PROJECT="data",
-                                      TEMPLATE_VERSION="2025-06-10-00_RC00", MAX_WORKERS="5")
+        result, requests = self.start(
+            GoogleCloud(self),
+            START_TIMESTAMP="2026-11-24T03:00:00Z",
+            DATABASE=name,
+            SPANNER_PROJECT="data",
+            TEMPLATE_VERSION="2025-06-10-00_RC00",
+            MAX_WORKERS="5",
+        )
         self.assertEqual(result.returncode, 0, result.stderr)
         launch = self.launched(requests)
         self.assertEqual(launch["parameters"]["startTimestamp"], "2026-11-24T03:00:00Z")

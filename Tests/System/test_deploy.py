@@ -32,21 +32,22 @@ def commands_of_the_pages():
 
 
 def shell(cloud, command, **more):
-    return subprocess.run(["sh",
-    "-eu",
-    "-c",
-    command],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=900,
-    env={ "PATH": os.environ["PATH"],
-    "HOME": os.environ["HOME"],
-    **cloud.environment,
-    **SETTINGS,
-    "INSTANCE": "hotel",
-    "DATABASE": "bookings",
-     **more})
+    return subprocess.run(
+        ["sh", "-eu", "-c", command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ["HOME"],
+            **cloud.environment,
+            **SETTINGS,
+            "INSTANCE": "hotel",
+            "DATABASE": "bookings",
+            **more,
+        },
+    )
 
 
 def seconds(text):
@@ -59,17 +60,21 @@ class DeployTests(unittest.TestCase):
 
     def granted(self, resource, attempt=0):
         """The roles of a resource, with their members, as they were last set."""
-        policies = [request.body["policy"] for request in deployment().requests[attempt]
-                    if request.path.endswith(f"{resource}:setIamPolicy")]
+        policies = [
+            request.body["policy"] for request in deployment().requests[attempt] if request.path.endswith(f"{resource}:setIamPolicy")
+        ]
         self.assertTrue(policies, resource)
         return {binding["role"]: binding for binding in policies[-1]["bindings"]}
 
     def test_a_second_run_creates_nothing(self):
         def created(attempt):
-            return [f"{request.host} {request.path}" for request in deployment().requests[attempt]
-                    if request.method in ("POST", "PUT") and not re.search(r":[A-Za-z]+$", request.path)
-                    # Elsewhere a PUT takes the place of what is there.
-                    and (request.method == "POST" or request.host.startswith("pubsub"))]
+            return [
+                f"{request.host} {request.path}"
+                for request in deployment().requests[attempt]
+                if request.method in ("POST", "PUT") and not re.search(r":[A-Za-z]+$", request.path)
+                # Elsewhere a PUT takes the place of what is there.
+                and (request.method == "POST" or request.host.startswith("pubsub"))
+            ]
 
         # Three accounts, secret, three topics, three subscriptions, repository, upload and build,
         # service, job and two schedules; and what watches.
@@ -82,13 +87,18 @@ class DeployTests(unittest.TestCase):
         self.assertIn("roles/secretmanager.secretAccessor", self.granted("/secrets/zendesk-client-secret"))
 
     def test_a_fresh_project_gets_what_it_lacks(self):
-        enabled = {service for request in deployment().requests[0] if request.path.endswith(
-            "services:batchEnable") for service in request.body["serviceIds"]}
+        enabled = {
+            service
+            for request in deployment().requests[0]
+            if request.path.endswith("services:batchEnable")
+            for service in request.body["serviceIds"]
+        }
         used = {re.sub(r"^[a-z0-9]+-[a-z0-9]+-run", "run", request.host) for request in deployment().requests[0]}
         # Those two are there in every project.
         self.assertLessEqual(used - {"cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"}, enabled)
-        self.assertTrue(any(request.path.endswith("/pubsub.googleapis.com:generateServiceIdentity")
-                        for request in deployment().requests[0]))
+        self.assertTrue(
+            any(request.path.endswith("/pubsub.googleapis.com:generateServiceIdentity") for request in deployment().requests[0])
+        )
         [member] = self.granted("/projects/local-project")["roles/cloudbuild.builds.builder"]["members"]
         build = deployment().find("POST", "/builds")
         self.assertEqual(member, "serviceAccount:" + build["serviceAccount"].rsplit("/", 1)[-1])
@@ -96,22 +106,17 @@ class DeployTests(unittest.TestCase):
     def test_the_build_gets_what_it_needs_and_nothing_else(self):
         [upload] = deployment().cloud.uploads
         names = {member.name.removeprefix("./") for member in tarfile.open(fileobj=io.BytesIO(upload)).getmembers() if not member.isdir()}
-        kept = subprocess.run(["git",
-    "ls-files",
-    "--cached",
-    "--others",
-    "--exclude-standard",
-    "Package.swift",
-    "Sources",
-    "Tests",
-    "function/Dockerfile"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-     check=True).stdout.split()
+        kept = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "Package.swift", "Sources", "Tests", "function/Dockerfile"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
         self.assertLessEqual(set(kept), names)
-        self.assertLessEqual({name.split("/")[0] for name in names -
-     {"Package.swift", "Package.resolved", "function/Dockerfile"}}, {"Sources", "Tests"})
+        self.assertLessEqual(
+            {name.split("/")[0] for name in names - {"Package.swift", "Package.resolved", "function/Dockerfile"}}, {"Sources", "Tests"}
+        )
         build = deployment().find("POST", "/builds")
         [step] = build["steps"]
         self.assertIn("--file=function/Dockerfile", step["args"])
@@ -123,12 +128,8 @@ class DeployTests(unittest.TestCase):
             self.assertIn(f"--build-arg={name}=$_{name}", step["args"])
             self.assertEqual(build["substitutions"][f"_{name}"], value)
         printed = run(
-    GoogleCloud(self),
-    "deploy.sh",
-    "--dry-run",
-    "service",
-    SWIFT_IMAGE="swift@sha256:1",
-     RUNTIME_IMAGE="debian@sha256:2").stdout
+            GoogleCloud(self), "deploy.sh", "--dry-run", "service", SWIFT_IMAGE="swift@sha256:1", RUNTIME_IMAGE="debian@sha256:2"
+        ).stdout
         self.assertRegex(printed, "--substitutions='?_IMAGE=[^, ]*,_SWIFT_IMAGE=swift@sha256:1,_RUNTIME_IMAGE=debian@sha256:2")
 
     def test_the_secret_goes_to_secret_manager_once_and_its_version_into_the_manifests(self):
@@ -209,20 +210,30 @@ class DeployTests(unittest.TestCase):
         self.assertEqual(result.returncode, 78)
 
     def test_each_setting_that_the_manifest_names_can_be_set(self):
-        fixed = {"FUNCTION_CONCURRENCY", "FUNCTION_TIMEOUT_SECONDS", "MAX_BODY_BYTES", "ZENDESK_CLIENT_SECRET_FILE", "PUSH_AUDIENCE",
-                 "PUSH_SERVICE_ACCOUNT", "GOOGLE_CLOUD_PROJECT", "SPANNER_DATABASE_ROLE"}
+        fixed = {
+            "FUNCTION_CONCURRENCY",
+            "FUNCTION_TIMEOUT_SECONDS",
+            "MAX_BODY_BYTES",
+            "ZENDESK_CLIENT_SECRET_FILE",
+            "PUSH_AUDIENCE",
+            "PUSH_SERVICE_ACCOUNT",
+            "GOOGLE_CLOUD_PROJECT",
+            "SPANNER_DATABASE_ROLE",
+        }
         service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render").stdout)
         names = set(environment(service)) - fixed
         self.assertLessEqual({"ZENDESK_SHARED_CALLS", "LOG_LEVEL", "REORDER_WINDOW_SECONDS", "DRY_RUN"}, names)
         service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render", **{name: f"{name} set" for name in names}).stdout)
-        self.assertEqual({name: value for name, value in environment(service).items()
-                         if name in names}, {name: f"{name} set" for name in names})
+        self.assertEqual(
+            {name: value for name, value in environment(service).items() if name in names}, {name: f"{name} set" for name in names}
+        )
 
     def test_the_image_is_named_after_all_that_it_is_built_from(self):
         def image(root, **more):
             environment = {"PATH": os.environ["PATH"], **SETTINGS, **more}
-            printed = subprocess.run(["sh", root / "function/deploy.sh", "render"], env=environment,
-                                     capture_output=True, text=True, check=True).stdout
+            printed = subprocess.run(
+                ["sh", root / "function/deploy.sh", "render"], env=environment, capture_output=True, text=True, check=True
+            ).stdout
             return re.search("image: (.*)", printed)[1]
 
         with tempfile.TemporaryDirectory() as folder:
@@ -231,10 +242,12 @@ class DeployTests(unittest.TestCase):
             shutil.copytree(FUNCTION, root / "function", dirs_exist_ok=True)
             names = [image(root), image(root)]
             self.assertEqual(names[0], names[1])
-            for change in (lambda: (root / "Package.resolved").write_text("{}"),
-    lambda: (root / "Sources" / "New.swift").write_text("// new"),
-    lambda: (root / "Sources" / "New.swift").write_text("// newer"),
-     lambda: (root / "Package.swift").write_text("// other")):
+            for change in (
+                lambda: (root / "Package.resolved").write_text("{}"),
+                lambda: (root / "Sources" / "New.swift").write_text("// new"),
+                lambda: (root / "Sources" / "New.swift").write_text("// newer"),
+                lambda: (root / "Package.swift").write_text("// other"),
+            ):
                 change()
                 names.append(image(root))
             names.append(image(root, RUNTIME_IMAGE="debian@sha256:1"))
@@ -281,15 +294,20 @@ class DeployTests(unittest.TestCase):
         self.assertEqual(variables["PUSH_AUDIENCE"], token["audience"])
         self.assertEqual(variables["PUSH_SERVICE_ACCOUNT"], token["serviceAccountEmail"])
         self.assertTrue(push["pushConfig"]["pushEndpoint"].startswith(token["audience"]))
-        self.assertEqual(self.granted("/services/booking-status-function")["roles/run.invoker"]["members"],
-                         ["serviceAccount:booking-status-push@local-project.iam.gserviceaccount.com"])
+        self.assertEqual(
+            self.granted("/services/booking-status-function")["roles/run.invoker"]["members"],
+            ["serviceAccount:booking-status-push@local-project.iam.gserviceaccount.com"],
+        )
 
     def test_the_sweep_has_its_own_topic_schedule_and_job_and_may_read_two_columns(self):
         push = deployment().find("PUT", "/subscriptions/bookings-table-status-sweep-push")
         self.assertTrue(push["topic"].endswith("/bookings-table-status-sweep"))
         self.assertNotIn("deadLetterPolicy", push)
-        schedules = {request.body["name"].rsplit("/", 1)[-1]: request.body for request in deployment().requests[0]
-                     if request.method == "POST" and request.host.startswith("cloudscheduler")}
+        schedules = {
+            request.body["name"].rsplit("/", 1)[-1]: request.body
+            for request in deployment().requests[0]
+            if request.method == "POST" and request.host.startswith("cloudscheduler")
+        }
         recent, every = schedules["booking-status-sweep-recent"], schedules["booking-status-sweep-all"]
         self.assertEqual((recent["schedule"], recent["pubsubTarget"]["topicName"]), ("* * * * *", push["topic"]))
         attributes = recent["pubsubTarget"]["attributes"]
@@ -318,8 +336,11 @@ class DeployTests(unittest.TestCase):
         cloud = deployment().cloud
         result = run(cloud, "deploy.sh", "job", SWEEP_WRITES_PER_MINUTE="50")
         self.assertEqual(result.returncode, 0, result.stderr)
-        changes = [request for request in cloud.take_requests() if request.method in ("POST", "PUT", "PATCH")
-                                                              and not request.path.endswith("IamPolicy")]
+        changes = [
+            request
+            for request in cloud.take_requests()
+            if request.method in ("POST", "PUT", "PATCH") and not request.path.endswith("IamPolicy")
+        ]
         self.assertEqual([environment(request.body)["ZENDESK_WRITES_PER_MINUTE"] for request in changes], ["50"])
 
     def test_staging_shares_the_topic_the_accounts_and_the_images_alone(self):
@@ -333,8 +354,10 @@ class DeployTests(unittest.TestCase):
         self.assertIn("--dead-letter-topic=projects/local-project/topics/bookings-table-status-dead-letter-staging", printed)
 
     def test_staging_is_deleted_without_the_rest(self):
-        names = re.findall(r"(?:bookings-table-status[a-z-]*|booking-status-(?:function|sweep)[a-z-]*)",
-                           run(GoogleCloud(self), "deploy.sh", "--dry-run", "delete", SUFFIX="-staging").stdout.split("# Still there")[0])
+        names = re.findall(
+            r"(?:bookings-table-status[a-z-]*|booking-status-(?:function|sweep)[a-z-]*)",
+            run(GoogleCloud(self), "deploy.sh", "--dry-run", "delete", SUFFIX="-staging").stdout.split("# Still there")[0],
+        )
         self.assertTrue(names)
         self.assertEqual([name for name in names if not name.endswith(("-staging", "-staging-recent", "-staging-all"))], [])
 
@@ -344,14 +367,18 @@ class DeployTests(unittest.TestCase):
         result = run(cloud, "deploy.sh", "delete", **{name: None for name in SETTINGS if name.startswith("ZENDESK")})
         self.assertEqual(result.returncode, 0, result.stderr)
         deleted = [request.path.rsplit("/", 1)[-1] for request in cloud.take_requests() if request.method == "DELETE"]
-        self.assertEqual(deleted,
-    ["bookings-table-status-push",
-    "booking-status-sweep-recent",
-    "booking-status-sweep-all",
-    "bookings-table-status-sweep-push",
-    "bookings-table-status-sweep",
-    "booking-status-sweep",
-     "booking-status-function"])
+        self.assertEqual(
+            deleted,
+            [
+                "bookings-table-status-push",
+                "booking-status-sweep-recent",
+                "booking-status-sweep-all",
+                "bookings-table-status-sweep-push",
+                "bookings-table-status-sweep",
+                "booking-status-sweep",
+                "booking-status-function",
+            ],
+        )
 
     def test_gcloud_takes_each_command_of_the_pages(self):
         lines = list(commands_of_the_pages())
@@ -391,7 +418,8 @@ class DeployTests(unittest.TestCase):
                     budgets.append((job["ZENDESK_WRITES_PER_MINUTE"], job["ZENDESK_READS_PER_MINUTE"]))
                     writes.append(job["DRY_RUN"])
                     states.append(
-    cloud.things["/v1/projects/local-project/locations/europe-west1/jobs/booking-status-sweep-recent"].get("state"))
+                        cloud.things["/v1/projects/local-project/locations/europe-west1/jobs/booking-status-sweep-recent"].get("state")
+                    )
                     push = cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]
                     pushes.append(bool(push["pushConfig"].get("pushEndpoint")))
         # The first time it is looked at, with a function that writes nothing; then nothing is

@@ -5,8 +5,17 @@ import time
 import unittest
 
 from support import (
-    BINARIES, ROOT, Dev, Process, free_port, function_environment, http, needs, pubsub_emulator,
-    spanner_emulator, wait_until,
+    BINARIES,
+    ROOT,
+    Dev,
+    Process,
+    free_port,
+    function_environment,
+    http,
+    needs,
+    pubsub_emulator,
+    spanner_emulator,
+    wait_until,
 )
 
 DATABASE = "projects/local-project/instances/bookings/databases/bookings"
@@ -48,10 +57,25 @@ class GoogleTests(unittest.TestCase):
         rest = spanner_emulator(self, grpc, grpc + 10)
         environment = {"SPANNER_EMULATOR_HOST": f"127.0.0.1:{grpc}", "PUBSUB_EMULATOR_HOST": pubsub_emulator(self)}
         port = free_port()
-        dev = Dev(self, "--google", "--empty", "--function", f"http://127.0.0.1:{port}", "--updates-per-minute", "2000",
-                  "--requests-per-minute", "10000", env=environment)
-        settings = function_environment(dev.console.rsplit(":", 1)[1], PORT=str(port), ZENDESK_WRITES_PER_MINUTE="1000",
-                                        ZENDESK_READS_PER_MINUTE="5000", REORDER_WINDOW_SECONDS="10")
+        dev = Dev(
+            self,
+            "--google",
+            "--empty",
+            "--function",
+            f"http://127.0.0.1:{port}",
+            "--updates-per-minute",
+            "2000",
+            "--requests-per-minute",
+            "10000",
+            env=environment,
+        )
+        settings = function_environment(
+            dev.console.rsplit(":", 1)[1],
+            PORT=str(port),
+            ZENDESK_WRITES_PER_MINUTE="1000",
+            ZENDESK_READS_PER_MINUTE="5000",
+            REORDER_WINDOW_SECONDS="10",
+        )
         function = Process(self, [BINARIES / "booking-status-function"], settings).wait_for(port)
         bookings = [f"b-{number}" for number in range(40)]
         tickets = {dev.post("tickets", {"subject": "s", "booking": booking})["id"]: booking for booking in bookings}
@@ -61,9 +85,15 @@ class GoogleTests(unittest.TestCase):
         def commit(status):
             # Straight to Spanner, and several rows in one transaction, as any other system would.
             for begin in range(0, len(bookings), 8):
-                values = [[booking, status] for booking in bookings[begin:begin + 8]]
-                code, answer = http("POST", f"{rest}/{session['name']}:commit", {"singleUseTransaction": {"readWrite": {}}, "mutations": [
-                    {"insertOrUpdate": {"table": "Bookings", "columns": ["ID", "Status"], "values": values}}]})
+                values = [[booking, status] for booking in bookings[begin : begin + 8]]
+                code, answer = http(
+                    "POST",
+                    f"{rest}/{session['name']}:commit",
+                    {
+                        "singleUseTransaction": {"readWrite": {}},
+                        "mutations": [{"insertOrUpdate": {"table": "Bookings", "columns": ["ID", "Status"], "values": values}}],
+                    },
+                )
                 self.assertEqual(code, 200, answer)
                 time.sleep(0.2)
 
@@ -99,8 +129,9 @@ class GoogleTests(unittest.TestCase):
         wait_until(lambda: not any(command_of(pid) for pid in group), 10, "the emulators have ended with it")
 
     def test_without_the_cloud_sdk_it_says_so(self):
-        result = subprocess.run([BINARIES / "bookingstatus", "dev", "--google"], capture_output=True, text=True, timeout=30,
-                                cwd=ROOT, env={"PATH": "/nowhere"})
+        result = subprocess.run(
+            [BINARIES / "bookingstatus", "dev", "--google"], capture_output=True, text=True, timeout=30, cwd=ROOT, env={"PATH": "/nowhere"}
+        )
         self.assertEqual(result.returncode, 69)
         self.assertIn("Install the Google Cloud SDK", result.stderr)
 

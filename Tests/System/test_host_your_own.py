@@ -18,30 +18,30 @@ PAGE = ROOT / "Sources" / "FunctionServer" / "FunctionServer.docc" / "HostYourOw
 def blocks(language):
     """The page's blocks of a language, each with the text before it."""
     parts = re.split(
-    rf"^```{language}\n(.*?)^```\n",
-    re.sub(
-        rf"^```(?!{language}\n)\w+\n.*?^```\n",
-        "",
-        PAGE.read_text(),
-        flags=re.M | re.S),
-         flags=re.M | re.S)
+        rf"^```{language}\n(.*?)^```\n",
+        re.sub(rf"^```(?!{language}\n)\w+\n.*?^```\n", "", PAGE.read_text(), flags=re.M | re.S),
+        flags=re.M | re.S,
+    )
     return list(zip(parts[0::2], parts[1::2]))
 
 
 class HostYourOwnTests(unittest.TestCase):
     def copy(self):
-        """The package as it stands, in a repository of its own: what a dependency is fetched from.
-        """
+        """The package as it stands, in a repository of its own: what a dependency is fetched from."""
         folder = pathlib.Path(tempfile.mkdtemp(prefix="deployment-")) / "booking-status-sync"
         self.addCleanup(subprocess.run, ["rm", "-rf", folder.parent])
-        files = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-                               cwd=ROOT, check=True, capture_output=True, text=True)
+        files = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+        )
         for name in files.stdout.splitlines():
             if (ROOT / name).exists():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        for command in (["init", "--quiet", "--initial-branch", "main"], ["add", "."],
-                        ["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "--quiet", "--message", "x"]):
+        for command in (
+            ["init", "--quiet", "--initial-branch", "main"],
+            ["add", "."],
+            ["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "--quiet", "--message", "x"],
+        ):
             subprocess.run(["git", *command], cwd=folder, check=True)
         return folder
 
@@ -50,23 +50,32 @@ class HostYourOwnTests(unittest.TestCase):
         greeter = source.parent / "greeter"
         written = set()
         for before, code in blocks("swift"):
-            name = "Package.swift" if "swift-tools-version" in code else (
-                re.findall(r"`((?:Sources|Tests)/[\w/]+\.swift)`:\s*\Z", before) or [None])[0]
+            name = (
+                "Package.swift"
+                if "swift-tools-version" in code
+                else (re.findall(r"`((?:Sources|Tests)/[\w/]+\.swift)`:\s*\Z", before) or [None])[0]
+            )
             if name:
                 code, count = re.subn(r'url: "https://github.com/[^"]+/booking-status-sync"', f'url: "file://{source}"', code)
                 self.assertEqual(count, 1 if name == "Package.swift" else 0)
                 (greeter / name).parent.mkdir(parents=True, exist_ok=True)
                 (greeter / name).write_text(code)
                 written.add(name)
-        self.assertEqual(written,
-    {"Package.swift",
-    "Sources/Greeter/Greeter.swift",
-    "Sources/Greeter/Main.swift",
-    "Sources/Greeter/NewObjects.swift",
-     "Tests/GreeterTests/GreeterTests.swift"})
+        self.assertEqual(
+            written,
+            {
+                "Package.swift",
+                "Sources/Greeter/Greeter.swift",
+                "Sources/Greeter/Main.swift",
+                "Sources/Greeter/NewObjects.swift",
+                "Tests/GreeterTests/GreeterTests.swift",
+            },
+        )
         shell = [code.strip() for _, code in blocks("sh")]
-        self.assertEqual([command.split()[:2] for command in shell],
-                         [["swift", "run"], ["curl", "-i"], ["swift", "test"], ["swift", "build"], ["gcloud", "run"]])
+        self.assertEqual(
+            [command.split()[:2] for command in shell],
+            [["swift", "run"], ["curl", "-i"], ["swift", "test"], ["swift", "build"], ["gcloud", "run"]],
+        )
 
         tested = subprocess.run(shell[2], shell=True, cwd=greeter, capture_output=True, text=True)
         self.assertEqual(tested.returncode, 0, tested.stdout[-3000:] + tested.stderr[-3000:])

@@ -102,8 +102,9 @@ SHAPES = {
     "many rows of another table": lambda n: push(record(",".join(row(i) for i in range(n * 3 // 4 // 72)), "Rooms")),
     "many attributes": lambda n: ('{"message":{"messageId":"1","attributes":{' + many('"a":"b",', n) + '"a":"b"}}}').encode(),
     "many members": lambda n: ('{"message":{"messageId":"1"},' + many('"a":1,', n) + '"a":1}').encode(),
-    "many objects of many members": lambda n: ('{"message":{"messageId":"1"},' + ",".join(
-        '"%d":{%s"":0}' % (i, '"":0,' * 8000) for i in range(n // 40_000)) + "}").encode(),
+    "many objects of many members": lambda n: (
+        '{"message":{"messageId":"1"},' + ",".join('"%d":{%s"":0}' % (i, '"":0,' * 8000) for i in range(n // 40_000)) + "}"
+    ).encode(),
     "nested arrays": lambda n: ("[" * 500 + many("],[", n) + "]" * 500).encode(),
     "escapes": lambda n: ('{"message":{"messageId":"1","data":"' + many("\\u0041", n) + '"}}').encode(),
     "half of a base64 text": lambda n: ('{"message":{"messageId":"1","data":"' + many("QUFB", n)).encode(),
@@ -118,8 +119,9 @@ class LimitsTests(unittest.TestCase):
         service = yaml.safe_load(re.sub(r"@\w+@", "x", (FUNCTION / "service.yaml").read_text()))
         container = service["spec"]["template"]["spec"]["containers"][0]
         cls.limits = container["resources"]["limits"]
-        cls.manifest = {entry["name"]: entry["value"] for entry in container["env"]
-                        if re.fullmatch(r"FUNCTION_\w+|MAX_BODY_BYTES", entry["name"])}
+        cls.manifest = {
+            entry["name"]: entry["value"] for entry in container["env"] if re.fullmatch(r"FUNCTION_\w+|MAX_BODY_BYTES", entry["name"])
+        }
 
     def start(self):
         """The function under the manifest's limits, beside a simulated Zendesk that has none."""
@@ -139,8 +141,9 @@ class LimitsTests(unittest.TestCase):
         return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{self.function.process.pid}/status").read_text())[1]) / 1000
 
     def alive(self):
-        self.assertIsNone(self.function.process.poll(),
-     f"the function was killed: {self.function.process.returncode}\n{self.function.log[-2000:]}")
+        self.assertIsNone(
+            self.function.process.poll(), f"the function was killed: {self.function.process.returncode}\n{self.function.log[-2000:]}"
+        )
 
     def cost(self, port, body):
         """Milliseconds of CPU a megabyte, with the answer."""
@@ -203,8 +206,10 @@ class LimitsTests(unittest.TestCase):
                 beside.join()
                 self.alive()
                 print(
-    f"{name}: {sorted(answers)}, beside them {len(answers_beside)} events, slowest {slowest[0]:.2f} s, peak {self.peak():.0f} MB",
-     flush=True)
+                    f"{name}: {sorted(answers)}, beside them {len(answers_beside)} events, "
+                    f"slowest {slowest[0]:.2f} s, peak {self.peak():.0f} MB",
+                    flush=True,
+                )
                 self.assertEqual(len(answers), 10)
                 self.assertEqual(set(answers_beside), {204})
                 self.assertLessEqual(slowest[0], 2 * slowness)

@@ -20,8 +20,10 @@ def read(text):
 
 
 def alerts():
-    return {path.stem: yaml.safe_load(path.read_text().replace("@CHANNELS@", ""))
-                                      for path in sorted((FUNCTION / "monitoring" / "alerts").glob("*.yaml"))}
+    return {
+        path.stem: yaml.safe_load(path.read_text().replace("@CHANNELS@", ""))
+        for path in sorted((FUNCTION / "monitoring" / "alerts").glob("*.yaml"))
+    }
 
 
 def metrics():
@@ -49,16 +51,29 @@ class MonitoringTests(unittest.TestCase):
         return log_entries(process.log)
 
     def record(self, *bookings, status="Booked", seconds=1):
-        mods = [{"keysJson": json.dumps({"ID": booking}), "oldValuesJson": "{}",
-                                        "newValuesJson": json.dumps({"Status": status})} for booking in bookings]
-        return json.dumps({"commitTimestamp": {"seconds": 1795464800 + seconds, "nanos": 0}, "serverTransactionId": f"t{seconds}",
-                          "recordSequence": "0", "tableName": "Bookings", "modType": "INSERT", "mods": mods})
+        mods = [
+            {"keysJson": json.dumps({"ID": booking}), "oldValuesJson": "{}", "newValuesJson": json.dumps({"Status": status})}
+            for booking in bookings
+        ]
+        return json.dumps(
+            {
+                "commitTimestamp": {"seconds": 1795464800 + seconds, "nanos": 0},
+                "serverTransactionId": f"t{seconds}",
+                "recordSequence": "0",
+                "tableName": "Bookings",
+                "modType": "INSERT",
+                "mods": mods,
+            }
+        )
 
     def logs(self):
         """What was logged, by what was wrong."""
         self.database()
-        self.account({**{1: "b-1", 2: "b-2", 3: "b-3"}, **{number: f"c-{number}" for number in range(10, 3120)}},
-                     requests_per_minute=100_000, updates_per_minute=20_000)
+        self.account(
+            {**{1: "b-1", 2: "b-2", 3: "b-3"}, **{number: f"c-{number}" for number in range(10, 3120)}},
+            requests_per_minute=100_000,
+            updates_per_minute=20_000,
+        )
         generous = {"ZENDESK_READS_PER_MINUTE": "20000", "ZENDESK_WRITES_PER_MINUTE": "5000"}
         logs = {
             "nothing": self.function(self.record("b-1"), self.record("nobody"), **generous),
@@ -70,26 +85,39 @@ class MonitoringTests(unittest.TestCase):
         }
         # A row that has changed since its ticket was written, and no record of it.
         self.commit([["b-1", "InStay"]])
-        job = subprocess.run([BINARIES / "booking-status-function", "sweep", "--all"], capture_output=True, text=True, timeout=300,
-                             env=self.environment(**generous))
+        job = subprocess.run(
+            [BINARIES / "booking-status-function", "sweep", "--all"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=self.environment(**generous),
+        )
         logs["changes-lost"] = log_entries(job.stdout + job.stderr, job=True)
         return logs
 
     def test_each_alert_fires_on_its_line_and_on_no_other(self):
         logs = self.logs()
         self.assertGreater(sum(map(len, logs.values())), 3000)
-        filters = {name: policy["conditions"][0]["conditionMatchedLog"]["filter"] for name, policy in alerts().items()
-                   if "conditionMatchedLog" in policy["conditions"][0]}
+        filters = {
+            name: policy["conditions"][0]["conditionMatchedLog"]["filter"]
+            for name, policy in alerts().items()
+            if "conditionMatchedLog" in policy["conditions"][0]
+        }
         self.assertEqual(set(filters), set(logs) - {"nothing"})
         for name, text in filters.items():
             fired = {cause for cause, entries in logs.items() if any(read(text).matches(entry) for entry in entries)}
             self.assertEqual(fired, {name}, text)
-        counted = {name: sum(read(metric["filter"]).matches(entry) for entries in logs.values()
-                             for entry in entries) for name, metric in metrics().items()}
+        counted = {
+            name: sum(read(metric["filter"]).matches(entry) for entries in logs.values() for entry in entries)
+            for name, metric in metrics().items()
+        }
         self.assertGreater(counted["booking_status_outcomes"], 5)
         # What a sweep does is no sign that changes come.
-        swept = [entry for entry in logs["sweep-cut"]
-            if entry["jsonPayload"].get("task") == "sweep" and entry["jsonPayload"]["message"] == "booking status"]
+        swept = [
+            entry
+            for entry in logs["sweep-cut"]
+            if entry["jsonPayload"].get("task") == "sweep" and entry["jsonPayload"]["message"] == "booking status"
+        ]
         self.assertTrue(swept)
         self.assertFalse(any(read(metrics()["booking_status_outcomes"]["filter"]).matches(entry) for entry in swept))
         self.assertEqual(counted["booking_status_commit_to_write_ms"], 1)
@@ -98,8 +126,11 @@ class MonitoringTests(unittest.TestCase):
 
     def test_a_count_in_a_line_is_compared_as_a_number(self):
         text = metrics()["booking_status_sweep_unfinished"]["filter"]
-        entry = {"severity": "INFO", "resource": {"type": "cloud_run_revision", "labels": {"service_name": "booking-status-function"}},
-                 "jsonPayload": {"message": "sweep", "unfinished": 3}}
+        entry = {
+            "severity": "INFO",
+            "resource": {"type": "cloud_run_revision", "labels": {"service_name": "booking-status-function"}},
+            "jsonPayload": {"message": "sweep", "unfinished": 3},
+        }
         self.assertTrue(read(text).matches(entry))
         for payload in ({"message": "sweep"}, {"message": "sweep", "unfinished": "3"}, {"message": "sweep", "unfinished": 0}):
             self.assertFalse(read(text).matches({**entry, "jsonPayload": payload}))

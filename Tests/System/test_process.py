@@ -174,8 +174,9 @@ class ProcessTests(unittest.TestCase):
     def test_setup_sends_no_secret_in_the_clear(self):
         secrets = {"ZENDESK_CLIENT_ID": "c", "ZENDESK_CLIENT_SECRET": "a-secret"}
         for url in ["http://example.com", "http://127.0.0.1.example.com", "ftp://127.0.0.1", "http://user@127.0.0.1"]:
-            ended = subprocess.run([BINARIES / "bookingstatus", "setup", "--zendesk", url],
-                                   env=os.environ | secrets, capture_output=True, text=True)
+            ended = subprocess.run(
+                [BINARIES / "bookingstatus", "setup", "--zendesk", url], env=os.environ | secrets, capture_output=True, text=True
+            )
             self.assertEqual(ended.returncode, 64, ended.stderr)
             self.assertIn("in the clear", ended.stderr)
 

@@ -6,8 +6,18 @@ import unittest
 
 from deployment import set_up_emulator
 from support import (
-    BINARIES, FUNCTION, Process, free_port, function_environment, http, needs, pubsub_emulator,
-    sample, simulator, ticket_status, wait_until,
+    BINARIES,
+    FUNCTION,
+    Process,
+    free_port,
+    function_environment,
+    http,
+    needs,
+    pubsub_emulator,
+    sample,
+    simulator,
+    ticket_status,
+    wait_until,
 )
 
 TOPIC = "projects/local-project/topics/bookings-table-status"
@@ -33,8 +43,13 @@ class ReplayTests(unittest.TestCase):
         self.assertEqual(status, 200, answer)
 
     def replay(self, *arguments):
-        result = subprocess.run(["sh", FUNCTION / "replay.sh", *arguments], capture_output=True, text=True, timeout=60, env={
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "PROJECT": "local-project", "PUBSUB_EMULATOR_HOST": self.pubsub})
+        result = subprocess.run(
+            ["sh", FUNCTION / "replay.sh", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "PROJECT": "local-project", "PUBSUB_EMULATOR_HOST": self.pubsub},
+        )
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 

@@ -58,8 +58,11 @@ class SmokeTests(unittest.TestCase):
         self.cloud = GoogleCloud(self, self.pubsub)
 
     def start(self, traces=True, refuses=None, **more):
-        process = Process(self, [BINARIES / "booking-status-function"], function_environment(
-            self.zendesk, PORT=str(self.function), GOOGLE_CLOUD_PROJECT="local-project", **more)).wait_for(self.function)
+        process = Process(
+            self,
+            [BINARIES / "booking-status-function"],
+            function_environment(self.zendesk, PORT=str(self.function), GOOGLE_CLOUD_PROJECT="local-project", **more),
+        ).wait_for(self.function)
         self.run = CloudRun(self, self.function, traces, refuses)
         self.cloud.logged = lambda: log_entries(process.log) + self.run.log
         set_up_emulator(self.pubsub, f"http://127.0.0.1:{self.run.port}/{TOPIC}", quick=True)
@@ -86,6 +89,7 @@ class SmokeTests(unittest.TestCase):
     def test_clocks_may_be_minutes_apart(self):
         process = self.start()
         for minutes in (-4, 4):
+
             def shifted(entry):
                 moment = datetime.datetime.fromisoformat(entry["timestamp"]) + datetime.timedelta(minutes=minutes)
                 return {**entry, "timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
@@ -97,8 +101,9 @@ class SmokeTests(unittest.TestCase):
     def test_the_204_has_to_be_its_own(self):
         process = self.start()
         # Another's, of the same time.
-        self.cloud.logged = lambda: log_entries(process.log) + push_log("booking-status-function",
-                                                204, "projects/local-project/traces/" + "f" * 32)
+        self.cloud.logged = lambda: log_entries(process.log) + push_log(
+            "booking-status-function", 204, "projects/local-project/traces/" + "f" * 32
+        )
         result = self.smoke(SMOKE_SECONDS="20")
         self.assertEqual(result.returncode, 1)
         self.assertIn("there is no 204", result.stderr)
@@ -126,11 +131,14 @@ class SmokeTests(unittest.TestCase):
 
     def test_a_sweep_is_no_push_of_a_change(self):
         self.start()
-        http("PATCH",
-    f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-push",
-    { "subscription": {"name": "projects/local-project/subscriptions/bookings-table-status-push",
-    "pushConfig": {}},
-     "updateMask": "pushConfig"})
+        http(
+            "PATCH",
+            f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-push",
+            {
+                "subscription": {"name": "projects/local-project/subscriptions/bookings-table-status-push", "pushConfig": {}},
+                "updateMask": "pushConfig",
+            },
+        )
         self.cloud.logged = lambda: push_log("booking-status-function", 204, topic="bookings-table-status-sweep")
         result = self.smoke(SMOKE_SECONDS="4")
         self.assertEqual(result.returncode, 1)

@@ -18,18 +18,33 @@ class SpannerTests(unittest.TestCase):
     def test_a_change_of_the_status_is_in_the_stream_and_nothing_else_is(self):
         base = spanner_emulator(self)
         instance = f"{base}/projects/local-project/instances"
-        status, answer = http("POST", instance, {"instanceId": "i1", "instance": {
-            "config": "projects/local-project/instanceConfigs/emulator-config", "displayName": "i1", "nodeCount": 1}})
+        status, answer = http(
+            "POST",
+            instance,
+            {
+                "instanceId": "i1",
+                "instance": {"config": "projects/local-project/instanceConfigs/emulator-config", "displayName": "i1", "nodeCount": 1},
+            },
+        )
         self.assertEqual(status, 200, answer)
-        status, answer = http("POST", f"{instance}/i1/databases", {
-            "createStatement": "CREATE DATABASE d1", "extraStatements": statements("bookings.sql") + statements("change-stream.sql")})
+        status, answer = http(
+            "POST",
+            f"{instance}/i1/databases",
+            {"createStatement": "CREATE DATABASE d1", "extraStatements": statements("bookings.sql") + statements("change-stream.sql")},
+        )
         self.assertEqual(status, 200, answer)
         _, session = http("POST", f"{instance}/i1/databases/d1/sessions", {})
         session = f"{base}/{session['name']}"
 
         def commit(kind, status):
-            code, answer = http("POST", f"{session}:commit", {"singleUseTransaction": {"readWrite": {}}, "mutations": [
-                {kind: {"table": "Bookings", "columns": ["ID", "Status"], "values": [["b1", status]]}}]})
+            code, answer = http(
+                "POST",
+                f"{session}:commit",
+                {
+                    "singleUseTransaction": {"readWrite": {}},
+                    "mutations": [{kind: {"table": "Bookings", "columns": ["ID", "Status"], "values": [["b1", status]]}}],
+                },
+            )
             self.assertEqual(code, 200, answer)
             return answer["commitTimestamp"]
 
@@ -43,11 +58,19 @@ class SpannerTests(unittest.TestCase):
 
     def records(self, session, start, end):
         def read(token):
-            sql = ("SELECT ChangeRecord FROM READ_BookingsTableStatusStream(start_timestamp=>@start, end_timestamp=>@end, "
-                   "partition_token=>@token, heartbeat_milliseconds=>1000)")
-            _, answer = http("POST", f"{session}:executeStreamingSql", {
-                "sql": sql, "params": {"start": start, "end": end, "token": token},
-                "paramTypes": {"start": {"code": "TIMESTAMP"}, "end": {"code": "TIMESTAMP"}, "token": {"code": "STRING"}}})
+            sql = (
+                "SELECT ChangeRecord FROM READ_BookingsTableStatusStream(start_timestamp=>@start, end_timestamp=>@end, "
+                "partition_token=>@token, heartbeat_milliseconds=>1000)"
+            )
+            _, answer = http(
+                "POST",
+                f"{session}:executeStreamingSql",
+                {
+                    "sql": sql,
+                    "params": {"start": start, "end": end, "token": token},
+                    "paramTypes": {"start": {"code": "TIMESTAMP"}, "end": {"code": "TIMESTAMP"}, "token": {"code": "STRING"}},
+                },
+            )
             self.assertIn("result", answer)
             return [change for value in answer["result"]["values"] for change in value]
 

@@ -11,8 +11,12 @@ from support import BINARIES, Dev, Process, free_port, function_environment, htt
 PROJECT = "projects/local-project"
 DATABASE = f"{PROJECT}/instances/bookings/databases/bookings"
 STATUSES = ["Tentative", "Booked", "InStay", "CheckedOut"]
-TAGS = {"Tentative": "booking_3_tentative", "Booked": "booking_2_booked",
-    "InStay": "booking_1_in_stay", "CheckedOut": "booking_4_checked_out"}
+TAGS = {
+    "Tentative": "booking_3_tentative",
+    "Booked": "booking_2_booked",
+    "InStay": "booking_1_in_stay",
+    "CheckedOut": "booking_4_checked_out",
+}
 
 
 @needs("gcloud")
@@ -21,18 +25,36 @@ class SweepTests(unittest.TestCase):
 
     def database(self, id_type="STRING(36)"):
         self.spanner = spanner_emulator(self)
-        for path, body in ((f"{PROJECT}/instances", {"instanceId": "bookings", "instance": {
-                "config": f"{PROJECT}/instanceConfigs/emulator-config", "displayName": "b", "nodeCount": 1}}),
-                (f"{PROJECT}/instances/bookings/databases", {"createStatement": "CREATE DATABASE bookings", "extraStatements": [
-                    f"CREATE TABLE Bookings (ID {id_type} NOT NULL, Status STRING(32)) PRIMARY KEY (ID)"]})):
+        for path, body in (
+            (
+                f"{PROJECT}/instances",
+                {
+                    "instanceId": "bookings",
+                    "instance": {"config": f"{PROJECT}/instanceConfigs/emulator-config", "displayName": "b", "nodeCount": 1},
+                },
+            ),
+            (
+                f"{PROJECT}/instances/bookings/databases",
+                {
+                    "createStatement": "CREATE DATABASE bookings",
+                    "extraStatements": [f"CREATE TABLE Bookings (ID {id_type} NOT NULL, Status STRING(32)) PRIMARY KEY (ID)"],
+                },
+            ),
+        ):
             status, answer = http("POST", f"{self.spanner}/{path}", body)
             self.assertEqual(status, 200, answer)
         _, answer = http("POST", f"{self.spanner}/{DATABASE}/sessions", {})
         self.session = answer["name"]
 
     def commit(self, rows):
-        status, answer = http("POST", f"{self.spanner}/{self.session}:commit", {"singleUseTransaction": {"readWrite": {}}, "mutations": [
-            {"insertOrUpdate": {"table": "Bookings", "columns": ["ID", "Status"], "values": rows}}]})
+        status, answer = http(
+            "POST",
+            f"{self.spanner}/{self.session}:commit",
+            {
+                "singleUseTransaction": {"readWrite": {}},
+                "mutations": [{"insertOrUpdate": {"table": "Bookings", "columns": ["ID", "Status"], "values": rows}}],
+            },
+        )
         self.assertEqual(status, 200, answer)
         return answer["commitTimestamp"]
 
@@ -41,25 +63,39 @@ class SweepTests(unittest.TestCase):
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 300))
         file = tempfile.NamedTemporaryFile("w", suffix=".json")
         self.addCleanup(file.close)
-        json.dump({"tickets": [{"id": ticket, "created_at": created, "custom_fields": [{"id": 1001, "value": booking}]}
-                               for ticket, booking in tickets.items()]}, file)
+        json.dump(
+            {
+                "tickets": [
+                    {"id": ticket, "created_at": created, "custom_fields": [{"id": 1001, "value": booking}]}
+                    for ticket, booking in tickets.items()
+                ]
+            },
+            file,
+        )
         file.flush()
         self.zendesk = free_port()
         flags = [word for name, value in limits.items() for word in (f"--{name.replace('_', '-')}", value)]
-        Process(self, [BINARIES / "bookingstatus", "simulator", "--port",
-                self.zendesk, "--tickets", file.name, *flags]).wait_for(self.zendesk)
+        Process(self, [BINARIES / "bookingstatus", "simulator", "--port", self.zendesk, "--tickets", file.name, *flags]).wait_for(
+            self.zendesk
+        )
 
     def environment(self, **more):
-        return function_environment(self.zendesk, SPANNER_DATABASE=DATABASE, SPANNER_URL=self.spanner.removesuffix("/v1"),
-                                    REORDER_WINDOW_SECONDS="0", **more)
+        return function_environment(
+            self.zendesk, SPANNER_DATABASE=DATABASE, SPANNER_URL=self.spanner.removesuffix("/v1"), REORDER_WINDOW_SECONDS="0", **more
+        )
 
     def function(self, **more):
         self.port = free_port()
         return Process(self, [BINARIES / "booking-status-function"], self.environment(PORT=str(self.port), **more)).wait_for(self.port)
 
     def invoke(self, *arguments, stdin=None):
-        return subprocess.run([BINARIES / "bookingstatus", "invoke", *arguments, "--to", f"http://127.0.0.1:{self.port}/"],
-                              capture_output=True, text=True, input=stdin, timeout=120)
+        return subprocess.run(
+            [BINARIES / "bookingstatus", "invoke", *arguments, "--to", f"http://127.0.0.1:{self.port}/"],
+            capture_output=True,
+            text=True,
+            input=stdin,
+            timeout=120,
+        )
 
     def shown(self):
         shown, url = {}, f"http://127.0.0.1:{self.zendesk}/api/v2/tickets.json"
@@ -75,9 +111,8 @@ class SweepTests(unittest.TestCase):
         this one does not last long enough.
         """
         request = urllib.request.Request(
-    f"http://127.0.0.1:{self.zendesk}/api/v2/tickets/1.json",
-    headers={
-        "authorization": "Bearer local"})
+            f"http://127.0.0.1:{self.zendesk}/api/v2/tickets/1.json", headers={"authorization": "Bearer local"}
+        )
         with urllib.request.urlopen(request, timeout=30) as answer:
             if int(answer.headers["ratelimit-reset"]) < lasts:
                 time.sleep(int(answer.headers["ratelimit-reset"]) + 1)
@@ -100,8 +135,12 @@ class SweepTests(unittest.TestCase):
                 new = STATUSES[(STATUSES.index(former) + 1) % 4]
                 at = self.commit([[booking, new]])
                 bookings[booking] = new
-                record = subprocess.run([BINARIES / "bookingstatus", "event", "--booking", booking, "--from", former,
-                                        "--to", new, "--at", at], capture_output=True, text=True, check=True).stdout
+                record = subprocess.run(
+                    [BINARIES / "bookingstatus", "event", "--booking", booking, "--from", former, "--to", new, "--at", at],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout
                 for _ in range(10):
                     if self.invoke("-", stdin=record).returncode == 0:
                         break
@@ -131,8 +170,9 @@ class SweepTests(unittest.TestCase):
         lines = [json.loads(line) for line in function.log.splitlines() if '"message":"sweep"' in line]
         self.assertEqual((lines[-1]["tickets"], lines[-1]["written"]), (500, 0))
         print(
-    f"500 tickets in {seconds:.1f} s; {filling} calls, those of two sweeps and of 12 live changes (a sweep's least: 5 pages of a list, "
-    f"500 updates); a second sweep: {used} calls (least possible: 5), 0 writes")
+            f"500 tickets in {seconds:.1f} s; {filling} calls, those of two sweeps and of 12 live changes "
+            f"(a sweep's least: 5 pages of a list, 500 updates); a second sweep: {used} calls (least possible: 5), 0 writes"
+        )
         # The three fields are looked at once a minute.
         self.assertIn(used, (5, 8))
 
@@ -183,13 +223,24 @@ class SweepTests(unittest.TestCase):
                 dev = Dev(self, "--sweep-seconds", "1", *arguments, env={"SPANNER_EMULATOR_HOST": "", "PUBSUB_EMULATOR_HOST": ""})
                 booking = "7d0c9a53-0f5e-4f6e-9f43-0a1b8a3f2c77"
                 # The ticket is to be later than the events of the start.
-                wait_until(lambda: [event["state"] for event in dev.state()["events"] if not event["sweep"]] == ["done"] * 4, 30,
-                           "the first events are done")
+                wait_until(
+                    lambda: [event["state"] for event in dev.state()["events"] if not event["sweep"]] == ["done"] * 4,
+                    30,
+                    "the first events are done",
+                )
                 ticket = dev.post("tickets", {"subject": "Late", "booking": booking})["id"]
                 wait_until(lambda: dev.shown()[ticket] == "InStay", 30, "the ticket has filled itself")
                 # The ticket shows it a moment before the sweep ends.
-                wait_until(lambda: any(f"ticket #{ticket} shows InStay" == step["text"] for event in dev.state()[
-                           "events"] if event["sweep"] for step in event["steps"]), 10, "the sweep tells of it")
+                wait_until(
+                    lambda: any(
+                        f"ticket #{ticket} shows InStay" == step["text"]
+                        for event in dev.state()["events"]
+                        if event["sweep"]
+                        for step in event["steps"]
+                    ),
+                    10,
+                    "the sweep tells of it",
+                )
                 dev.end()
 
 

@@ -86,10 +86,16 @@ class ZendeskClientTests(unittest.TestCase):
         self.assertIsNone(self.status(1))
 
     def test_a_view_shows_its_tickets_in_its_order(self):
-        body = {"view": {"title": "Guests", "all": [
-            {"field": "status", "operator": "less_than", "value": "solved"},
-            {"field": "custom_fields_1002", "operator": "present", "value": None}],
-            "output": {"columns": ["1002"], "sort_by": "1002", "sort_order": "asc"}}}
+        body = {
+            "view": {
+                "title": "Guests",
+                "all": [
+                    {"field": "status", "operator": "less_than", "value": "solved"},
+                    {"field": "custom_fields_1002", "operator": "present", "value": None},
+                ],
+                "output": {"columns": ["1002"], "sort_by": "1002", "sort_order": "asc"},
+            }
+        }
         _, created = http("POST", f"http://127.0.0.1:{self.port}/api/v2/views.json", body, HEADERS)
         for ticket, tag in ((1, "booking_4_checked_out"), (3, "booking_1_in_stay")):
             self.client.tickets.update(Ticket(id=ticket, custom_fields=[CustomField(id=1002, value=tag)]))
@@ -100,8 +106,11 @@ class ZendeskClientTests(unittest.TestCase):
         self.assertEqual(self.zenpy(email="a@example.com", token="local").users.me().id, 900)
         with self.assertRaises(APIException):
             self.zenpy(email="a@example.com", token="wrong").users.me()
-        minted = requests.post(f"http://127.0.0.1:{self.port}/oauth/tokens", json={
-            "grant_type": "client_credentials", "client_id": "booking-status-sync", "client_secret": "local-secret"}, timeout=10).json()
+        minted = requests.post(
+            f"http://127.0.0.1:{self.port}/oauth/tokens",
+            json={"grant_type": "client_credentials", "client_id": "booking-status-sync", "client_secret": "local-secret"},
+            timeout=10,
+        ).json()
         self.assertEqual(self.zenpy(oauth_token=minted["access_token"]).users.me().id, 900)
         answer = requests.get(f"http://127.0.0.1:{self.port}/api/v2/tickets/1.json", headers=HEADERS, timeout=10)
         self.assertEqual(answer.headers["x-rate-limit"], "700")

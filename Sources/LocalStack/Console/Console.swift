@@ -58,6 +58,9 @@ final class Console: Sendable {
             case (.post, "/console/bookings"): return try await changeBooking(request, stack)
             case (.post, "/console/tickets"): return try await changeTicket(request, stack)
             case (.post, "/console/faults"): return try await changeFaults(request, stack)
+            case (.post, "/console/checkout-hour"):
+                try await CheckoutHour.turn(stack)
+                return json([:])
             case (.post, "/console/replay"): return try await replay(request, stack)
             default: return refusal(.notFound, "the console has no such thing")
             }
@@ -81,7 +84,7 @@ final class Console: Sendable {
     // MARK: What is shown
 
     private func file(_ name: String, _ type: String) throws -> Response {
-        guard let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Console") else {
+        guard let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Page") else {
             return refusal(.notFound, "\(name) is not among the package's resources")
         }
         var response = Response(status: .ok, body: .init(byteBuffer: ByteBuffer(data: try Data(contentsOf: url))))

@@ -25,7 +25,9 @@ enum ConsoleState {
             statuses = [:]
             notes.append(.init(at: Date().timeIntervalSince1970, text: "the bookings cannot be read: \(error)"))
         }
-        let (view, faults, lag) = stack.zendesk.withAccount { account, _ in (AgentsView(account), account.faults, account.searchLag) }
+        let (view, faults, lag, usage) = stack.zendesk.withAccount { account, now in
+            (AgentsView(account), account.faults, account.searchLag, account.usage(now: now))
+        }
         let dead = Set(deadLetters.map(\.data))
         let entries = observations.entries.filter { entry in
             // A sweep that wrote nothing is no event that anybody waits for.
@@ -46,6 +48,12 @@ enum ConsoleState {
                 "duplicates": .bool(stack.pipeline.faults.duplicates), "reordering": .bool(stack.pipeline.faults.reordering),
                 "searchLag": .bool(lag.upperBound > 0), "tooManyRequests": .bool(faults.tooManyRequests > 0),
                 "conflicts": .bool(faults.conflicts > 0), "outage": .bool(faults.outage > 0), "slow": .bool(stack.zendesk.delay > .zero),
+            ],
+            "guestsInHouse": .int(CheckoutHour.inHouse(statuses)),
+            "usage": [
+                "requests": [.int(usage.requests), .int(usage.limits.requests)],
+                "updates": [.int(usage.updates), .int(usage.limits.ticketUpdates)],
+                "jobs": [.int(usage.jobs), .int(usage.maximumJobs)],
             ],
             "latency": Latencies(observations.latencies).json,
             "notes": .array(notes.suffix(3).map { .string($0.text) }),
