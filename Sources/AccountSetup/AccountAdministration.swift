@@ -2,8 +2,7 @@ import FoundationEssentials
 import Timing
 import Zendesk
 
-/// The calls of Zendesk's API that setting up and checking an account take, beyond those that the
-/// function itself makes.
+/// API calls for setting up and checking an account, beyond those of the function.
 struct AccountAdministration: Sendable {
     let zendesk: ZendeskClient
     let deadline: Deadline
@@ -60,7 +59,7 @@ struct AccountAdministration: Sendable {
         try await create("/api/v2/views.json", ["view": view]) { (answer: [String: Created]) in answer["view"]?.id }
     }
 
-    /// An update of the ticket that sets a field to what it is, with a stamp from long ago.
+    /// Updates a ticket with an outdated stamp, setting a field to its current value.
     func updateWithOutdatedStamp(_ id: Int, _ field: Int) async throws(ZendeskError) -> AccountFacts.SafeUpdateTrial {
         let ticket = try await zendesk.ticket(id, deadline: deadline).ticket
         let update = TicketUpdate(customFields: [field: ticket.text(of: field)], updatedStamp: "2000-01-01T00:00:00Z")
@@ -119,7 +118,7 @@ struct AccountAdministration: Sendable {
     }
 }
 
-/// A ticket field that guests neither see nor fill in.
+/// A ticket field that guests can neither see nor fill in.
 struct NewTicketField: Encodable {
     var type: String
     var title: String
@@ -139,8 +138,9 @@ struct NewTicketField: Encodable {
     struct Options: Encodable { var custom_field_options: [Option] }
 }
 
-/// Source: Zendesk API reference, "Views" and "Conditions reference". (A view's conditions cannot
-/// look at text fields.)
+/// A view to create. Its conditions cannot look at text fields.
+///
+/// Source: Zendesk API reference, "Views" and "Conditions reference".
 struct NewView: Encodable {
     var title = WantedAccount.viewTitle
     var description = "Unsolved tickets of guests, those in the house first"

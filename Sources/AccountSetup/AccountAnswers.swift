@@ -1,4 +1,4 @@
-// What setup and check read of the answers of Zendesk's API. Members that a plan or an edition may
+// The members of Zendesk's answers that setup and check read. Members that a plan or an edition may
 // lack are optional.
 //
 // Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and
@@ -33,7 +33,7 @@ struct UserDefinition: Decodable, Equatable, Sendable {
     var name: String?
     var role: String?
     var suspended: Bool?
-    /// Nil for somebody who sees every ticket; else `groups`, `assigned`, `organization` or
+    /// Nil for a user who sees every ticket; otherwise `groups`, `assigned`, `organization` or
     /// `requested`.
     var ticket_restriction: String?
 }
@@ -79,7 +79,7 @@ struct TriggerDefinition: Decodable, Equatable, Sendable {
         var any: [Condition]?
     }
 
-    /// What is done to a field, or who is told; the value does not matter here.
+    /// A change to a field, or a notification. The value does not matter here.
     struct Action: Decodable, Equatable, Sendable {
         var field: String
     }

@@ -3,8 +3,7 @@ import FoundationEssentials
 package import Timing
 package import Zendesk
 
-/// Looks at everything that could be wrong with an account before the first event, and changes
-/// nothing.
+/// Checks an account for everything that could be wrong before the first event. It changes nothing.
 package struct AccountCheck: Sendable {
     private let administration: AccountAdministration
     private let settings: CheckedSettings
@@ -16,8 +15,8 @@ package struct AccountCheck: Sendable {
         self.time = time
     }
 
-    /// - Parameter ticket: an unsolved ticket on which to try an update with an outdated stamp;
-    ///   nothing on it changes.
+    /// - Parameter ticket: an unsolved ticket on which to try an update with an outdated stamp.
+    ///   Nothing on the ticket changes.
     package func findings(ticket: Int?) async -> [Finding] {
         let me = await answer { () async throws(ZendeskError) in try await administration.currentUser() }
         let headers = (try? me.get().headers) ?? [:]
@@ -42,8 +41,8 @@ package struct AccountCheck: Sendable {
         }
     }
 
-    /// An update that sets the status to what it is, with a stamp from long ago: it has to be
-    /// refused, and would change nothing if it were not.
+    /// Tries an update that sets the status to its current value, with a stamp from long ago.
+    /// Zendesk must refuse it. If Zendesk accepts it, nothing changes.
     private func tryUpdate(_ id: Int) async -> AccountFacts.SafeUpdateTrial {
         do throws(ZendeskError) {
             return try await administration.updateWithOutdatedStamp(id, settings.bookingStatus.bookingStatusField)

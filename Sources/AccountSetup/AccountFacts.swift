@@ -1,7 +1,7 @@
 package import BookingStatusSync
 import Zendesk
 
-/// What an account says of itself; what it refused to say is a failure, and a finding of its own.
+/// Zendesk's answers about an account. A refused answer is a failure, and a finding of its own.
 struct AccountFacts: Sendable {
     typealias Answer<Value> = Result<Value, ZendeskError>
 
@@ -13,18 +13,18 @@ struct AccountFacts: Sendable {
     /// The account's clock and limits, from the headers of an answer.
     var clockSkew: Double?
     var requestsPerMinute: Int?
-    /// What became of an update with an outdated stamp; nil where no ticket was named to try it on.
+    /// The result of an update with an outdated stamp; nil if no ticket was named for it.
     var safeUpdate: SafeUpdateTrial?
 
     struct SafeUpdateTrial: Equatable, Sendable {
         var result: Result
-        /// The account's ticket updates a minute, where the answer told.
+        /// The account's ticket updates per minute, if the answer reported them.
         var updatesPerMinute: Int?
 
         enum Result: Equatable, Sendable {
             /// Refused with 409, as it should be.
             case honoured
-            /// Taken all the same.
+            /// Accepted nevertheless.
             case ignored
             case failed(ZendeskError)
         }
@@ -36,7 +36,7 @@ struct AccountFacts: Sendable {
     }
 }
 
-/// What the function would be started with, as far as an account can contradict it.
+/// The function's settings that an account can contradict.
 package struct CheckedSettings: Sendable {
     package var bookingStatus: BookingStatusSettings
     package var wanted: WantedAccount

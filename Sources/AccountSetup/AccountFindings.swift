@@ -1,11 +1,10 @@
 import BookingStatusSync
 import Zendesk
 
-/// What is wrong with an account, and what to do about it: pure functions of what it says of
-/// itself.
+/// Derives findings and advice from the facts of an account. All functions are pure.
 extension AccountFacts {
     func findings(_ settings: CheckedSettings) -> [Finding] {
-        // Without an answer to who we are there is none to anything else.
+        // An account that does not tell the current user answers nothing else either.
         guard case .success = user else { return who() }
         var findings = who()
         findings += fieldFindings(settings)
@@ -270,7 +269,7 @@ extension TriggerDefinition {
         actions.contains { $0.field.hasPrefix("notification_") || $0.field == "side_conversation" || $0.field.hasPrefix("tweet_requester") }
     }
 
-    /// Whether an update by the user that sets nothing but our fields can meet the conditions.
+    /// Whether an update by the user that sets only our fields can meet the conditions.
     ///
     /// Source: Zendesk API reference, "Conditions reference".
     fileprivate func mayFire(onUpdatesBy user: Int?, of field: String) -> Bool {
@@ -279,7 +278,7 @@ extension TriggerDefinition {
             case "update_type": return condition.value == "Create"
             case "current_user_id":
                 return condition.operator == "is_not" ? user.map(String.init) == condition.value : user.map(String.init) != condition.value
-            // Our updates have no comment, and come from no guest.
+            // Our updates have no comment and do not come from a guest.
             case "comment_is_public", "comment_includes_word": return condition.operator != "is_not" && condition.value != "not_relevant"
             case "role": return condition.value == "end_user" && condition.operator != "is_not"
             // A change of something that we do not touch.

@@ -2,25 +2,25 @@ import BookingStatusSync
 package import Timing
 package import Zendesk
 
-/// Brings an account's fields and view into being, or finds them.
+/// Creates an account's fields and view, or finds existing ones.
 package struct AccountSetup: Sendable {
     private let administration: AccountAdministration
     private let wanted: WantedAccount
 
-    /// - Parameter deadline: for all of its calls.
+    /// - Parameter deadline: the deadline of all its calls.
     package init(_ zendesk: ZendeskClient, _ wanted: WantedAccount, deadline: Deadline) {
         administration = AccountAdministration(zendesk: zendesk, deadline: deadline)
         self.wanted = wanted
     }
 
-    /// What would be done; it changes nothing.
+    /// Plans the steps without changing anything.
     package func plan() async throws(ZendeskError) -> SetupPlan {
         SetupPlan(wanted, fields: try await administration.ticketFields(), views: try await administration.views())
     }
 
     /// Carries out a plan without obstacles.
     ///
-    /// - Parameter report: told of each step once it is done.
+    /// - Parameter report: called after each step.
     /// - Returns: the ids of the fields, for the function's settings.
     package func carryOut(_ plan: SetupPlan, report: (String) -> Void) async throws(ZendeskError) -> Fields {
         var ids: [String: Int] = [:]

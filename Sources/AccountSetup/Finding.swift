@@ -2,9 +2,9 @@
 package struct Finding: Equatable, Sendable {
     package enum Severity: String, Sendable {
         case good = "ok"
-        /// It works, but not as well as it could, or could not be looked at.
+        /// It works, but not at its best, or it could not be checked.
         case warning
-        /// The function would not do its work.
+        /// The function would not work.
         case problem
     }
 

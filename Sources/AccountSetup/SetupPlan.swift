@@ -1,24 +1,23 @@
 import BookingStatusSync
 
-/// What has to be done to an account so that the function can work with it: a pure function of what
-/// is there.
+/// The steps that prepare an account for the function: a pure function of its current state.
 package struct SetupPlan: Equatable, Sendable {
     package private(set) var steps: [Step] = []
-    /// What a person has to mend first; if there is any of it, nothing is done.
+    /// Problems that a person must fix first. If there are any, nothing is changed.
     package private(set) var obstacles: [String] = []
 
     package enum Step: Equatable, Sendable {
         case found(String, id: Int)
         case createDropDown
         case createTextField(title: String)
-        /// All options that the field shall have, those that it has already first: Zendesk removes
-        /// what is left out.
+        /// All options of the field, the existing ones first. Zendesk removes options that are left
+        /// out.
         case addOptions(field: Int, all: [Option], added: [String])
         case createView
     }
 
     package struct Option: Equatable, Sendable {
-        /// Nil for a new one.
+        /// Nil for a new option.
         var id: Int?
         var name: String
         var tag: String
@@ -63,8 +62,8 @@ package struct SetupPlan: Equatable, Sendable {
         }
     }
 
-    /// Nil if there is one that cannot be used, which is an obstacle then; nil inside if there is
-    /// none.
+    /// Finds a field by its title. Returns nil and adds an obstacle if the field cannot be used;
+    /// returns `.some(nil)` if there is none.
     private mutating func find(_ title: String, _ type: String, _ fields: [TicketFieldDefinition]) -> TicketFieldDefinition?? {
         let found = fields.filter { $0.title == title }
         guard found.count <= 1 else {

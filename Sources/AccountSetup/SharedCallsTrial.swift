@@ -4,8 +4,8 @@ package import Timing
 package import Zendesk
 
 /// Tries on an account what changes in flight can share: a search for several bookings, and updates
-/// in a job that honor stamps. It writes the version field of two tickets, and puts back what was
-/// there.
+/// in a job that honor stamps. It writes the version field of two tickets, and restores it
+/// afterwards.
 package struct SharedCallsTrial: Sendable {
     private let zendesk: ZendeskClient
     private let settings: CheckedSettings
@@ -29,7 +29,7 @@ package struct SharedCallsTrial: Sendable {
         self.time = time
     }
 
-    /// What it will write, for a person to agree to.
+    /// The planned writes, for a person to approve.
     package var plan: [String] {
         [
             "set the booking version of ticket \(tickets.own) to \"\(Self.marker)\", in a job",
@@ -38,7 +38,7 @@ package struct SharedCallsTrial: Sendable {
         ]
     }
 
-    /// Makes the trial.
+    /// Runs the trial.
     package func findings() async -> [Finding] {
         do throws(ZendeskError) {
             let readings = try await zendesk.tickets([tickets.stale, tickets.own], deadline: deadline)
@@ -114,7 +114,7 @@ package struct SharedCallsTrial: Sendable {
             throw error
         }
         let isOver = try await wait(for: job)
-        // Both are put back, whatever becomes of the first.
+        // Both are restored, even if the first attempt fails.
         let written = [await tryToPutBack(stale.ticket, field), await tryToPutBack(own.ticket, field)]
         let (staleIsWritten, ownIsWritten) = (try written[0].get(), try written[1].get())
         switch (staleIsWritten, ownIsWritten) {
@@ -142,7 +142,7 @@ package struct SharedCallsTrial: Sendable {
     private func wait(for job: JobStatus) async throws(ZendeskError) -> Bool {
         for _ in 0..<60 {
             try await time.pause(.seconds(1))
-            // What cannot be read is not over; the tickets tell.
+            // A job with an unreadable status is not over. The tickets show the result.
             let statuses = try? await zendesk.jobs([job.id], priority: .normal, deadline: deadline)
             if statuses?.first?.isOver == true { return true }
         }
@@ -160,12 +160,12 @@ package struct SharedCallsTrial: Sendable {
         }
     }
 
-    /// Restores the version field, if the job has written it.
+    /// Restores the version field if the job wrote it.
     ///
-    /// - Returns: whether it had.
+    /// - Returns: whether the job had written it.
     private func putBack(_ before: Ticket, _ field: Int) async throws(ZendeskError) -> Bool {
         for attempt in 0..<5 {
-            // The stamp of a write within this second would not protect what a person does in it.
+            // A stamp from the second of the write does not protect a person's edit in that second.
             if attempt > 0 { try await time.pause(.seconds(2)) }
             let now = try await zendesk.ticket(before.id, deadline: deadline).ticket
             guard now.text(of: field) == Self.marker else { return attempt > 0 }

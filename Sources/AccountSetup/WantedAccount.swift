@@ -1,6 +1,6 @@
 package import BookingStatusSync
 
-/// What the function needs of an account, in the words of Zendesk's administration.
+/// The account settings that the function needs, in the terms of Zendesk's administration.
 package struct WantedAccount: Equatable, Sendable {
     package static let statusTitle = "Booking status"
     package static let bookingIDTitle = "Booking ID"
@@ -11,6 +11,6 @@ package struct WantedAccount: Equatable, Sendable {
 
     package init(tags: StatusTags) { self.tags = tags }
 
-    /// Each booking status and its tag, in the order in which agents should see them.
+    /// Each booking status and its tag, in display order for agents.
     var statuses: [StatusTags.Pair] { tags.pairs }
 }

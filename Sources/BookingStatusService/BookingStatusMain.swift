@@ -19,10 +19,10 @@ package enum BookingStatusMain {
     /// `EX_USAGE`.
     private static let usageFault: Int32 = 64
 
-    /// Serves until SIGTERM or SIGINT, or sweeps all tickets once, as the arguments say.
+    /// Serves until SIGTERM or SIGINT, or sweeps all tickets once, depending on the arguments.
     ///
-    /// Ends the process with 0 then, with 128 and the signal's number on a second one, with 64 on
-    /// unknown arguments, with 78 on wrong configuration, and with 1 if it cannot serve, or if
+    /// Exits with 0 after that, with 128 plus the signal's number on a second signal, with 64 for
+    /// unknown arguments, with 78 for invalid configuration, and with 1 if it cannot serve or
     /// tickets are left.
     ///
     /// - Parameter verifier: makes the caller check for push tokens.
@@ -55,7 +55,7 @@ package enum BookingStatusMain {
         exit(0)
     }
 
-    /// What is done stays, so a job ends as soon as it is told to.
+    /// Runs a job and exits on the first signal. Completed work is kept, so the job need not drain.
     private static func endedBySignals(
         _ signals: UnixSignalsSequence,
         _ logger: Logger,

@@ -7,8 +7,8 @@ import OutboundHTTP
 import ServiceLifecycle
 import Zendesk
 
-/// The function as it runs in production: settings in, a server that hosts the handler out. Local
-/// work runs the same composition.
+/// The function as it runs in production: builds the handler and its server from the settings.
+/// Local runs use the same composition.
 package struct BookingStatusService: Service {
     private let settings: ServiceSettings
     private let bookings: (any BookingSource)?
@@ -18,7 +18,7 @@ package struct BookingStatusService: Service {
 
     /// - Parameters:
     ///   - bookings: where the sweep reads bookings; nil reads the database of the settings.
-    ///   - verifier: makes the caller check, where the settings ask for push tokens.
+    ///   - verifier: makes the caller check if the settings ask for push tokens.
     package init(
         settings: ServiceSettings,
         bookings: (any BookingSource)? = nil,
@@ -52,7 +52,7 @@ package struct BookingStatusService: Service {
         return verifier(tokens, client)
     }
 
-    /// The handler alone, for what comes by another way than HTTP.
+    /// Runs the body with the handler alone, for work that does not arrive over HTTP.
     func withHandler<Result>(_ body: (BookingStatusHandler, HTTPClient) async throws -> Result) async throws -> Result {
         try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
             let zendesk = ZendeskClient(

@@ -4,11 +4,10 @@ import FoundationEssentials
 import FunctionServer
 import Zendesk
 
-/// Reads configuration values and collects what is wrong with them, so that all of it can be told
-/// in one go.
+/// Reads configuration values and collects their faults, so that all are reported at once.
 ///
-/// The reader's own typed getters give the default for a value that they cannot convert; a typing
-/// error would go unnoticed.
+/// The reader's own typed getters return the default for a value that they cannot convert, so a
+/// typo would go unnoticed.
 struct ConfigurationValues {
     private let config: ConfigReader
     static let loopbackHosts: Set = ["127.0.0.1", "localhost", "[::1]", "::1"]
@@ -67,8 +66,7 @@ struct ConfigurationValues {
         return .accessToken("")
     }
 
-    /// `NAME`, or the content of the file that `NAME_FILE` names, without the line break at its
-    /// end.
+    /// `NAME`, or the content of the file that `NAME_FILE` names, without line breaks at its end.
     private mutating func secret(_ name: String) -> String? {
         switch (value(name, isSecret: true), value(name + "_FILE")) {
         case (_?, _?):
@@ -87,7 +85,7 @@ struct ConfigurationValues {
         }
     }
 
-    /// A secret goes into a header, where a line break would end it.
+    /// Checks a secret, which goes into a header. A line break would end the header.
     private mutating func checked(_ secret: String, _ name: String) -> String {
         if secret.isEmpty || !secret.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) {
             faults.append("\(name) is empty or has characters that no token has")
@@ -95,7 +93,7 @@ struct ConfigurationValues {
         return secret
     }
 
-    /// Whether a secret may be sent there: over TLS, or within the machine.
+    /// Whether a secret may be sent to this URL: over TLS, or within the machine.
     static func isSafe(_ text: String) -> Bool {
         guard let url = URLComponents(string: text), let host = url.host, !host.isEmpty, url.user == nil else { return false }
         return url.scheme == "https" || (url.scheme == "http" && loopbackHosts.contains(host))
@@ -108,7 +106,7 @@ struct ConfigurationValues {
         return ""
     }
 
-    /// Both of the variables that say which push tokens are taken, or none of them.
+    /// Reads the two variables for push tokens. Both must be set, or neither.
     mutating func pushTokens() -> PushTokens? {
         let keysURL = url("PUSH_KEYS_URL", default: PushTokens.googleKeysURL)
         switch (value("PUSH_AUDIENCE"), value("PUSH_SERVICE_ACCOUNT")) {
@@ -121,7 +119,7 @@ struct ConfigurationValues {
         return nil
     }
 
-    /// Where bookings can be read, or nil where the sweep is not wanted.
+    /// The database for the sweep; nil if the sweep is disabled.
     mutating func spanner() -> SpannerSettings? {
         let url = url("SPANNER_URL", default: "https://spanner.googleapis.com")
         guard let database = value("SPANNER_DATABASE") else { return nil }

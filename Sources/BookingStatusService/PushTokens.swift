@@ -1,14 +1,14 @@
 package import AsyncHTTPClient
 package import FunctionRuntime
 
-/// Which push tokens the service accepts. What verifies them is linked into the deployed executable
-/// alone: it brings a cryptography library that takes a third of a first build.
+/// The push tokens that the service accepts. Only the deployed executable links the verifier,
+/// because its cryptography library takes a third of a first build.
 package struct PushTokens: Equatable, Sendable {
     package typealias Verifier = @Sendable (PushTokens, HTTPClient) -> any CallerCheck
 
     /// The token's `aud`.
     package var audience: String
-    /// The e-mail address of the subscription's service account.
+    /// The email address of the subscription's service account.
     package var serviceAccount: String
     /// Where the issuer publishes its keys, a JWKS.
     package var keysURL: String

@@ -3,10 +3,10 @@ package import Configuration
 package import FunctionServer
 package import Zendesk
 
-/// Everything that the service reads from its environment.
+/// The service's configuration, read from its environment.
 ///
-/// `function/REFERENCE.md` lists the variables. Empty means unset. A secret may come as a file,
-/// `NAME_FILE`. Every URL is https, or http to a loopback address.
+/// `function/REFERENCE.md` lists the variables. Empty means unset. A secret may be in the file that
+/// `NAME_FILE` names. Every URL is https, or http to a loopback address.
 package struct ServiceSettings: Equatable, Sendable {
     package var server: FunctionServerConfiguration
     package var bookingStatus: BookingStatusSettings
@@ -14,12 +14,12 @@ package struct ServiceSettings: Equatable, Sendable {
     package var zendeskCredentials: ZendeskCredentials
     package var readsPerMinute: Int
     package var writesPerMinute: Int
-    /// Nil lets in whoever reaches the port.
+    /// Nil admits every caller who reaches the port.
     package var pushTokens: PushTokens?
-    /// Nil where there is no sweep.
+    /// Nil disables the sweep.
     package var spanner: SpannerSettings?
 
-    /// - Throws: ``ConfigurationFaults`` with every fault there is.
+    /// - Throws: ``ConfigurationFaults`` with all faults.
     package init(config: ConfigReader) throws(ConfigurationFaults) {
         var values = ConfigurationValues(config)
         server = values.server()
@@ -46,7 +46,7 @@ package struct ServiceSettings: Equatable, Sendable {
         guard values.faults.isEmpty else { throw ConfigurationFaults(faults: values.faults) }
     }
 
-    /// The credentials alone, for tools that set an account up.
+    /// Reads only the credentials, for tools that set up an account.
     ///
     /// - Throws: ``ConfigurationFaults``.
     package static func zendeskCredentials(config: ConfigReader) throws(ConfigurationFaults) -> ZendeskCredentials {
@@ -59,7 +59,7 @@ package struct ServiceSettings: Equatable, Sendable {
     /// Whether credentials may be sent to a URL: over TLS, or within the machine.
     package static func isSafe(url: String) -> Bool { ConfigurationValues.isSafe(url) }
 
-    /// What works, but not as well as it could.
+    /// Warnings about settings that work, but not as well as they could.
     package var warnings: [String] {
         var warnings: [String] = []
         if bookingStatus.bookingVersionField == nil {
@@ -78,9 +78,9 @@ package struct ServiceSettings: Equatable, Sendable {
     }
 }
 
-/// What is wrong with the configuration, all of it at once.
+/// All faults of a configuration.
 package struct ConfigurationFaults: Error, Equatable, CustomStringConvertible {
-    /// One sentence each, which starts with the variable's name and holds no secret.
+    /// One sentence per fault. Each starts with the variable's name and holds no secret.
     package var faults: [String]
 
     package var description: String {
@@ -89,7 +89,7 @@ package struct ConfigurationFaults: Error, Equatable, CustomStringConvertible {
 }
 
 extension ServiceSettings {
-    /// Settings that were put together by code.
+    /// Makes settings without an environment.
     package init(
         server: FunctionServerConfiguration,
         bookingStatus: BookingStatusSettings,

@@ -10,16 +10,16 @@ import SpannerChangeStreams
 import Synchronization
 package import Timing
 
-/// Where the bookings table is.
+/// The location of the bookings table, and how to access it.
 package struct SpannerSettings: Equatable, Sendable {
     /// `projects/P/instances/I/databases/D`.
     package var database: String
-    /// Without a path.
+    /// The base URL, without a path.
     package var url: String
-    /// The database role to read as; nil reads with all the rights that the account has.
+    /// The database role to read as; nil reads with all rights of the account.
     package var role: String?
-    /// HOST or HOST:PORT of the metadata server, which gives the access token; nil asks for none,
-    /// as an emulator takes it.
+    /// HOST or HOST:PORT of the metadata server, which issues the access token. Nil sends no token,
+    /// as for an emulator.
     package var metadataHost: String?
 
     package init(database: String, url: String, role: String? = nil, metadataHost: String? = nil) {
@@ -30,7 +30,8 @@ package struct SpannerSettings: Equatable, Sendable {
     }
 }
 
-/// Reads bookings from Cloud Spanner over its REST interface: a strong read, with its time.
+/// Reads bookings from Cloud Spanner over its REST interface. Each read is strong and returns its
+/// timestamp.
 ///
 /// Source: Cloud Spanner's REST reference, `projects.instances.databases.sessions`, `executeSql`,
 /// `ResultSet`; the JSON of values is `google.spanner.v1.TypeCode`'s.
@@ -85,7 +86,8 @@ package final class SpannerDatabase: BookingSource {
         return reading
     }
 
-    /// Parameters have to be of the column's type, which a query for no rows tells.
+    /// The type of the ID column, which a query for no rows returns. Parameters must have this
+    /// type.
     private func idType(_ deadline: Deadline) async throws(BookingSourceError) -> String {
         if let known = state.withLock({ $0.idType }) { return known }
         let sql = "SELECT \(Self.quoted(names.idColumn)) FROM \(Self.quoted(names.table)) LIMIT 0"
@@ -97,8 +99,8 @@ package final class SpannerDatabase: BookingSource {
         return type
     }
 
-    /// Whether the column can hold the ID, written as it is: one that cannot must not fail the
-    /// query for all others.
+    /// Whether the column can hold the ID exactly as written. An ID that it cannot hold must not
+    /// fail the query for all others.
     private static func fits(_ id: String, _ type: String) -> Bool {
         type == "STRING" || Int64(id).map(String.init) == id
     }
@@ -180,7 +182,7 @@ extension SpannerDatabase {
             let session = try await session(deadline)
             let (status, body) = try await post("/v1/\(session):executeSql", query, deadline)
             if status == 404, !isSecondTry {
-                // Spanner ends a session that nobody has used for an hour.
+                // Spanner deletes a session after an hour without use.
                 state.withLock { if $0.session == session { $0.session = nil } }
                 isSecondTry = true
                 continue
@@ -214,7 +216,7 @@ extension SpannerDatabase {
         }
     }
 
-    /// Posts JSON; with another token if the first one is not accepted.
+    /// Posts JSON. Retries once with another token if the first one is rejected.
     private func post(_ path: String, _ body: some Encodable, _ deadline: Deadline) async throws(BookingSourceError) -> (
         status: Int, body: Data
     ) {
@@ -257,7 +259,8 @@ private final class MetadataTokens: Sendable {
         var until: Duration
     }
 
-    /// For how long a token is used. The metadata server renews it in the last minutes of its life.
+    /// The bounds for how long a token is used. The metadata server renews a token in its last
+    /// minutes.
     private static let usableTimes = Duration.seconds(10)...Duration.seconds(86_400)
 
     init(http: OutboundHTTP, host: String, time: TimeSource) {
@@ -290,7 +293,7 @@ private final class MetadataTokens: Sendable {
 }
 
 extension OutboundHTTP {
-    /// A hundred bookings are a few kilobytes.
+    /// The limit for an answer's body. A hundred bookings are a few kilobytes.
     private static let maximumBytes = 8 << 20
 
     fileprivate func answer(

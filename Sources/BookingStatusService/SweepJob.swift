@@ -3,15 +3,15 @@ import Logging
 import Timing
 import Zendesk
 
-/// `booking-status-function sweep --all`: every unsolved ticket that names a booking, once. A job,
-/// not a server.
+/// The job `booking-status-function sweep --all`, which checks every unsolved ticket that names a
+/// booking once.
 struct SweepJob {
     let service: BookingStatusService
     let logger: Logger
-    /// Only tickets that were created then or later, in seconds since 1970.
+    /// The earliest creation time of the tickets to check, in seconds since 1970.
     let start: Int64
 
-    /// - Returns: the exit status: 0 if every ticket was dealt with, 1 if some are left.
+    /// - Returns: the exit status: 0 if every ticket was handled, 1 if some are left.
     func run() async throws -> Int32 {
         try await service.withHandler { handler, _ in
             try await handler.whileRunning {
@@ -29,7 +29,7 @@ struct SweepJob {
     }
 }
 
-/// A sweep of all tickets that goes on where it was stopped, until it is done or nothing has moved
+/// A sweep of all tickets. Resumes where it was stopped, until it is done or has made no progress
 /// for an hour.
 struct SweepRun {
     typealias Sweep = (_ start: Int64, _ progress: (SweepReport) -> Void) async throws(SweepFailure) -> SweepReport
@@ -38,11 +38,11 @@ struct SweepRun {
     private let logger: Logger
     private let sweep: Sweep
     private var start: Int64
-    /// What came of the tickets before the last stop.
+    /// Counts of the tickets before the last stop.
     private var repaired = 0
     private var unfinished = 0
 
-    /// How long it gets no further, over its stops, before it gives up.
+    /// The time without progress, across stops, after which the sweep gives up.
     private static let patience = Duration.seconds(3600)
     private static let maximumPause = Duration.seconds(60)
 
@@ -63,7 +63,7 @@ struct SweepRun {
                 let report = try await sweep(start) { [time, logger, start] report in
                     sinceStop = report
                     seen = report.seenUpTo ?? start
-                    // The same pages again are none.
+                    // Reading the same pages again is not progress.
                     if seen > furthest {
                         furthest = seen
                         lastProgress = time.now()
@@ -112,7 +112,7 @@ struct SweepRun {
     private static func text(_ seconds: Int64) -> String { RFC3339(seconds: seconds).description }
 }
 
-/// What the process was asked to do.
+/// The command that the arguments select.
 enum Command: Equatable {
     case serve
     case sweep(from: Int64)

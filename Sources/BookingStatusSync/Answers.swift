@@ -1,26 +1,26 @@
 import Synchronization
 
-/// Answers that tasks wait for, by number; each is given once.
+/// Delivers numbered answers to the tasks that wait for them. Each answer is delivered once.
 final class Answers<Answer: Sendable>: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        /// Those without an answer.
+        /// Numbers without an answer.
         var open: Set<Int> = []
         var waiters: [Int: CheckedContinuation<Answer, Never>] = [:]
-        /// Answers that came before somebody waited.
+        /// Answers that came before anyone waited.
         var early: [Int: Answer] = [:]
     }
 
-    /// Says that the answer with this number will be waited for.
+    /// Registers a number whose answer a task will wait for.
     func expect(_ number: Int) { state.withLock { _ = $0.open.insert(number) } }
 
-    /// Whether the answer is still to come.
+    /// Whether the answer is still open.
     func expects(_ number: Int) -> Bool { state.withLock { $0.open.contains(number) } }
 
-    /// Waits for an answer that is expected.
+    /// Waits for an expected answer.
     ///
-    /// - Parameter cancelled: is called if the task is cancelled before that, and gives the answer.
+    /// - Parameter cancelled: supplies the answer if the task is cancelled first.
     func answer(_ number: Int, ifCancelled cancelled: @escaping @Sendable () -> Answer) async -> Answer {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -36,7 +36,7 @@ final class Answers<Answer: Sendable>: Sendable {
         }
     }
 
-    /// Gives an answer; one that nobody expects is dropped.
+    /// Delivers an answer. Drops one that nobody expects.
     func give(_ answer: Answer, to number: Int) {
         let waiter: CheckedContinuation<Answer, Never>? = state.withLock { state in
             guard state.open.remove(number) != nil else { return nil }

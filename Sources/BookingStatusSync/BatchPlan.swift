@@ -1,23 +1,23 @@
 import SpannerChangeStreams
 
-/// Decides what one change does to one ticket: ``decide(_:_:keepsVersions:)``. Tests inject their
-/// own.
+/// The rule for one change on one ticket: ``decide(_:_:keepsVersions:)``, unless a test injects
+/// another.
 package typealias Rule = @Sendable (_ ticket: TicketState, _ change: TagChange, _ keepsVersions: Bool) -> Decision
 
-/// What several changes of one booking come to on one ticket.
+/// The combined effect of several changes of one booking on one ticket.
 ///
-/// The rules are applied to one change after the other, oldest first, each to the ticket as the one
-/// before would leave it. Only what is left in the end is written: k changes cost one update.
+/// Applies the rules to the changes, oldest first. Each change sees the ticket as the previous one
+/// would leave it. Only the end result is written: k changes cost one update.
 struct BatchPlan: Equatable {
-    /// What becomes of each change, once the write is done.
+    /// The outcome of each change once the write is done.
     private(set) var outcomes: [Outcome] = []
-    /// What the ticket has to show in the end; nil if it does so already.
+    /// The write for the end result; nil if the ticket already shows it.
     private(set) var write: Write?
-    /// Those decided upon a ticket as the write will leave it, and not as it is.
+    /// Indexes of the changes decided on the ticket as the write will leave it, not as it is.
     private var dependent: Set<Int> = []
 
     struct Write: Equatable {
-        /// Named in the version field.
+        /// The version to write to the version field.
         var version: KeptVersion
         /// What the status field shows after the write.
         var tag: String?
@@ -29,7 +29,7 @@ struct BatchPlan: Equatable {
 
     /// - Parameters:
     ///   - changes: of one booking, oldest first.
-    ///   - excluded: changes that must not be written; their outcomes are given.
+    ///   - excluded: the outcomes, by index, of changes that must not be written.
     init(_ ticket: TicketState, _ changes: [TagChange], excluded: [Int: Outcome] = [:], keepsVersions: Bool, rule: Rule) {
         var state = ticket
         for (index, change) in changes.enumerated() {
@@ -53,15 +53,15 @@ struct BatchPlan: Equatable {
         }
     }
 
-    /// Whether the ticket as it is has the change's version or a newer one. Between them may lie a
-    /// version that can be ordered with neither, and then the rules alone would not see it.
+    /// Whether the ticket, before the write, has the change's version or a newer one. The rules
+    /// alone would miss that if a version that can be ordered with neither lies between the two.
     private func isStale(_ change: TagChange, on ticket: TicketState, as state: TicketState) -> Bool {
         guard let kept = ticket.kept, kept != state.kept else { return false }
         let order = kept.version.order(to: change.version)
         return order == .same || order == .newer
     }
 
-    /// Whether the change's outcome comes true by the write alone: if that fails, a second copy of
-    /// the change is not stale after all.
+    /// Whether the change's outcome depends on the write. If the write fails, a second copy of the
+    /// change is not stale after all.
     func depends(onWrite index: Int) -> Bool { dependent.contains(index) }
 }

@@ -2,7 +2,8 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Wakes those that wait for it. A bell that rang while nobody waited wakes the next one at once.
+/// Wakes the tasks that wait for it. If it rang while nobody waited, the next wait returns
+/// immediately.
 final class Bell: Sendable {
     private let state = Mutex(State())
 
@@ -21,9 +22,9 @@ final class Bell: Sendable {
         for waiter in waiters { waiter.continuation.resume() }
     }
 
-    /// Returns when it rings, when the time is over, or when the task is cancelled.
+    /// Waits until the bell rings, the limit has passed or the task is cancelled.
     ///
-    /// - Parameter limit: nil waits for as long as it takes.
+    /// - Parameter limit: nil waits without a limit.
     func wait(atMost limit: Duration?, _ time: TimeSource) async {
         guard let limit else { return await wait() }
         await withTaskGroup(of: Void.self) { group in

@@ -1,10 +1,10 @@
 package import SpannerChangeStreams
 
-/// The change of one booking's status: what a change record says, in the terms of this system.
+/// A change of one booking's status, taken from a change record.
 package struct BookingChange: Equatable, Sendable {
     package var bookingID: String
     package var from: FormerStatus
-    /// Nil where the booking was deleted or its status emptied.
+    /// Nil if the booking was deleted or its status emptied.
     package var to: String?
     package var version: BookingVersion
 
@@ -16,10 +16,10 @@ package struct BookingChange: Equatable, Sendable {
     }
 }
 
-/// What a booking's status was before a change.
+/// A booking's status before a change.
 package enum FormerStatus: Equatable, Sendable {
     case status(String)
-    /// It had none, or the booking did not exist.
+    /// The booking had no status or did not exist.
     case none
     /// The stream does not capture old values.
     case unknown
@@ -34,8 +34,8 @@ package enum FormerStatus: Equatable, Sendable {
 }
 
 extension BookingChange {
-    /// The status changes that a record holds, one for each row, in the record's order; empty if
-    /// the record is of another table or leaves every status as it was.
+    /// The status changes in a record, one per row, in the record's order. Empty if the record is
+    /// for another table or changes no status.
     ///
     /// - Throws: ``UnusableRecord``.
     package static func changes(in record: DataChangeRecord, _ settings: BookingStatusSettings) throws(UnusableRecord) -> [BookingChange] {
@@ -52,8 +52,8 @@ extension BookingChange {
             guard let bookingID = mod.keys[settings.bookingIDColumn]?.text else {
                 throw UnusableRecord("a row's key has no text or integer \(settings.bookingIDColumn)")
             }
-            // The key may have more columns. A ticket names only this one, so it has to do by
-            // itself.
+            // The key may have more columns. A ticket names only this one, so it has to be unique
+            // by itself.
             guard bookings.insert(bookingID).inserted else { throw UnusableRecord(ambiguous: bookingID, settings.bookingIDColumn) }
             guard let (from, to) = try statuses(of: mod, record.modType, settings.statusColumn) else { continue }
             changes.append(BookingChange(bookingID: bookingID, from: from, to: to, version: version))
@@ -61,10 +61,11 @@ extension BookingChange {
         return changes
     }
 
-    /// Which side holds which columns follows from the stream's value capture type. The record's
-    /// own word for that is not reliable, so it is told from what is there.
+    /// Reads a row's old and new status. Which columns are on which side depends on the stream's
+    /// value capture type. The record's own statement of that type is unreliable, so this looks at
+    /// the columns that are there.
     ///
-    /// - Returns: nil if the row's status is as it was.
+    /// - Returns: nil if the row's status did not change.
     private static func statuses(
         of mod: DataChangeRecord.Mod,
         _ modType: DataChangeRecord.ModType,
@@ -74,7 +75,7 @@ extension BookingChange {
         switch mod.oldValues[column] {
         case .null?: from = .none
         case let value?: from = .status(try status(value, column))
-        // An old side that has other columns has every column that was modified.
+        // Old values that include other columns include every modified column.
         case nil where modType == .update && mod.hasOldValues: return nil
         case nil: from = modType == .insert ? .none : .unknown
         }
@@ -97,10 +98,10 @@ extension BookingChange {
     }
 }
 
-/// A change record that can never be processed; the reason quotes no value.
+/// A change record that can never be processed. The reason quotes no value.
 package struct UnusableRecord: Error, Equatable {
     package let reason: String
-    /// The booking of which the record has several rows.
+    /// The booking for which the record has several rows.
     package var ambiguousBookingID: String?
 
     init(_ reason: String) { self.reason = reason }

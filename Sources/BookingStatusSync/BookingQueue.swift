@@ -2,11 +2,11 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Where changes wait for their turn, and the rounds in which they are worked on.
+/// Queues changes and processes them in rounds.
 ///
-/// ``run()`` is the queue's own task. It carries out rounds; ``submit(_:before:)`` only waits for
-/// what they come to. The ``RoundSchedule`` decides what goes next, and the ``RoundCarrier`` brings
-/// it to its tickets.
+/// ``run()`` is the queue's own task, which processes the rounds. ``submit(_:before:)`` only waits
+/// for their results. The ``RoundSchedule`` decides what goes next, and the ``RoundCarrier``
+/// applies it to the tickets.
 final class BookingQueue: Sendable {
     private let zendesk: any TicketService
     private let carrier: RoundCarrier
@@ -32,8 +32,7 @@ final class BookingQueue: Sendable {
         var hasLeft = false
     }
 
-    /// What the calls of a round may take. Submitters wait for as long as their own deadline
-    /// allows.
+    /// Time limit for the calls of a round. Submitters wait until their own deadline.
     static let roundBound = Duration.seconds(30)
 
     init(
@@ -65,10 +64,10 @@ final class BookingQueue: Sendable {
     /// Submits changes and waits until each of them has an outcome, the deadline has passed or the
     /// task is cancelled.
     ///
-    /// Once a change is refused for want of budget or time, those of the same submission that have
-    /// not been begun are not.
+    /// Once a change is refused for lack of budget or time, the unstarted changes of its submission
+    /// are not started either.
     ///
-    /// - Throws: ``QueueIsNotRunning`` if nobody carries out rounds.
+    /// - Throws: ``QueueIsNotRunning`` if nobody processes rounds.
     func submit(
         _ changes: [(change: PendingChange, readings: [TicketReading])],
         before deadline: Deadline
@@ -103,7 +102,8 @@ final class BookingQueue: Sendable {
         }
     }
 
-    /// The host starts ``run()`` when it starts to listen: which comes first is open.
+    /// Waits up to a second for ``run()``. The host starts it together with its listener, so either
+    /// may come first.
     private func expectRun() async throws(QueueIsNotRunning) {
         for _ in 0..<100 {
             if isRunning { return }
@@ -113,7 +113,7 @@ final class BookingQueue: Sendable {
         guard isRunning else { throw QueueIsNotRunning() }
     }
 
-    /// When an update worked; nil if none has.
+    /// Time of the last successful update; nil if there was none.
     var lastWrite: Duration? { carrier.lastWrite }
 
     var isRunning: Bool { state.withLock { $0.runs > 0 } }
@@ -129,7 +129,7 @@ final class BookingQueue: Sendable {
         }
     }
 
-    /// The submitter waits no longer.
+    /// Ends the wait of a submitter and withdraws its unstarted changes.
     private func leave(_ id: Int) {
         let continuation = state.withLock { state in
             guard let waiting = state.submissions[id], waiting.open > 0 else { return nil as CheckedContinuation<Void, Never>? }
@@ -141,12 +141,12 @@ final class BookingQueue: Sendable {
         continuation?.resume()
     }
 
-    /// No job is begun any more: the instance is about to end.
+    /// Starts no more jobs, because the instance is about to stop.
     func drain() { carrier.drain() }
 
     // MARK: Rounds
 
-    /// Carries out rounds until the task is cancelled.
+    /// Processes rounds until the task is cancelled.
     func run() async {
         state.withLock { $0.runs += 1 }
         await withDiscardingTaskGroup { group in
@@ -168,8 +168,8 @@ final class BookingQueue: Sendable {
         for id in abandoned { leave(id) }
     }
 
-    /// The bookings of the next round; or how long to wait for one, nil until something is
-    /// submitted or ends.
+    /// The bookings of the next round, or how long to wait for one. A nil wait lasts until
+    /// something is submitted or ends.
     private func next() -> (bookings: [String], wait: Duration?) {
         let now = time.now()
         let sharing = carrier.sharing
@@ -183,7 +183,7 @@ final class BookingQueue: Sendable {
             let (bookings, untilNext) = state.withLock { state in
                 (state.schedule.draw(room, sharing, now: now), state.schedule.untilNextRound(now, isRelaxed: room.isRelaxed))
             }
-            // No bell rings for the first answer of all.
+            // The very first answer rings no bell.
             return (bookings, wantsRound ? (room.isKnown ? untilNext : .milliseconds(20)) : untilParked)
         }
         let wait = shortage.retryAfter ?? .seconds(1)
@@ -191,7 +191,7 @@ final class BookingQueue: Sendable {
         return ([], [wait, untilParked].compactMap(\.self).min())
     }
 
-    /// A round, from its searches to the outcome of each change.
+    /// Processes a round, from its searches to the outcome of each change.
     private func carry(_ bookings: [String]) async {
         let deadline = Deadline(after: Self.roundBound, time)
         let door = RoundCarrier.Door(
@@ -216,7 +216,7 @@ final class BookingQueue: Sendable {
         }
     }
 
-    /// A booking leaves its round.
+    /// Removes a booking from its round and ends or parks its changes.
     private func leave(_ booking: String, _ settled: [RoundCarrier.Settled]) {
         let released = state.withLock { state in
             state.schedule.leave(booking, ranOut: settled.contains { $0.results.contains(where: \.isShortOfReads) })
@@ -236,8 +236,7 @@ final class BookingQueue: Sendable {
 }
 
 extension BookingQueue.State {
-    /// For how long a change is parked that has to wait for the one before it; nil if it is
-    /// refused.
+    /// The parking of a change that has to wait for the previous one; nil if it is refused.
     fileprivate func parking(
         _ entry: RoundSchedule.Entry,
         _ results: [TicketResult],
@@ -249,7 +248,7 @@ extension BookingQueue.State {
             return nil
         }
         let until = entry.parked?.until ?? now + time
-        // The second time is the last, and what is left has to do for it.
+        // Parking again keeps the first end time. After it there has to be time for one more try.
         guard until > now, until - now + .seconds(2) < waiting.deadline.remaining else { return nil }
         guard entry.parked != nil || schedule.parkedSubmissions < maximum else { return nil }
         return RoundSchedule.Parking(
@@ -259,7 +258,7 @@ extension BookingQueue.State {
         )
     }
 
-    /// One change of a submission has its outcome.
+    /// Records the outcome of one change of a submission.
     fileprivate mutating func end(_ entry: RoundSchedule.Entry, _ results: [TicketResult]) -> CheckedContinuation<Void, Never>? {
         let id = entry.submission
         guard submissions[id] != nil else { return nil }
@@ -269,7 +268,7 @@ extension BookingQueue.State {
         return submissions[id]?.open == 0 ? submissions[id]?.takeContinuation() : nil
     }
 
-    /// Begins no more of a submission.
+    /// Withdraws the unstarted changes of a submission.
     fileprivate mutating func withdraw(_ id: Int, _ refusal: TicketResult) {
         guard var waiting = submissions[id] else { return }
         let withdrawn = schedule.withdraw(id)
@@ -279,7 +278,7 @@ extension BookingQueue.State {
         submissions[id] = waiting
     }
 
-    /// Refuses at once what could not be begun before its deadline.
+    /// Immediately refuses submissions that could not start before their deadline.
     fileprivate mutating func refuse(whoCannotWait wait: Duration, _ shortage: ZendeskError) -> [CheckedContinuation<Void, Never>] {
         submissions.keys.sorted().compactMap { id in
             guard let waiting = submissions[id], waiting.deadline.remaining <= wait else { return nil }
@@ -296,19 +295,19 @@ extension BookingQueue.Waiting {
     }
 }
 
-/// What a submission came to.
+/// The result of a submission.
 struct SubmissionOutcome: Sendable {
-    /// For each change what became of it on each ticket; nil for one that was not begun, or is
-    /// still in work.
+    /// The results of each change on its tickets; nil for a change that was not started or is still
+    /// in progress.
     var results: [[TicketResult]?]
-    /// The places of the changes that were not begun, and why.
+    /// Indexes of the changes that were not started, and the reason.
     var unbegun: [Int] = []
     var refusal: TicketResult?
 
     init(count: Int) { results = Array(repeating: nil, count: count) }
 }
 
-/// Nobody carries out rounds: the handler's `run()` has not been called, or has ended.
+/// The error when nobody processes rounds: the handler's `run()` has not been called or has ended.
 struct QueueIsNotRunning: Error, CustomStringConvertible {
     let description = "the handler is not running: its host has to call run() beside handle(_:context:)"
 }

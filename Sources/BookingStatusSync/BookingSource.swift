@@ -1,22 +1,22 @@
 package import SpannerChangeStreams
 package import Timing
 
-/// Where bookings can be read, for the sweep.
+/// Reads bookings for the sweep.
 package protocol BookingSource: Sendable {
-    /// The statuses of bookings as they are now.
+    /// Reads the current statuses of bookings.
     ///
-    /// - Parameter ids: a hundred at most, each once. One that the database cannot hold is like one
-    ///   that it does not have.
+    /// - Parameter ids: at most a hundred, without duplicates. An ID that the database cannot store
+    ///   counts as missing.
     func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading
 }
 
-/// Bookings as they all were at one moment.
+/// A consistent reading of bookings at one moment.
 package struct BookingReading: Equatable, Sendable {
-    /// By booking ID; nil for a booking that is there and has no status.
+    /// By booking ID; nil for a booking that exists but has no status.
     package var statuses: [String: String?]
-    /// IDs that several rows have: nobody can tell which of them a ticket means.
+    /// IDs that several rows share. It is unknown which row a ticket means.
     package var ambiguous: Set<String>
-    /// When they were so, in the database's own time.
+    /// The moment of the reading, by the database's clock.
     package var readTimestamp: CommitTimestamp
 
     package init(statuses: [String: String?], ambiguous: Set<String> = [], readTimestamp: CommitTimestamp) {
@@ -28,9 +28,9 @@ package struct BookingReading: Equatable, Sendable {
 
 /// Why bookings cannot be read.
 package struct BookingSourceError: Error, Equatable, CustomStringConvertible {
-    /// For people, without any secret.
+    /// For people. It contains no secret.
     package var description: String
-    /// Whether it will stay like this until a person mends something.
+    /// Whether a person has to fix something first.
     package var needsPerson: Bool
 
     package init(_ description: String, needsPerson: Bool = false) {

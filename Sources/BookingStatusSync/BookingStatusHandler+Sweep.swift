@@ -5,7 +5,7 @@ package import Timing
 import Zendesk
 
 extension BookingStatusHandler {
-    /// A message with the attribute `task=sweep`, as a schedule publishes it.
+    /// Handles a message with the attribute `task=sweep`, which a schedule publishes.
     func handleSweep(_ message: PubSubMessage, _ context: FunctionContext) async throws(FunctionFailure) {
         guard let sweep else { throw .unprocessable("SPANNER_DATABASE is not set: without it there is nothing to sweep from") }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
@@ -36,13 +36,13 @@ extension BookingStatusHandler {
         }
     }
 
-    /// Looks at every unsolved ticket that names a booking, or ought to: the back-fill before the
-    /// first event, and the repair after an outage. The handler has to be running.
+    /// Sweeps every unsolved ticket that names a booking, or ought to. This is the back-fill before
+    /// the first event and the repair after an outage. The handler has to be running.
     ///
     /// - Parameters:
-    ///   - from: only tickets that were created at this time or later, in seconds since 1970.
-    ///   - progress: is told of each hundred tickets.
-    /// - Throws: ``SweepFailure``, where it cannot go on.
+    ///   - from: only tickets that were created at or after this time, in seconds since 1970.
+    ///   - progress: called after each hundred tickets.
+    /// - Throws: ``SweepFailure`` if the sweep cannot continue.
     package func sweepAll(
         from start: Int64,
         deadline: Deadline,
@@ -50,7 +50,7 @@ extension BookingStatusHandler {
         progress: (SweepReport) -> Void
     ) async throws(SweepFailure) -> SweepReport {
         guard let sweep else { throw SweepFailure(BookingSourceError("SPANNER_DATABASE is not set", needsPerson: true)) }
-        // A job has an instance, and with it a budget, of its own.
+        // A job has its own instance, and with it its own budget.
         let caller = Sweep.Caller(id: "sweep --all", priority: .normal, deadline: deadline, logger: logger)
         let report = try await sweep.run(.createdFrom(start), caller, progress: progress)
         guard !report.isStopped else { return report }

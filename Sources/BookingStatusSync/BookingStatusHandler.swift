@@ -5,15 +5,15 @@ import SpannerChangeStreams
 package import Timing
 package import Zendesk
 
-/// Keeps the booking status on Zendesk tickets true: the one entry point of the function.
+/// Keeps the booking status on Zendesk tickets up to date. It is the only entry point of the
+/// function.
 ///
-/// A message carries a data change record, or asks for a sweep (attribute `task=sweep`). Each
-/// status change in it goes to every ticket of its booking. What becomes of it there is an
-/// ``Outcome``, told in one log line a ticket. The event succeeds when every outcome is final, is
-/// to be tried again when one of them may still change, and can never be processed when one of them
-/// is hopeless.
+/// A message carries a data change record or requests a sweep (attribute `task=sweep`). Each status
+/// change in a record is applied to every ticket of its booking. Each ticket gets an ``Outcome``
+/// and one log line. The event succeeds if every outcome is final. It is retried while one of them
+/// may still change. Otherwise, if one of them is hopeless, it can never be processed.
 ///
-/// Changes are worked on in ``run()``, which the host calls beside `handle(_:context:)`.
+/// ``run()`` processes the changes. The host calls it beside `handle(_:context:)`.
 package struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
     let queue: BookingQueue
@@ -23,19 +23,19 @@ package struct BookingStatusHandler: FunctionHandler {
     let sweeps = SweepTurns()
     let time: TimeSource
 
-    /// How much of the time that the runtime gives is kept for the answer.
+    /// Part of the runtime's time limit that is reserved for the answer.
     static let timeToAnswer = Duration.milliseconds(500)
-    /// In seconds. A commit can lie ahead by what two clocks differ; more is a damaged record, and
-    /// would shut out every true change.
+    /// Maximum time that a commit may lie ahead, in seconds. A small lead is a difference between
+    /// two clocks. A larger one is a damaged record, and would shut out every real change.
     static let maximumClockDifference = 3600.0
-    /// Rows of a record that one delivery takes. That is more than the time of a delivery is enough
-    /// for, and bounds the memory that a record costs; the next delivery takes the next ones.
+    /// Maximum rows of a record per delivery; the next delivery continues after them. A delivery
+    /// has no time for that many. The limit bounds the memory that a record costs.
     static let maximumRows = 5_000
-    /// Longer records, in bytes, are decoded one at a time: they take several times their length in
-    /// memory.
+    /// Size in bytes above which records are decoded one at a time. Decoding takes several times a
+    /// record's size in memory.
     static let longRecord = 1 << 20
 
-    /// - Parameter bookings: where the sweep reads bookings; without it there is none.
+    /// - Parameter bookings: where the sweep reads bookings; nil for no sweep.
     package init(
         settings: BookingStatusSettings,
         zendesk: any TicketService,
@@ -46,9 +46,10 @@ package struct BookingStatusHandler: FunctionHandler {
     }
 
     /// - Parameters:
-    ///   - limits: how much goes together; nil for what the settings say.
-    ///   - proof: what proves a search for several bookings.
-    ///   - rule: what decides; ``decide(_:_:keepsVersions:)``, or what a test puts in its place.
+    ///   - limits: batch sizes and concurrency limits; nil derives them from the settings.
+    ///   - proof: how a search for several bookings is proven.
+    ///   - rule: decides what a change does to a ticket: ``decide(_:_:keepsVersions:)`` or a test's
+    ///     own rule.
     package init(
         settings: BookingStatusSettings,
         zendesk: any TicketService,
@@ -73,13 +74,13 @@ package struct BookingStatusHandler: FunctionHandler {
         sweep = bookings.map { Sweep(desk: desk, queue: queue, bookings: $0, settings: settings, time: time) }
     }
 
-    /// Works on the changes that events and sweeps submit, until the task is cancelled.
+    /// Processes the changes that events and sweeps submit, until the task is cancelled.
     package func run() async throws { await queue.run() }
 
-    /// Begins no job any more.
+    /// Starts no more jobs.
     package func shutdownBegan() { queue.drain() }
 
-    /// Runs the handler while the body does: for calls without a host.
+    /// Runs the handler while the body runs, for calls without a host.
     package func whileRunning<Result>(_ body: () async throws -> Result) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await run() }
@@ -124,7 +125,7 @@ package struct BookingStatusHandler: FunctionHandler {
         throw failure
     }
 
-    /// One line for all changes of a record that were not begun.
+    /// Logs one line for all changes of a record that were not started.
     private func log(_ refusal: TicketResult, _ unbegun: [PendingChange], _ logger: Logger) {
         guard unbegun.count > 1 else {
             for change in unbegun { change.log(refusal) }
@@ -174,7 +175,7 @@ package struct BookingStatusHandler: FunctionHandler {
         return changes
     }
 
-    /// - Returns: the change as the queue takes it, and whether its new status has a tag.
+    /// - Returns: the change in the queue's form, and whether its new status has a tag.
     private func pendingChange(
         _ change: BookingChange,
         _ message: PubSubMessage,
@@ -204,7 +205,7 @@ package struct BookingStatusHandler: FunctionHandler {
         return (pending, change.to == nil || to != nil)
     }
 
-    /// Whether the change before this one may still be on its way.
+    /// Whether the previous change may still be on its way.
     private func isFresh(_ change: BookingChange, _ message: PubSubMessage, _ context: FunctionContext) -> Bool {
         if let attempt = message.deliveryAttempt ?? context.deliveryAttempt, attempt <= 4 { return true }
         let published = (message.publishTime ?? context.eventTime)?.timeIntervalSince1970 ?? change.version.commitTimestamp.secondsSince1970

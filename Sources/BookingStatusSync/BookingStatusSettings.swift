@@ -1,4 +1,4 @@
-/// What the handler has to know of an account and a database.
+/// The handler's settings for an account and a database.
 package struct BookingStatusSettings: Equatable, Sendable {
     /// The ticket field that holds the booking's ID.
     package var bookingIDField: Int
@@ -15,17 +15,18 @@ package struct BookingStatusSettings: Equatable, Sendable {
     package var bookingIDColumn: String
     /// The watched column.
     package var statusColumn: String
-    /// How long after its publication a change may be overtaken by the one before it.
+    /// How long after a change's publication the previous change may still arrive.
     package var reorderWindow: Duration
-    /// Read and decide, and write nothing.
+    /// Whether to read and decide, but write nothing.
     package var dryRun: Bool
-    /// Whether changes in flight share searches and updates, where Zendesk is seen to do so
+    /// Whether changes in flight share searches and updates, if Zendesk is seen to handle them
     /// reliably.
     package var sharesCalls: Bool
-    /// How many events may wait for an earlier change at once, instead of being delivered again.
+    /// Maximum events that wait for an earlier change at the same time instead of being
+    /// redelivered.
     package var maximumWaiting: Int
 
-    /// The columns of a change record that are looked at.
+    /// The columns of a change record that are read.
     package var columns: Set<String> { [bookingIDColumn, statusColumn] }
 
     package init(

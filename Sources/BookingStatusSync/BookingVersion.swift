@@ -1,6 +1,6 @@
 package import SpannerChangeStreams
 
-/// Which of a booking's truths a status belongs to: the newer version is the newer truth.
+/// The position of a status in its booking's history. A newer version supersedes an older one.
 ///
 /// Source: Spanner's documentation, "Change streams partitions, records, and queries": commit
 /// timestamp, transaction and record sequence together order all changes.
@@ -16,14 +16,14 @@ package struct BookingVersion: Hashable, Sendable {
         self.transactionID = transactionID
     }
 
-    /// How two versions of one booking lie in time.
+    /// The chronological order of two versions of one booking.
     package enum Order: Sendable {
         case older, same, newer
-        /// Two transactions within one unit of the coarser precision: nobody can tell.
+        /// Two transactions within one unit of the coarser precision, which cannot be ordered.
         case unordered
     }
 
-    /// How this version lies to the other: `.older` if this is the older one.
+    /// Compares this version with another. Returns `.older` if this is the older one.
     package func order(to other: BookingVersion) -> Order {
         if let isBefore = commitTimestamp.isBefore(other.commitTimestamp) {
             return isBefore ? .older : .newer
@@ -34,13 +34,12 @@ package struct BookingVersion: Hashable, Sendable {
         return (left.count, left) < (right.count, right) ? .older : .newer
     }
 
-    /// Sequences are zero-padded, to a width that nobody promises.
+    /// Removes the zero padding of a sequence. Its width is not documented.
     private static func significant(_ sequence: String) -> String {
         String(sequence.drop { $0 == "0" })
     }
 
-    /// A total order for lists. Between unordered versions it decides somehow, but always in the
-    /// same way.
+    /// A total order for lists. The order of unordered versions is arbitrary but stable.
     func isListed(before other: BookingVersion) -> Bool {
         let times = (commitTimestamp.seconds, commitTimestamp.nanoseconds)
         let otherTimes = (other.commitTimestamp.seconds, other.commitTimestamp.nanoseconds)

@@ -1,11 +1,11 @@
-/// Does the work for every element, for a few at a time, and gives the results in the elements'
-/// order.
+/// Does the work for every element, with limited concurrency. Returns the results in the order of
+/// the elements.
 func concurrently<Element: Sendable, Result: Sendable>(
     _ elements: [Element],
     width: Int,
     _ work: @escaping @Sendable (Element) async -> Result
 ) async -> [Result] {
-    // Most often there is one: without a task of its own it needs half the memory.
+    // Usually there is only one. Without a task of its own it needs half the memory.
     if elements.count == 1 { return [await work(elements[0])] }
     return await withTaskGroup(of: (Int, Result).self) { group in
         var results: [Int: Result] = [:]

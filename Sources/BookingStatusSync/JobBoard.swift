@@ -1,16 +1,16 @@
 import Timing
 import Zendesk
 
-/// Which updates go together in a job, whether jobs can be relied on, and when to look at them: a
-/// pure state machine.
+/// Decides which updates share a job, whether jobs can be trusted, and when to poll them. A pure
+/// state machine.
 ///
-/// Jobs are relied on once this instance has seen that they honor stamps: of two items that change
-/// nothing, the one with a stale stamp has to fail and the other one to succeed; and in a second
-/// job the other way round, since a ticket may fail for reasons of its own. The items name no field
-/// at all: should stamps be ignored, and the job come minutes late, there is nothing that it could
-/// overwrite. A job that does not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
+/// Jobs are trusted once this instance has seen that they honor stamps. A proof job has two items
+/// that change nothing: the one with a stale stamp must fail, and the other must succeed. A second
+/// proof swaps the two, since a ticket may fail for reasons of its own. The items name no fields.
+/// Even if stamps are ignored and the job runs minutes late, it cannot overwrite anything. A job
+/// that does not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
 struct JobBoard {
-    /// An update that waits for a job, or is in one.
+    /// An update that waits for a job or is in one.
     struct Item: Sendable {
         let number: Int
         let ticket: Int
@@ -21,22 +21,22 @@ struct JobBoard {
     }
 
     enum Step: Equatable {
-        /// Nothing to do until something is added; or until this time has passed.
+        /// Wait until something is added or this time has passed.
         case wait(Duration?)
-        /// No job can be begun for these, by their numbers: they are updates of one ticket each.
+        /// No job can take these items, given by number. Update each ticket individually.
         case release([Int])
-        /// The time for these is over.
+        /// The deadline of these items has passed.
         case expire([Int])
         case prove
-        /// Read the options, then begin jobs.
+        /// Read the options, then start jobs.
         case begin
         case poll([String])
     }
 
     private enum Trust: Equatable {
         case unknown
-        /// Seen to hold for one ticket with its own stamp and another with a stale one, and not yet
-        /// the other way round.
+        /// Proven for one ticket with its own stamp and another with a stale one, but not yet with
+        /// the two swapped.
         case half(stale: Int, own: Int)
         case proven, refuted
     }
@@ -45,7 +45,7 @@ struct JobBoard {
         let items: [Item]
         let begunAt: Duration
         let isSwept: Bool
-        /// The tickets of a proof: the one with the stale stamp, and the one with its own.
+        /// The tickets of a proof: the one with the stale stamp and the one with its own.
         let proof: (stale: Int, own: Int)?
         var pollAt: Duration
 
@@ -55,23 +55,23 @@ struct JobBoard {
     private let limits: RoundLimits
     private var trust = Trust.unknown
     private var isDraining = false
-    /// Jobs are about to be begun.
+    /// Whether jobs are about to start.
     private var isBeginning = false
     private var waiting: [Item] = []
     private var running: [String: Job] = [:]
-    /// Tickets of jobs that were given up and may still do their work, and until when no other job
-    /// takes them.
+    /// Tickets of abandoned jobs that may still run, and the time until which no other job takes
+    /// them.
     private var abandoned: [Int: Duration] = [:]
     private var closedUntil = Duration.zero
     private var pausedUntil = Duration.zero
     private var failures = 0
     private var nextNumber = 0
 
-    /// How long a job may take before it is given up.
+    /// Maximum time of a job before it is abandoned.
     private static let patience = Duration.seconds(25)
-    /// For how long a job that was given up may still do its work.
+    /// How long an abandoned job may still run.
     private static let afterlife = Duration.seconds(3600)
-    /// How far apart the updates of one round come.
+    /// Maximum time between the updates of one round.
     private static let togetherness = Duration.milliseconds(50)
 
     init(limits: RoundLimits) { self.limits = limits }
@@ -85,11 +85,11 @@ struct JobBoard {
             && !running.values.contains { $0.tickets.contains(ticket) }
     }
 
-    /// Whether jobs are to be had, as far as is known.
+    /// Whether jobs are available, as far as is known.
     func isOpen(_ now: Duration) -> Bool { limits.jobs > 0 && trust != .refuted && !isDraining && now >= closedUntil }
 
-    /// Whether more updates may be planned than their budget has places for: until a proof has
-    /// failed, that is taken for granted.
+    /// Whether to plan more updates than their budget allows. Until a proof fails, jobs are assumed
+    /// to work.
     func isPromising(_ now: Duration) -> Bool { isOpen(now) && (trust == .proven || failures == 0) }
 
     /// - Returns: the item's number.
@@ -114,10 +114,10 @@ struct JobBoard {
         return nextNumber
     }
 
-    /// Forgets an item for which nobody waits.
+    /// Forgets an item that nobody waits for.
     mutating func withdraw(_ number: Int) { waiting.removeAll { $0.number == number } }
 
-    /// No job is begun any more.
+    /// Starts no more jobs.
     mutating func drain() { isDraining = true }
 
     // MARK: Steps
@@ -127,7 +127,7 @@ struct JobBoard {
         if due { return .poll(running.keys.sorted()) }
         guard !waiting.isEmpty else { return .wait(untilPoll(now)) }
         guard isOpen(now) else { return release() }
-        // A proof takes two tickets. A single one waits only for what comes together with it.
+        // A proof takes two tickets. A single one waits only for the rest of its round.
         if trust != .proven, !isProving, waiting.count == 1 {
             let wait = waiting[0].addedAt + Self.togetherness - now
             return wait > .zero ? .wait(wait) : release()
@@ -155,8 +155,8 @@ struct JobBoard {
 
     private var isProving: Bool { running.values.contains { $0.proof != nil } }
 
-    /// Whether there is a place for what waits. What is less than a job is worth waits for one that
-    /// runs. Sweeps beside live changes have one job.
+    /// Whether a job can start for the waiting updates. A batch that is too small waits while
+    /// another job runs. Sweeps beside live changes have one job.
     private var canBegin: Bool {
         guard running.count < limits.jobs else { return false }
         let live = waiting.count { $0.priority > .low }
@@ -168,11 +168,11 @@ struct JobBoard {
 
     private func untilPoll(_ now: Duration) -> Duration? { running.values.map { $0.pollAt - now }.min() }
 
-    /// The jobs that were to be begun have been, or could not.
+    /// Ends an attempt to start jobs, whether it succeeded or not.
     mutating func endedBeginning() { isBeginning = false }
 
-    /// Takes the updates of the next jobs: several smaller ones side by side, since a job does its
-    /// tickets one after the other.
+    /// Takes the updates of the next jobs. Several small jobs run in parallel, since a job
+    /// processes its tickets one by one.
     mutating func form() -> [[Item]] {
         guard !isDraining else { return [] }
         var jobs: [[Item]] = []
@@ -192,7 +192,7 @@ struct JobBoard {
         return jobs
     }
 
-    /// The two items of a proof; they go on waiting.
+    /// The two items of a proof. They keep waiting.
     var proof: (stale: Item, own: Item)? {
         if case .half(let stale, let own) = trust, let first = waiting.first(where: { $0.ticket == own }),
             let second = waiting.first(where: { $0.ticket == stale })
@@ -216,26 +216,27 @@ struct JobBoard {
         running[id] = Job(items: [], begunAt: now, isSwept: false, proof: (stale, own), pollAt: now + Self.expected(2))
     }
 
-    /// Jobs of 100, 50 and 1 tickets were seen to take 10, 5 and 2 seconds.
+    /// Measured: jobs of 100, 50 and 1 tickets took 10, 5 and 2 seconds.
     private static func expected(_ tickets: Int) -> Duration { .seconds(1) + .milliseconds(100) * tickets }
 
-    /// A limit keeps jobs from being begun: their updates go on waiting.
+    /// Puts updates back in the queue when a limit keeps their jobs from starting.
     mutating func postpone(_ items: [Item], for wait: Duration, _ now: Duration) {
         waiting = items + waiting
         pausedUntil = now + max(wait, .milliseconds(100))
     }
 
-    /// Jobs could not be begun.
+    /// Records that jobs could not be started.
     ///
-    /// - Parameter mayHaveBegun: whether these do their work all the same, unseen.
+    /// - Parameter mayHaveBegun: whether the jobs may run unseen all the same.
     mutating func failed(_ tickets: [Int], mayHaveBegun: Bool, _ now: Duration) {
         if mayHaveBegun { abandon(tickets, now) }
         close(now)
     }
 
-    /// Takes what a poll showed.
+    /// Processes the result of a poll.
     ///
-    /// - Returns: the items whose job is over or was given up: a reading tells what became of them.
+    /// - Returns: the items whose job has ended or was abandoned. Reading their tickets shows the
+    ///   results.
     mutating func polled(_ statuses: [JobStatus], _ now: Duration) -> [Item] {
         var done: [Item] = []
         for (id, job) in running {

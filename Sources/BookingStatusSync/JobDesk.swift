@@ -2,7 +2,7 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Updates tickets in jobs, many at once, as the ``JobBoard`` says. ``run()`` is its own task
+/// Updates many tickets at once in jobs, as the ``JobBoard`` decides. ``run()`` is its own task
 /// beside the queue's rounds.
 final class JobDesk: Sendable {
     private let desk: TicketDesk
@@ -14,14 +14,14 @@ final class JobDesk: Sendable {
     private let answers = Answers<Answer>()
 
     enum Answer: Sendable {
-        /// It was not part of any job, and will not be.
+        /// The update was not part of any job, and will not be.
         case none
         /// The ticket after the job; nil if it is gone.
         case reading(TicketReading?)
         case failed(ZendeskError)
     }
 
-    /// What a call for jobs may take.
+    /// Maximum time of a call that starts or polls jobs.
     private static let callTimeout = Duration.seconds(10)
 
     init(desk: TicketDesk, readings: ReadingDesk, limits: RoundLimits, time: TimeSource) {
@@ -33,16 +33,16 @@ final class JobDesk: Sendable {
         board = Mutex(JobBoard(limits: limits))
     }
 
-    /// Whether more updates may be planned than their budget has places for.
+    /// Whether to plan more updates than their budget allows.
     var isPromising: Bool { board.withLock { $0.isPromising(time.now()) } }
 
-    /// No job is begun any more: the instance is about to end.
+    /// Starts no more jobs, because the instance is about to stop.
     func drain() {
         board.withLock { $0.drain() }
         bell.ring()
     }
 
-    /// Updates a ticket as part of a job, if there can be one.
+    /// Updates a ticket as part of a job, if a job can take it.
     func write(_ ticket: Int, _ update: TicketUpdate, priority: CallPriority, deadline: Deadline) async -> Answer {
         let number: Int? = board.withLock { board in
             guard board.takes(ticket, time.now()) else { return nil }
@@ -60,9 +60,9 @@ final class JobDesk: Sendable {
 
     // MARK: Jobs
 
-    /// Begins and watches jobs until the task is cancelled.
+    /// Starts and polls jobs until the task is cancelled.
     func run() async {
-        // One at a time, should the queue be run twice.
+        // One at a time, in case the queue is run twice.
         guard await gate.enter(before: Deadline(after: .seconds(31_536_000), time)) else { return }
         defer { gate.leave() }
         await withDiscardingTaskGroup { group in
@@ -109,7 +109,7 @@ final class JobDesk: Sendable {
             )
             board.withLock { $0.begunProof(job.id, stale: stale.ticket, own: own.ticket, time.now()) }
         } catch {
-            // The two go on waiting.
+            // The two items keep waiting.
             switch error.kind {
             case .limited, .timeIsUp: postpone([], error)
             default: close([stale.ticket, own.ticket], mayHaveBegun: error.mayHaveBegunJob)
@@ -126,8 +126,8 @@ final class JobDesk: Sendable {
         board.withLock { $0.postpone(open, for: error.retryAfter ?? .seconds(1), time.now()) }
     }
 
-    /// What the drop-down takes is asked anew, but for what another job has asked within a second:
-    /// a job does not say which tags it has dropped.
+    /// Starts the next jobs. Reads the drop-down's options again first, unless another job has read
+    /// them within a second: a job does not report the tags that it drops.
     private func begin() async {
         desk.zendesk.forgetOptions(of: desk.settings.bookingStatusField, olderThan: .seconds(1))
         var jobs = [[JobBoard.Item]]()
@@ -142,8 +142,8 @@ final class JobDesk: Sendable {
         _ = await concurrently(jobs.filter { !$0.isEmpty }, width: jobs.count) { await self.begin($0) }
     }
 
-    /// Without those whose tag is missing: their tickets are read again, and the settlement learns
-    /// of it.
+    /// The items whose tag exists. The tickets of the others are read again, so that their
+    /// settlements see the missing tag.
     private func accepted(_ items: [JobBoard.Item]) async throws(ZendeskError) -> [JobBoard.Item] {
         var accepted: [JobBoard.Item] = []
         for item in items {
@@ -169,10 +169,10 @@ final class JobDesk: Sendable {
         }
     }
 
-    /// - Parameter isBegun: whether a job was asked for.
+    /// - Parameter isBegun: whether the call that starts the job was made.
     private func failed(_ items: [JobBoard.Item], _ error: ZendeskError, isBegun: Bool = true) async {
         switch error.kind {
-        // Nothing was sent, or nothing done: that is no fault of jobs.
+        // Nothing was sent or done, so the jobs are not at fault.
         case .limited, .timeIsUp: postpone(items, error)
         case _ where !isBegun: give(.failed(error), to: items.map(\.number))
         case _ where error.mayHaveBegunJob:
@@ -184,18 +184,18 @@ final class JobDesk: Sendable {
         }
     }
 
-    /// - Returns: the items of jobs that are over, or were given up.
+    /// - Returns: the items of jobs that have ended or were abandoned.
     private func poll(_ ids: [String]) async -> [JobBoard.Item] {
         var statuses: [JobStatus] = []
         do throws(ZendeskError) {
             statuses = try await desk.zendesk.jobs(ids, priority: .high, deadline: callDeadline)
         } catch {
-            // What cannot be read for long is given up.
+            // The board abandons jobs that stay unreadable.
         }
         return board.withLock { $0.polled(statuses, time.now()) }
     }
 
-    /// Reads the tickets of jobs, and tells those who wait.
+    /// Reads the tickets of jobs and answers the waiting tasks.
     private func tell(_ items: [JobBoard.Item]) async {
         let found = await readings.read(items.map(\.ticket), priority: .high, deadline: callDeadline)
         for item in items {
@@ -209,6 +209,6 @@ final class JobDesk: Sendable {
 }
 
 extension ZendeskError {
-    /// Whether a job may do its work though nobody knows its id.
+    /// Whether a job may run although its id is unknown.
     fileprivate var mayHaveBegunJob: Bool { kind == .outcomeUnknown || kind == .cancelled }
 }

@@ -1,19 +1,19 @@
 import SpannerChangeStreams
 
-/// What the booking version field of a ticket says about our last write there.
+/// Our last write to a ticket, as its booking version field states it.
 ///
-/// The field's text is made for people too:
+/// The field's text is readable for people, too:
 ///
 ///     booking_2_booked since 2026-11-23T20:13:31.538191Z, record 00000000, transaction 4, booking dcc5423e-5b0e-4c55-9a6e-0a4a5d2b9c11
 ///
-/// That is: the tag that was written (`none` for an emptied field), the commit timestamp with as
-/// many fraction digits as are known (3, 6 or 9), the record sequence, the transaction's id
-/// (commas, percent signs and white space percent-encoded), and the booking's ID up to the end.
-/// Whatever does not read exactly so was edited by somebody, and counts as no version.
+/// It contains the tag that was written (`none` for an emptied field), the commit timestamp with
+/// all known fraction digits (3, 6 or 9), the record sequence, the transaction's id (commas,
+/// percent signs and white space percent-encoded), and the booking's ID, which extends to the end.
+/// Text in any other form was edited by somebody and counts as no version.
 package struct KeptVersion: Equatable, Sendable {
     package var bookingID: String
     package var version: BookingVersion
-    /// Nil where we emptied the field.
+    /// Nil if we emptied the field.
     package var tag: String?
 
     package init(bookingID: String, version: BookingVersion, tag: String?) {
@@ -39,7 +39,7 @@ package struct KeptVersion: Equatable, Sendable {
             version: BookingVersion(commitTimestamp: commit, recordSequence: String(record), transactionID: transaction),
             tag: words[0] == Self.noTag ? nil : String(words[0])
         )
-        // One version has one text: a comparison of texts is a comparison of versions.
+        // Each version has exactly one text, so comparing texts compares versions.
         guard self.text == text else { return nil }
     }
 
@@ -48,7 +48,7 @@ package struct KeptVersion: Equatable, Sendable {
             + "transaction \(Self.encoded(version.transactionID)), booking \(bookingID)"
     }
 
-    /// Stands for an emptied field; so no status can have this tag.
+    /// Stands for an emptied field, so no status can have this tag.
     static let noTag = "none"
 
     private static func encoded(_ text: String) -> String {

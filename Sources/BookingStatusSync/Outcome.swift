@@ -1,12 +1,12 @@
-/// What became of a change on one ticket, or on none.
+/// The result of a change on one ticket, or without any ticket.
 package enum Outcome: String, CaseIterable, Sendable {
-    /// The field had no value and shows the new status now.
+    /// The field had no value and now shows the new status.
     case added
-    /// The field shows the new status now.
+    /// The field now shows the new status.
     case updated
-    /// The field was emptied, since the booking is gone.
+    /// The field was emptied because the booking is gone.
     case cleared
-    /// The ticket showed the new status already.
+    /// The ticket already showed the new status.
     case unchanged
 
     /// The ticket is closed.
@@ -25,12 +25,12 @@ package enum Outcome: String, CaseIterable, Sendable {
     case notAStatusChange = "not_a_status_change"
     /// The change would have been written.
     case dryRun = "dry_run"
-    /// A newer change of the booking was in flight and took this one along.
+    /// A newer change of the booking was in flight and superseded this one.
     case superseded
 
-    /// The change before this one may still be on its way.
+    /// The previous change may still be on its way.
     case waiting
-    /// The ticket changed again and again while we tried.
+    /// The ticket kept changing during all attempts.
     case conflict
     /// Zendesk is busy or down, a limit is used up, or time ran out.
     case deferred
@@ -41,14 +41,14 @@ package enum Outcome: String, CaseIterable, Sendable {
     case tagNotAccepted = "tag_not_accepted"
     /// Zendesk will never take the change.
     case rejected
-    /// Two rows have the booking's ID: nobody can tell which one the ticket means.
+    /// Two rows have the booking's ID. It is unknown which one the ticket means.
     case ambiguousBooking = "ambiguous_booking"
     /// A ticket names a booking that Spanner does not have.
     case unknownBooking = "unknown_booking"
 
     package var isDone: Bool { verdict == .done }
 
-    /// Whether the change is done with, to be tried again, or hopeless.
+    /// Whether the change is done, has to be retried, or is hopeless.
     var verdict: Verdict {
         switch self {
         case .added, .updated, .cleared, .unchanged, .closed, .otherBooking, .stale, .unexpectedStatus, .noTicket, .gone,

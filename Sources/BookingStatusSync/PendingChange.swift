@@ -3,8 +3,8 @@ import Logging
 import SpannerChangeStreams
 import Zendesk
 
-/// A change on its way to its tickets, with what its writes and its log lines say about where it
-/// came from. Events and sweeps make it.
+/// A change that is to be applied to its tickets, with the origin that its writes and log lines
+/// state. Events and sweeps create it.
 struct PendingChange: Sendable {
     var tagChange: TagChange
     /// The statuses, for the log.
@@ -13,14 +13,14 @@ struct PendingChange: Sendable {
     /// The id of the event that brought it.
     var eventID: String
     var logger: Logger
-    /// A sweep beside live changes leaves half of the calls to them.
+    /// Low for a sweep beside live changes, which leaves half of the calls to them.
     var priority = CallPriority.high
-    /// What a sweep has said before; nil for an event's change.
+    /// What sweeps have already logged; nil for an event's change.
     var reported: ReportedTickets?
 
     var isSweep: Bool { reported != nil }
 
-    /// Goes into the ticket's audit.
+    /// The metadata for the ticket's audit.
     ///
     /// - Parameter status: the tag that the update sets, `none` for an emptied field; nil if it
     ///   leaves the status field alone. It tells a tag that Zendesk dropped from one that a person
@@ -35,8 +35,8 @@ struct PendingChange: Sendable {
         return metadata
     }
 
-    /// Writes the one log line that a change and a ticket get. A sweep is silent about tickets that
-    /// are as they should be, and says only once what stays as it is.
+    /// Writes the only log line for a change and a ticket. A sweep does not log tickets that are
+    /// correct, and logs a lasting state only once.
     func log(_ result: TicketResult) {
         if let reported {
             guard result.outcome != .stale, result.outcome != .unchanged, let ticket = result.ticket else { return }
@@ -56,10 +56,10 @@ struct PendingChange: Sendable {
         logger.log(level: result.needsPerson ? .error : result.outcome.logLevel, "booking status", metadata: metadata)
     }
 
-    /// Tells, at debug level, that the change waits for the one before it.
+    /// Logs at debug level that the change waits for the previous one.
     func logParked() { logger.debug("booking status", metadata: ["booking": "\(Self.forLog(tagChange.bookingID))", "outcome": "parked"]) }
 
-    /// A ticket's booking ID is typed by anybody, a guest among them.
+    /// Truncates a booking ID for the log. Anybody can type one into a ticket, even a guest.
     static func forLog(_ bookingID: String) -> String { bookingID.cut(to: 64) }
 }
 

@@ -2,7 +2,7 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Reads tickets, many with one call, as its ``Gathering`` says. ``run()`` is its own task beside
+/// Reads many tickets with one call, as its ``Gathering`` decides. ``run()`` is its own task beside
 /// the queue's rounds.
 final class ReadingDesk: Sendable {
     private let desk: TicketDesk
@@ -57,15 +57,15 @@ final class ReadingDesk: Sendable {
         }
     }
 
-    /// - Returns: the requests that have to be read one by one: tickets of theirs were left out, or
-    ///   the call failed, perhaps because of one of them.
+    /// - Returns: the requests to read one by one. The call left out some of their tickets, or it
+    ///   failed, perhaps because of one of them.
     private func readTogether(_ requests: [Gathering.Request]) async -> [Gathering.Request] {
         guard requests.count > 1 else {
             await read(requests[0])
             return []
         }
         let priority = requests.map(\.priority).max() ?? .normal
-        // One that has little time left must not take it from the others.
+        // A request with little time left must not shorten the deadline of the others.
         let deadline = requests.map(\.deadline).max { $0.remaining < $1.remaining }!
         var found: TicketReadings = [:]
         do throws(ZendeskError) {
@@ -94,9 +94,9 @@ final class ReadingDesk: Sendable {
     }
 }
 
-/// Which tickets the next call reads: a pure state machine. What is asked for is read at once, and
-/// gathers only while four calls are under way. Where calls are scarce it waits for what comes
-/// together with it, and for the call that is under way.
+/// Decides which tickets the next call reads. A pure state machine. It reads a request immediately,
+/// and gathers requests only while four calls are running. When calls are scarce, a request also
+/// waits for the rest of its round and for the running call.
 struct Gathering {
     struct Request {
         let number: Int
@@ -109,8 +109,7 @@ struct Gathering {
     }
 
     enum Step {
-        /// Nothing to do until something is asked for or a call ends; or until this time has
-        /// passed.
+        /// Wait until something is requested, a call ends or this time has passed.
         case wait(Duration?)
         case read([Request], call: Int)
     }
@@ -118,14 +117,13 @@ struct Gathering {
     private let ticketsPerCall: Int
     private var nextNumber = 0
     private(set) var waiting: [Request] = []
-    /// When the calls that are under way began.
+    /// Start times of the running calls.
     private var calls: [Int: Duration] = [:]
 
     private static let width = 4
-    /// How far apart come the answers to the searches of one round.
+    /// Maximum time between the answers to the searches of one round.
     private static let togetherness = Duration.milliseconds(50)
-    /// How long a call keeps others back where calls are scarce: one that hangs must not hold up
-    /// all others.
+    /// How long a call delays others when calls are scarce. A hanging call must not delay them all.
     private static let patience = Duration.seconds(1)
 
     init(ticketsPerCall: Int) { self.ticketsPerCall = ticketsPerCall }
@@ -138,16 +136,16 @@ struct Gathering {
     mutating func add(_ tickets: [Int], priority: CallPriority, deadline: Deadline, _ now: Duration) -> Int {
         nextNumber += 1
         let request = Request(number: nextNumber, tickets: tickets, priority: priority, deadline: deadline, addedAt: now)
-        // What ends something that was begun comes first.
+        // Requests that complete work in progress come first.
         waiting.insert(request, at: waiting.firstIndex { $0.priority < priority } ?? waiting.endIndex)
         return nextNumber
     }
 
-    /// Forgets a request for which nobody waits.
+    /// Forgets a request that nobody waits for.
     mutating func withdraw(_ number: Int) { waiting.removeAll { $0.number == number } }
 
     mutating func next(isScarce: Bool, _ now: Duration) -> Step {
-        // Calls that wait for their turn in the budget must not keep back what ends something.
+        // Calls that wait for budget must not delay requests that complete work in progress.
         guard let first = waiting.first, calls.count < (first.priority == .high ? 2 : 1) * Self.width else { return .wait(nil) }
         var (count, tickets) = (0, 0)
         for request in waiting {

@@ -16,7 +16,7 @@ final class ReportedTickets: Sendable {
     private static let maximum = 20_000
     private static let day = Duration.seconds(86_400)
 
-    /// Whether this is to be said: a ticket's lasting state is told only once.
+    /// Whether to log this result. A ticket's lasting state is logged only once.
     func isNew(_ ticket: Int, _ bookingID: String, _ result: TicketResult) -> Bool {
         let outcome = result.outcome
         guard outcome.verdict == .never || outcome == .unknownBooking || outcome == .unexpectedStatus || result.needsPerson else {
@@ -28,7 +28,7 @@ final class ReportedTickets: Sendable {
         }
     }
 
-    /// Takes down that Zendesk refused to update a ticket.
+    /// Records that Zendesk refused to update a ticket.
     func note(_ result: TicketResult, _ now: Duration) {
         guard result.concernsTicket, let ticket = result.ticket else { return }
         refusals.withLock { refusals in
@@ -37,9 +37,9 @@ final class ReportedTickets: Sendable {
         }
     }
 
-    /// Tells the tickets that are left alone from the others: one that Zendesk refuses to update
-    /// costs one try a day. Where it updates no ticket at all, the fault is the account's, and
-    /// passes when that is mended.
+    /// Separates the tickets to skip from the others. A ticket that Zendesk refuses to update is
+    /// tried once a day. If no ticket at all could be updated for a day, the account is at fault.
+    /// Then no ticket is skipped, so that all are updated once that is fixed.
     func divide(
         _ readings: [TicketReading],
         _ now: Duration,

@@ -1,9 +1,9 @@
 import Timing
 import Zendesk
 
-/// Brings the changes of a round to their tickets: finds and reads them, and does what each
-/// ticket's ``TicketSettlement`` says. It decides nothing. Searches, readings and updates are
-/// shared where that is sure.
+/// Applies the changes of a round to their tickets. It finds and reads the tickets, and does what
+/// each ticket's ``TicketSettlement`` says. It decides nothing itself. Searches, reads and updates
+/// are shared where that is safe.
 struct RoundCarrier: Sendable {
     private let desk: TicketDesk
     private let finder: TicketFinder
@@ -14,18 +14,18 @@ struct RoundCarrier: Sendable {
     private let rule: Rule
     private let memory = TicketMemory()
 
-    /// How many of a booking's tickets are worked on at once.
+    /// Maximum concurrency among the tickets of one booking.
     private static let width = 100
-    /// For how long a sweep's reading will do, in seconds.
+    /// Maximum age of a sweep's reading, in seconds.
     private static let freshness = 30.0
 
-    /// What a round asks of the queue and tells it, by booking.
+    /// The calls from a round to the queue, by booking.
     struct Door: Sendable {
-        /// The search for these is answered: what comes from now on does not join.
+        /// The search for these is answered. Later changes do not join the round.
         var close: @Sendable ([String]) -> Void
-        /// Gives the changes, once the tickets have been read.
+        /// Returns the changes, once the tickets have been read.
         var take: @Sendable (String) -> [RoundSchedule.Entry]
-        /// What became of each change on each ticket: the booking leaves the round.
+        /// Reports the results of each change on each ticket. The booking leaves the round.
         var leave: @Sendable (String, [Settled]) -> Void
     }
 
@@ -61,10 +61,10 @@ struct RoundCarrier: Sendable {
         .init(bookingsPerSearch: finder.bookingsPerSearch, hasJobs: jobs.isPromising, writes: !settings.dryRun)
     }
 
-    /// No job is begun any more.
+    /// Starts no more jobs.
     func drain() { jobs.drain() }
 
-    /// Does what rounds share, until the task is cancelled.
+    /// Runs the reads and jobs that rounds share, until the task is cancelled.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await readings.run() }
@@ -74,7 +74,7 @@ struct RoundCarrier: Sendable {
 
     // MARK: Bookings
 
-    /// Brings changes to the tickets of their bookings, which have to be found.
+    /// Applies changes to the tickets of their bookings, which have to be found first.
     func carry(_ bookings: [String], deadline: Deadline, _ door: Door) async {
         let size = max(finder.bookingsPerSearch, 1)
         let parts = (bookings.count + size - 1) / size
@@ -83,7 +83,7 @@ struct RoundCarrier: Sendable {
         _ = await concurrently(slices, width: slices.count) { await self.carryTogether($0, deadline, door) }
     }
 
-    /// The bookings of one search, whose tickets are read together.
+    /// Processes the bookings of one search, whose tickets are read together.
     private func carryTogether(_ all: [String], _ deadline: Deadline, _ door: Door) async {
         for booking in all where !TicketSearch.isPlain(booking) {
             refuse(booking, ZendeskError(.rejected, "the booking's ID would change the meaning of a search"), door)
@@ -125,7 +125,8 @@ struct RoundCarrier: Sendable {
         return own
     }
 
-    /// A change that was parked knows tickets that this search may have left out.
+    /// Settles a booking with the tickets of its parked changes, which this search may have left
+    /// out.
     private func settleWithParked(
         _ booking: String,
         _ own: [TicketFound],
@@ -153,10 +154,11 @@ struct RoundCarrier: Sendable {
         door.leave(booking, door.take(booking).map { told($0, [result]) })
     }
 
-    /// Brings changes to tickets that are known: a sweep has read them, or they were found before.
+    /// Applies changes to known tickets, which a sweep has read or an earlier search has found.
     func carryKnown(_ booking: String, _ entries: [RoundSchedule.Entry], deadline: Deadline, _ door: Door) async {
         var tickets: [TicketFound] = []
-        // What a sweep has read long ago, and had no place for since, is read again.
+        // A sweep's readings may have become old while they waited for capacity. Such tickets are
+        // read again.
         let old = entries.flatMap(\.readings).filter { reading in
             reading.readAt.map { time.secondsSince1970() - Double($0) > Self.freshness } ?? false
         }
@@ -200,7 +202,7 @@ struct RoundCarrier: Sendable {
         return readAt > otherReadAt
     }
 
-    /// Logs what became of a change, but for what is not decided yet.
+    /// Logs the results of a change, except those that are not decided yet.
     private func told(_ entry: RoundSchedule.Entry, _ results: [TicketResult]) -> Settled {
         let known = Set((entry.parked?.results ?? []).compactMap(\.ticket))
         let new = results.filter { result in result.ticket.map { !known.contains($0) } ?? true }
@@ -210,7 +212,7 @@ struct RoundCarrier: Sendable {
 
     // MARK: One ticket
 
-    /// Does what the ticket's settlement says, until it is done.
+    /// Does what the ticket's settlement says until it is done.
     private func settle(
         _ ticket: TicketFound,
         _ changes: [PendingChange],
@@ -262,8 +264,8 @@ struct RoundCarrier: Sendable {
         case .readAudits: return .audits(try await desk.zendesk.audits(of: ticket, priority: priority, deadline: deadline))
         case .write(let update, let mayShare):
             let room = desk.zendesk.room
-            // Half of the places are left to second updates, a quarter where one change is alone;
-            // what has no place goes in a job.
+            // Half of the places are reserved for second updates, or a quarter if one change is
+            // alone. Updates beyond that go into a job.
             if mayShare, room.writes <= (isAlone ? room.writeLimit / 4 : room.writeLimit / 2) {
                 switch await jobs.write(ticket, update, priority: priority, deadline: deadline) {
                 case .none: break

@@ -1,22 +1,21 @@
-/// How much of the work goes together. A simulation injects small numbers, so that a few bookings
-/// meet all of them.
+/// Batch sizes and concurrency limits. A simulation injects small numbers, so that a few bookings
+/// reach all of them.
 package struct RoundLimits: Sendable {
     /// Bookings in one round.
     package var bookings = 100
-    /// Bookings in work at once, besides single changes: more could not be written before the
+    /// Bookings in progress at once, excluding single changes. More could not be written before the
     /// deadline of a round.
     package var bookingsInWork = 1000
-    /// Rounds at once, while the budgets are hardly used.
+    /// Concurrent rounds while the budgets are hardly used.
     package var rounds = 3
-    /// Bookings that one search asks for, besides its two witnesses.
+    /// Bookings per search, excluding its two witnesses.
     package var bookingsPerSearch = 23
-    /// Jobs at once. Zendesk takes thirty for the whole account.
+    /// Concurrent jobs. Zendesk allows thirty for the whole account.
     package var jobs = 5
     package var ticketsPerJob = 100
-    /// A job costs three calls and a second, so while others run it waits until it has as many
-    /// tickets.
+    /// Minimum tickets for a job while other jobs run. A job costs three calls and a second.
     package var fewestTicketsPerJob = 18
-    /// How long a change waits for the one before it, until its tickets are read once more.
+    /// How long a change waits for the previous one before its tickets are read again.
     package var parking = Duration.seconds(5)
 
     package init() {}

@@ -1,78 +1,78 @@
 import Zendesk
 
-/// Which changes wait, which bookings are in work, and what the next round takes: a pure state
-/// machine.
+/// Decides what the next round takes, and tracks waiting changes and bookings in progress. A pure
+/// state machine.
 ///
-/// A round takes bookings, one from each submission in turn, and with each booking all that waits
-/// for it. What comes for a booking until its search is answered joins the round: later, a ticket
-/// may have been opened that the search could not find. What comes later waits until the booking is
-/// free again. Sweeps fill what live changes leave. A change that has to wait for the one before it
-/// is parked: it is taken along by the next change of its booking, or its tickets are read once
-/// more when its time is over.
+/// A round takes bookings from the submissions in turn, one at a time, and all waiting changes of
+/// each booking. A change joins the round if it arrives before its booking's search is answered.
+/// After that, a ticket may have been opened that the search could not find. So a later change
+/// waits until the booking is free again. Sweeps use the capacity that live changes leave. A change
+/// that has to wait for the previous one is parked. Either the next change of its booking takes it
+/// along, or its tickets are read again when its time is over.
 struct RoundSchedule {
-    /// Bookings in one round at most.
+    /// Maximum bookings in one round.
     let bookingsPerRound: Int
-    /// Bookings of all rounds together at most, besides changes that came alone.
+    /// Maximum bookings of all rounds together, excluding changes that came alone.
     let maximumInWork: Int
-    /// Rounds at once at most.
+    /// Maximum concurrent rounds.
     let maximumRounds: Int
-    /// Bookings at once that only sweeps ask for. They may wait for budget, so they keep no round
-    /// open.
+    /// Maximum concurrent bookings that only sweeps asked for. They may wait for budget, so they
+    /// keep no round open.
     let maximumSwept: Int
 
     private var nextNumber = 0
-    /// What waits, by its number.
+    /// The waiting changes, by number.
     private var waiting: [Int: Entry] = [:]
     private var waitingFor: [String: [Int]] = [:]
     private var submissions: [Submission] = []
     private var inWork: [String: Work] = [:]
-    /// How many bookings of each round have not been read, and when it began.
+    /// The number of unread bookings in each round, and when the round began.
     private var rounds: [Int: (left: Int, begun: Duration)] = [:]
     private var lastRound: Duration?
     private var sweptInWork = 0
-    /// What a search is thought to need of the budget for reads, until its tickets are read.
+    /// Estimated reads per search, up to the reading of its tickets.
     private(set) var readsPerSearch = Self.minimumReadsPerSearch
 
     /// One change of a submission.
     struct Entry: Sendable {
-        /// The submission, and the change's place in it.
+        /// The submission, and the change's index in it.
         let submission: Int
         let index: Int
         let change: PendingChange
-        /// The booking's tickets, where a sweep has read them.
+        /// The booking's tickets, if a sweep has read them.
         let readings: [TicketReading]
-        /// Whether it came by itself while little else was waiting: it is not part of a burst, nor
-        /// of a large record.
+        /// Whether it came by itself while little else was waiting, and not in a burst or a large
+        /// record.
         let isAlone: Bool
         /// Nil for a change that has not been tried.
         var parked: Parking?
 
         var bookingID: String { change.tagChange.bookingID }
 
-        /// Whether its tickets are known, so that nobody has to look for them.
+        /// Whether its tickets are known and need no search.
         fileprivate func knowsTickets(_ now: Duration) -> Bool { change.isSweep || parked.map { $0.until <= now } ?? false }
     }
 
-    /// A change that waits for the one before it.
+    /// The state of a change that waits for the previous one.
     struct Parking: Sendable {
         var until: Duration
-        /// The tickets that wait.
+        /// The tickets on which the change waits.
         var tickets: [Int]
-        /// What became of the change on the others.
+        /// The results of the change on the other tickets.
         var results: [TicketResult]
     }
 
     private struct Submission {
         let id: Int
         let isSweep: Bool
-        /// Numbers of entries, in the order in which they came.
+        /// Entry numbers in order of arrival.
         var queue: ArraySlice<Int>
     }
 
     private struct Work {
         /// Nil for a booking that only sweeps asked for.
         let round: Int?
-        /// The last entry that came before its tickets were searched for.
+        /// The last entry that arrived before its search was answered.
         var lastToJoin = Int.max
         /// Whether its tickets have been read.
         var isRead = false
@@ -118,23 +118,23 @@ struct RoundSchedule {
 
     // MARK: Rounds
 
-    /// A search, a reading, and one more reading or the options.
+    /// A search, a read, and one more read or the options.
     static let minimumReadsPerSearch = 3
-    /// One that takes several pages needs more, and nobody knows before. After the budget did not
-    /// do, fewer begin at once, so that what has been begun comes to an end.
+    /// A search with several pages needs more reads, which is not known in advance. After the
+    /// budget ran out, fewer searches start at once, so that the running ones can finish.
     private static let maximumReadsPerSearch = 48
-    /// What the jobs of a round need besides.
+    /// Additional reads for the jobs of a round.
     static let readsPerJobs = 6
 
-    /// For how long a round keeps others back: one booking whose calls hang must not stop all.
+    /// How long a round delays others. One booking whose calls hang must not stop them all.
     static let patience = Duration.seconds(3)
-    /// How far apart rounds begin once a quarter of the budget is used: fewer and larger ones need
+    /// Minimum time between rounds once a quarter of the budget is used. Fewer, larger rounds need
     /// fewer calls.
     static let pace = Duration.milliseconds(1300)
-    /// So many bookings wait for no time to pass: they nearly fill a search.
+    /// Number of bookings that need not wait for the pace, because they nearly fill a search.
     private static let enough = 16
 
-    /// Whether nothing waits and nothing is in work.
+    /// Whether nothing waits and nothing is in progress.
     var isEmpty: Bool { waiting.isEmpty && submissions.isEmpty && inWork.isEmpty && rounds.isEmpty }
 
     /// Whether a live change waits for a booking that is free.
@@ -145,7 +145,8 @@ struct RoundSchedule {
     /// How many submissions wait for an earlier change.
     var parkedSubmissions: Int { Set(waiting.values.filter { $0.parked != nil }.map(\.submission)).count }
 
-    /// How long until the next of them goes on. One whose time is over waits only for its booking.
+    /// Time until the next parked change continues. One whose time is over waits only for its
+    /// booking.
     func untilParked(_ now: Duration) -> Duration? {
         waiting.values.compactMap { $0.parked?.until }.filter { $0 > now }.min().map { $0 - now }
     }
@@ -164,8 +165,8 @@ struct RoundSchedule {
         return entry.parked.map { $0.until <= now } ?? true
     }
 
-    /// Draws the bookings of the next round. The caller has seen that the budgets have room for one
-    /// booking at least.
+    /// Draws the bookings of the next round. The caller has checked that the budgets have room for
+    /// at least one booking.
     ///
     /// - Parameters:
     ///   - room: what the budgets have room for.
@@ -173,14 +174,14 @@ struct RoundSchedule {
     ///   - now: monotonic.
     /// - Returns: empty if no round can begin.
     mutating func draw(_ room: CallRoom, _ sharing: Sharing, now: Duration) -> [String] {
-        // The first answers tell the account's limits: until then one booking goes alone.
+        // The first answers state the account's limits. Until then, one booking goes alone.
         guard room.isKnown || inWork.isEmpty else { return [] }
-        // What is in work has not made all of its calls.
+        // Bookings in progress have not made all of their calls yet.
         let searches = (room.reads - (sharing.hasJobs && room.reads > Self.readsPerJobs * 4 ? Self.readsPerJobs : 0)) / readsPerSearch
         var limit = min(bookingsPerRound, searches * sharing.bookingsPerSearch - inWork.count)
         if sharing.writes, !sharing.hasJobs { limit = min(limit, room.writes - inWork.count) }
         if inWork.isEmpty { limit = room.isKnown ? max(1, limit) : 1 }
-        // Where calls are scarce, searches are full.
+        // When calls are scarce, searches are full.
         let full = sharing.bookingsPerSearch
         let ready = room.isRelaxed ? 0 : readyBookings(now)
         if full > 1, ready > full { limit = min(limit, ready / full * full) }
@@ -201,7 +202,8 @@ struct RoundSchedule {
         return bookings + swept
     }
 
-    /// One booking from each submission, again and again. Those that were served go to the end.
+    /// Takes one booking from each submission, repeatedly. Submissions that were served go to the
+    /// end.
     private mutating func takeTurns(isSweep: Bool, upTo limit: Int, _ round: Int?, _ now: Duration) -> [String] {
         var bookings: [String] = []
         var turn = submissions.filter { $0.isSweep == isSweep }
@@ -219,19 +221,19 @@ struct RoundSchedule {
             }
             turn = served
         }
-        // What has left while its booking was in work has nothing to wait for.
+        // Submissions that left while their booking was in progress have nothing to wait for.
         submissions = submissions.filter { $0.isSweep != isSweep } + passed.filter { !$0.queue.isEmpty } + turn
         return bookings
     }
 
     private func firstFree(_ submission: inout Submission, _ now: Duration) -> String? {
-        // What another submission's turn has taken along.
+        // Skip changes that another submission's turn has taken along.
         while let first = submission.queue.first, waiting[first] == nil { submission.queue.removeFirst() }
         return submission.queue.first { isReady($0, now) }.flatMap { waiting[$0]?.bookingID }
     }
 
-    /// The changes of a booking for which nobody has to look for tickets: those of sweeps, and
-    /// those that were parked until now.
+    /// Takes the changes of a booking whose tickets are known: the changes of sweeps, and parked
+    /// changes whose time is over.
     ///
     /// - Returns: nil if the tickets have to be found.
     mutating func takeKnown(_ booking: String, _ now: Duration) -> [Entry]? {
@@ -239,7 +241,7 @@ struct RoundSchedule {
         return take(booking)
     }
 
-    /// Takes back a change that waits for the one before it.
+    /// Parks a change that has to wait for the previous one.
     mutating func park(_ entry: Entry, _ parking: Parking) {
         var entry = entry
         entry.parked = parking
@@ -253,10 +255,10 @@ struct RoundSchedule {
         }
     }
 
-    /// The search for a booking's tickets is answered: nothing joins any more.
+    /// Closes a booking's round to further changes, because its search is answered.
     mutating func close(_ booking: String) { inWork[booking]?.lastToJoin = nextNumber }
 
-    /// Takes what waits for a booking in work, now that its tickets have been read.
+    /// Takes the waiting changes of a booking in progress, once its tickets have been read.
     mutating func take(_ booking: String) -> [Entry] {
         if let work = inWork[booking], !work.isRead {
             inWork[booking]?.isRead = true
@@ -269,34 +271,33 @@ struct RoundSchedule {
         return numbers.filter { $0 <= last }.compactMap { waiting.removeValue(forKey: $0) }
     }
 
-    /// A booking leaves its round: its own tickets are settled.
+    /// Removes a booking from its round, once its tickets are settled.
     ///
-    /// - Parameter ranOut: whether the budget for reads was used up before its tickets had been
-    ///   read.
+    /// - Parameter ranOut: whether the budget for reads ran out before its tickets had been read.
     mutating func leave(_ booking: String, ranOut: Bool = false) {
         guard let work = inWork.removeValue(forKey: booking) else { return }
-        // Nobody has searched for what a sweep brought.
+        // A sweep's booking needs no search.
         guard let round = work.round else { return sweptInWork -= 1 }
         readsPerSearch =
             ranOut ? min(readsPerSearch * 2, Self.maximumReadsPerSearch) : max(readsPerSearch / 2, Self.minimumReadsPerSearch)
         if !work.isRead { pass(round) }
     }
 
-    /// A booking's tickets have been read: what is left of its way keeps no other round back.
+    /// Records that a booking's tickets have been read. The rest of its work delays no other round.
     private mutating func pass(_ round: Int) {
         rounds[round]!.left -= 1
         if rounds[round]!.left == 0 { rounds[round] = nil }
     }
 
-    /// How long until another round may begin, as far as time alone decides that.
+    /// Time until another round may begin, as far as time alone decides.
     func untilNextRound(_ now: Duration, isRelaxed: Bool) -> Duration {
         let pace = isRelaxed ? .zero : lastRound.map { $0 + Self.pace - now } ?? .zero
         return pace > .zero ? pace : Self.patience
     }
 
-    /// Takes away what a submission still waits for. What is in a round goes on.
+    /// Withdraws the waiting changes of a submission. Those in a round continue.
     ///
-    /// - Returns: the places of those changes.
+    /// - Returns: the indexes of the withdrawn changes.
     mutating func withdraw(_ submission: Int) -> [Int] {
         guard let position = submissions.firstIndex(where: { $0.id == submission }) else { return [] }
         var withdrawn: [Int] = []
@@ -315,6 +316,6 @@ struct RoundSchedule {
         return withdrawn
     }
 
-    /// Forgets a submission of which nothing waits any more.
+    /// Forgets a submission that has no waiting changes.
     mutating func forget(_ submission: Int) { submissions.removeAll { $0.id == submission && $0.queue.allSatisfy { waiting[$0] == nil } } }
 }

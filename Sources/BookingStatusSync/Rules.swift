@@ -1,12 +1,12 @@
-/// What the rules have to know of a ticket.
+/// The facts about a ticket that the rules need.
 package struct TicketState: Equatable, Sendable {
     package var isClosed: Bool
     package var bookingID: String?
     /// The tag that the status field shows.
     package var tag: String?
-    /// What we wrote last; nil if no version is kept, or none that can be trusted.
+    /// Our last write; nil if no version is kept, or none that can be trusted.
     package var kept: KeptVersion?
-    /// The field shows what we wrote for another booking, whose ID stood here before.
+    /// Whether the field shows what we wrote for another booking, which the ticket named before.
     package var isLeftover = false
 
     package init(isClosed: Bool = false, bookingID: String?, tag: String?, kept: KeptVersion? = nil) {
@@ -20,7 +20,7 @@ package struct TicketState: Equatable, Sendable {
 /// A booking's old status, as a ticket can show it.
 package enum FormerTag: Equatable, Sendable {
     case tag(String)
-    /// It had no status, or did not exist.
+    /// The booking had no status or did not exist.
     case none
     /// The record does not say.
     case unknown
@@ -28,28 +28,27 @@ package enum FormerTag: Equatable, Sendable {
     case untagged
 }
 
-/// What the rules have to know of a change, its statuses translated to tags.
+/// The facts about a change that the rules need, with its statuses translated to tags.
 package struct TagChange: Equatable, Sendable {
     package var bookingID: String
-    /// What the booking was before, as a ticket can show it.
+    /// The old status, as a ticket can show it.
     package var from: FormerTag
     /// Nil for "no status".
     package var to: String?
     package var version: BookingVersion
-    /// The change before this one may still be on its way.
+    /// Whether the previous change may still be on its way.
     package var isFresh: Bool
     package var source = Source.stream
 
-    /// How we know of it.
+    /// The source of the change.
     package enum Source: Sendable {
-        /// A change record told us.
+        /// A change record.
         case stream
-        /// The booking was read: this is its status, whatever led there.
+        /// A reading of the booking. It shows the current status, not how it came about.
         case sweep
-        /// The booking was looked for and is not there; it may have been deleted, or never have
-        /// existed.
+        /// The booking was not found. It may have been deleted, or may never have existed.
         case sweepWithoutBooking
-        /// The ticket names no booking any more, and our version names this one.
+        /// The ticket no longer names a booking, but our version names this one.
         case sweepWithoutBookingID
     }
 
@@ -66,22 +65,22 @@ package struct TagChange: Equatable, Sendable {
 package enum Decision: Equatable, Sendable {
     /// Leave the ticket as it is.
     case skip(Outcome)
-    /// Write tag and version; the outcome is what it will be called.
+    /// Write tag and version, and report this outcome.
     case write(Outcome)
     /// The tag is right; write the newer version.
     case writeVersion(Outcome)
 }
 
-/// The rules of this system, row by row: the first that holds decides.
+/// Applies the rules of this system. The first row that matches decides.
 ///
-/// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field: without
-/// one they never hold.
+/// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field and never
+/// match without one.
 ///
-/// A sweep knows what is, and not only what changed: it replaces also what we wrote for a booking
-/// that the ticket does not name any more. It comes again and again, so it writes a version only
-/// where there is none, and what a person emptied stays empty: there our own version names the very
-/// status that the field does not show. Of a booking that is not there it takes back what we wrote,
-/// and nothing else.
+/// A sweep knows the current status, not only a change. So it also replaces what we wrote for a
+/// booking that the ticket no longer names. It runs again and again, so it writes a version only if
+/// there is none. A field that a person emptied stays empty: there our own version names the very
+/// status that the field does not show. For a booking that does not exist, a sweep takes back what
+/// we wrote and does nothing else.
 ///
 /// - Parameters:
 ///   - ticket: the ticket as it was read.
@@ -97,9 +96,9 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
 
     let kept = keepsVersions ? ticket.kept : nil
     let order = kept.map { $0.version.order(to: change.version) }
-    // 3: done before, or overtaken.
+    // 3: already done, or overtaken.
     if order == .same || order == .newer { return .skip(.stale) }
-    // 4: right already; a version that cannot be ordered is not a newer one.
+    // 4: already correct. A version that cannot be ordered is not a newer one.
     if ticket.tag == change.to {
         switch change.source {
         case .stream: return keepsVersions && order != .unordered ? .writeVersion(.unchanged) : .skip(.unchanged)
@@ -114,13 +113,13 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
     // 5
     if ticket.tag == nil {
         guard change.from == .unknown || order == .unordered, let kept, kept.tag == change.to else { return write }
-        // A person emptied it. The version moves all the same: without it an older change that
-        // comes later would be written.
+        // A person emptied it. The version is still written. Without it, an older change that
+        // arrives later would be written.
         return change.source == .stream && order == .older ? .writeVersion(.unexpectedStatus) : .skip(.unexpectedStatus)
     }
     // 6
     if let tag = ticket.tag, change.from == .tag(tag) { return write }
-    // 7: nobody has touched what we wrote, we only missed a change in between.
+    // 7: what we wrote is untouched, and we only missed a change in between.
     if isOurs { return write }
     // 8
     if keepsVersions, kept == nil, change.isFresh { return .skip(.waiting) }

@@ -1,7 +1,7 @@
 package import Zendesk
 
-/// A booking whose open ticket a search has found before: whether a search for several bookings
-/// looked for it, too, proves that it looked for the others.
+/// A booking whose open ticket an earlier search found. A search for several bookings that also
+/// finds this one has looked for all of them.
 package struct Witness: Hashable, Sendable {
     package var ticket: Int
     package var bookingID: String
@@ -12,17 +12,19 @@ package struct Witness: Hashable, Sendable {
     }
 }
 
-/// Whether a search for several bookings can be believed. Tests inject their own.
+/// Decides whether to believe a search for several bookings. Tests can replace it.
 ///
-/// Zendesk documents nowhere what several terms of one field mean, nor how many of them count. So
-/// the first and the last term are witnesses: if every ticket had to meet all terms, or only the
-/// first or the last one counted, or those up to some number, one of the two would be missing.
+/// Zendesk does not document what several terms of one field mean, or how many of them count. So
+/// the first and the last term are witnesses. One of the two would be missing if every ticket had
+/// to match all terms, or if only the first, only the last or only a limited number of terms
+/// counted.
 package struct SearchProof: Sendable {
-    /// Whether no hit of the other term can be taken for one of the witness.
+    /// Whether no hit of the other term can be mistaken for one of the witness.
     package var isApart: @Sendable (_ witness: String, _ other: String) -> Bool
-    /// Whether a hit is the witness's, by its own term.
+    /// Whether a hit belongs to the witness by its own term.
     package var isFound: @Sendable (_ witness: Witness, _ hit: SearchHit) -> Bool
-    /// Whether a search that found the first and the last term's witness, or not, was whole.
+    /// Whether a search was complete, given whether it found the witnesses of the first and the
+    /// last term.
     package var isWhole: @Sendable (_ first: Bool, _ last: Bool) -> Bool
 
     package init(
@@ -35,66 +37,65 @@ package struct SearchProof: Sendable {
         self.isWhole = isWhole
     }
 
-    /// Search ignores case, cuts at everything that is no letter or digit, and takes a word for the
-    /// beginning of a longer one.
+    /// Whether neither ID contains the other. Search ignores case, splits at everything except
+    /// letters and digits, and matches prefixes of words.
     package static func isApart(_ witness: String, _ other: String) -> Bool {
         let (witness, other) = (core(witness), core(other))
         return !witness.contains(other) && !other.contains(witness)
     }
 
-    /// The ticket alone does not do: it may name another booking by now, and be a hit for that
-    /// one's sake.
+    /// Whether both ticket and booking ID match. The ticket alone is not enough: it may now name
+    /// another booking and be a hit for that one.
     package static func isFound(_ witness: Witness, _ hit: SearchHit) -> Bool {
         hit.ticket == witness.ticket && hit.text == witness.bookingID
     }
 
-    /// The letters and digits of an ID, in lower case. What they are contained in, a search for
-    /// them may find.
+    /// The letters and digits of an ID, in lower case. A search for an ID may find any ID whose
+    /// core contains its own.
     static func core(_ text: String) -> String { text.lowercased().filter { $0.isLetter || $0.isNumber } }
 }
 
-/// The witnesses that an instance knows, and how many bookings it asks for at once: a pure state
-/// machine.
+/// The known witnesses of an instance, and its number of bookings per search. A pure state machine.
 struct WitnessPool: Sendable {
-    /// Bookings in one search at most, besides the two witnesses.
+    /// Maximum bookings in one search, excluding the two witnesses.
     let maximum: Int
-    /// The one that was seen last comes last.
+    /// Most recently seen last.
     private var witnesses: [Witness] = []
     private var lookedAt: Duration?
     private var halved: (limit: Int, until: Duration)?
 
     private static let capacity = 50
-    /// How long a search that was not whole keeps searches small.
+    /// How long searches stay small after an incomplete one.
     static let caution = Duration.seconds(600)
-    /// How often candidates are looked for.
+    /// Minimum time between two searches for candidates.
     private static let patience = Duration.seconds(60)
 
     init(maximum: Int) { self.maximum = maximum }
 
-    /// How many bookings a search may ask for now.
+    /// The current limit of bookings per search.
     func limit(_ now: Duration) -> Int {
-        // Without two witnesses there is no sharing, and no use in looking for some again and
-        // again.
+        // Without two witnesses searches cannot be shared, and there is no point in looking for
+        // witnesses repeatedly.
         if witnesses.count < 2, let lookedAt, now - lookedAt < Self.patience { return 1 }
         guard let halved, now < halved.until else { return maximum }
         return min(maximum, halved.limit)
     }
 
-    /// Takes down that a search for so many bookings was not whole, twice.
+    /// Records that a search for this many bookings was incomplete twice.
     mutating func distrust(_ count: Int, _ now: Duration) {
         halved = (min(max(1, count / 2), limit(now)), now + Self.caution)
     }
 
-    /// Whether candidates have to be looked for.
+    /// Whether to search for candidates.
     func wantsCandidates(_ now: Duration) -> Bool {
         witnesses.count < 4 && lookedAt.map { now - $0 >= Self.patience } ?? true
     }
 
-    /// Candidates have been looked for.
+    /// Records that candidates were searched for.
     mutating func looked(_ now: Duration) { lookedAt = now }
 
-    /// Two witnesses for a search; nil if none are known that stand apart from its bookings and
-    /// from one another.
+    /// Two witnesses for a search; nil if no known two are apart from its bookings and from each
+    /// other.
     func pair(for bookings: [String], _ proof: SearchProof) -> (first: Witness, last: Witness)? {
         let apart = witnesses.reversed().filter { witness in
             !bookings.contains(witness.bookingID) && bookings.allSatisfy { proof.isApart(witness.bookingID, $0) }
@@ -109,7 +110,7 @@ struct WitnessPool: Sendable {
         return nil
     }
 
-    /// Takes what a search found for witnesses of the next one.
+    /// Keeps the hits of a search as witnesses for the next one.
     mutating func learn(_ hits: [SearchHit]) {
         let seen = hits.compactMap { hit in
             hit.text.flatMap { TicketSearch.isPlain($0) ? Witness(ticket: hit.ticket, bookingID: $0) : nil }

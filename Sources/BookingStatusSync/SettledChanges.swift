@@ -1,26 +1,25 @@
 import Synchronization
 
-/// What this instance has settled of records that are not done yet, so that a record with a
-/// thousand rows goes on where it stopped when it is delivered again.
+/// Remembers the settled changes of unfinished records. A redelivered record with a thousand rows
+/// continues where it stopped.
 final class SettledChanges: Sendable {
     private let records = Mutex<[Record]>([])
 
-    /// The rows of one record: they share their version.
+    /// The settled rows of one record, which share their version.
     private struct Record {
         let version: BookingVersion
         var bookings: Set<String>
-        /// Of those that no delivery could settle so far. They come last, so that they keep nobody
-        /// out.
+        /// Bookings that no delivery could settle so far. They come last, so that they do not keep
+        /// others out.
         var hopeless: Set<String> = []
     }
 
-    /// Spanner takes 80,000 mutations in a commit, so that no record has more rows. Beyond it whole
-    /// records are forgotten, the one that came least lately first and never the one at hand, which
-    /// costs a few reads.
+    /// Maximum number of remembered rows. Spanner allows 80,000 mutations in a commit, so no record
+    /// has more rows. Beyond the limit, whole records are forgotten, which costs a few reads. The
+    /// least recent record goes first, and never the current one.
     private static let maximumRows = 80_000
 
-    /// The rows to take up next: those that are not settled, at most so many; and how many are left
-    /// then.
+    /// The next unsettled rows, up to a maximum, and the number of rows left after them.
     func open(_ changes: [BookingChange], maximum: Int) -> (changes: [BookingChange], left: Int) {
         let record = records.withLock { records in records.last { $0.version == changes.first?.version } }
         let open = changes.filter { record?.bookings.contains($0.bookingID) != true }
@@ -30,8 +29,8 @@ final class SettledChanges: Sendable {
     }
 
     /// - Parameters:
-    ///   - changes: what was settled.
-    ///   - hopeless: what can never be, as it stands.
+    ///   - changes: the settled changes.
+    ///   - hopeless: changes that cannot be settled as they stand.
     func remember(_ changes: [BookingChange], hopeless: [BookingChange]) {
         guard let version = (changes.first ?? hopeless.first)?.version else { return }
         records.withLock { records in
@@ -46,7 +45,7 @@ final class SettledChanges: Sendable {
         }
     }
 
-    /// The record is done.
+    /// Forgets a record that is done.
     func forget(_ changes: [BookingChange]) {
         records.withLock { records in records.removeAll { $0.version == changes.first?.version } }
     }

@@ -9,7 +9,7 @@ package struct StatusTags: Equatable, Sendable {
         package var tag: String
     }
 
-    /// What is wrong with a text; without a name in front.
+    /// What is wrong with a text, without the setting's name.
     package struct Fault: Error, Equatable, CustomStringConvertible {
         package let description: String
     }

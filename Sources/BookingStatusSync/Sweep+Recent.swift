@@ -3,24 +3,24 @@ import Timing
 import Zendesk
 
 extension Sweep {
-    /// Pages of a hundred tickets that one pass looks at.
+    /// Maximum pages per pass, of a hundred tickets each.
     private static let maximumPages = 30
 
-    /// How a pass over the tickets that were updated lately ended.
+    /// The result of a pass over recently updated tickets.
     struct Pass {
         var report: SweepReport
-        /// The `Date` of the first answer, in seconds since 1970: what was updated later is the
-        /// next pass's.
+        /// The `Date` of the first answer, in seconds since 1970. Later updates belong to the next
+        /// pass.
         var begin: Int64?
-        /// Whether it came to the tickets that were last updated before the window.
+        /// Whether it reached the tickets that were last updated before the window.
         var isComplete = false
     }
 
-    /// Looks at the unsolved tickets that were updated at a time or later, the latest first, in the
-    /// database's own list: search would show a new ticket only minutes later.
+    /// Sweeps the unsolved tickets that were updated at or after a time, latest first. It reads the
+    /// database's own list, because search shows a new ticket only minutes later.
     ///
     /// - Parameter start: seconds since 1970.
-    /// - Throws: ``SweepFailure`` where it cannot go on.
+    /// - Throws: ``SweepFailure`` if the sweep cannot continue.
     func runRecent(from start: Int64, _ caller: Caller) async throws(SweepFailure) -> Pass {
         var pass = Pass(report: SweepReport())
         var cursor: String?
@@ -63,7 +63,7 @@ extension Sweep {
         try await settleNamed(readings, caller, &report)
     }
 
-    /// The tickets of a page that are not known to be as they should be.
+    /// The tickets of a page that are not known to be correct.
     private func unsettled(
         _ page: TicketPage,
         from start: Int64,
@@ -78,8 +78,8 @@ extension Sweep {
 
     private func updatedAt(_ reading: TicketReading) -> Int64 { RFC3339(reading.ticket.updatedStamp)?.seconds ?? .max }
 
-    /// Whether all that follows was updated before the time. Where the list is not in its order,
-    /// nothing tells.
+    /// Whether all following tickets were updated before the time. False if the list is not in its
+    /// order.
     private func isBehind(_ page: TicketPage, _ start: Int64) -> Bool {
         let times = page.readings.map(updatedAt)
         return zip(times, times.dropFirst()).allSatisfy { $0 >= $1 } && times.last.map { $0 < start } ?? true
@@ -90,16 +90,16 @@ extension Ticket {
     fileprivate var isSolved: Bool { isClosed || status == "solved" }
 }
 
-/// The tickets that a sweep found as they should be, by when they were last updated: until that
-/// changes nobody has to look at them.
+/// Tickets that a sweep found to be correct, by the time of their last update. They are skipped
+/// until they are updated again.
 final class SettledTickets: Sendable {
     private let stamps = Mutex<[Int: String]>([:])
     private static let maximum = 20_000
 
     func contains(_ reading: TicketReading) -> Bool { stamps.withLock { $0[reading.ticket.id] == reading.ticket.updatedStamp } }
 
-    /// - Parameter now: seconds since 1970. The ticket has to be old by both clocks: as long as
-    ///   search may not show it, a change of its booking does not find it.
+    /// - Parameter now: seconds since 1970. The ticket has to be old by both clocks. While search
+    ///   may not show it, a change of its booking does not find it.
     func note(_ reading: TicketReading, now: Double) {
         guard let stamp = RFC3339(reading.ticket.updatedStamp)?.seconds, let readAt = reading.readAt,
             min(readAt, Int64(now)) >= stamp + SweepTurns.window

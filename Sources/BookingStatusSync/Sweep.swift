@@ -5,12 +5,12 @@ import SpannerChangeStreams
 import Timing
 import Zendesk
 
-/// Looks at tickets instead of changes: reads the bookings that they name, and brings each status
-/// to its ticket by the same rules.
+/// Starts from tickets instead of changes. It reads the bookings that the tickets name, and applies
+/// each status by the same rules.
 ///
-/// It fills what no change came for: a ticket that was opened after its booking's last change, a
-/// follow-up with an old ticket's values, a booking ID that was corrected, a change that was lost
-/// on the way. What a search says of a ticket counts for nothing: every ticket is read.
+/// It covers tickets that no change reaches: a ticket opened after its booking's last change, a
+/// follow-up with an old ticket's values, a corrected booking ID, a lost change. It reads every
+/// ticket and ignores what a search shows of it.
 struct Sweep: Sendable {
     let desk: TicketDesk
     let queue: BookingQueue
@@ -21,33 +21,33 @@ struct Sweep: Sendable {
     let settled = SettledTickets()
 
     private static let idsInAQuery = 100
-    /// How often an export is begun anew at the same place.
+    /// Maximum restarts of an export at the same place.
     private static let maximumRestarts = 3
-    /// How often a job tries the tickets of a page in vain.
+    /// Maximum tries of a job for the tickets of a page without progress.
     private static let maximumStillstands = 30
 
-    /// Which tickets to look at: unsolved ones. Times are in seconds since 1970.
+    /// Which unsolved tickets to sweep. Times are in seconds since 1970.
     enum Scope: Equatable, Sendable {
-        /// Those that name a booking and were created at this time or later.
+        /// Tickets that name a booking and were created at or after this time.
         case createdFrom(Int64)
-        /// Those that name no booking, though they have our version.
+        /// Tickets that name no booking, although they have our version.
         case withoutBookingID
     }
 
-    /// Who asks for a sweep, and how much of the budgets it may take.
+    /// The caller of a sweep, and how much of the budgets it may use.
     struct Caller: Sendable {
-        /// Goes into the audit of what is written.
+        /// Appears in the audit of each write.
         var id: String
-        /// Low beside live changes. Such a sweep stops where the budgets end; another one waits
-        /// until they have room again.
+        /// Low beside live changes. A sweep of low priority stops when the budgets run out. Any
+        /// other waits until they have room again.
         var priority: CallPriority
         var deadline: Deadline
         var logger: Logger
 
-        /// What the calls of one page may take, so that a job learns that nothing moves.
+        /// Deadline for the calls of one page, so that a job notices when nothing moves.
         func callDeadline(_ time: TimeSource) -> Deadline { Deadline(after: min(deadline.remaining, .seconds(600)), time) }
 
-        /// Whether the sweep ends here, and the next one goes on.
+        /// Whether the sweep ends here and the next one continues.
         func stops(at error: ZendeskError) -> Bool {
             switch error.kind {
             case .limited, .timeIsUp, .unavailable: priority == .low
@@ -57,10 +57,10 @@ struct Sweep: Sendable {
     }
 
     /// - Parameters:
-    ///   - cursor: where an earlier sweep of this scope stopped; nil begins at the first page.
-    ///   - progress: is told after each page of tickets what came of all so far.
-    /// - Returns: what came of it.
-    /// - Throws: ``SweepFailure`` where it cannot go on; what was done stays.
+    ///   - cursor: where an earlier sweep of this scope stopped; nil starts at the first page.
+    ///   - progress: called after each page of tickets with the report so far.
+    /// - Returns: the report, including `start`.
+    /// - Throws: ``SweepFailure`` if the sweep cannot continue. Completed writes stay.
     func run(
         _ scope: Scope,
         after cursor: String? = nil,
@@ -85,8 +85,8 @@ struct Sweep: Sendable {
                 )
             } catch {
                 if caller.stops(at: error) { return report.stopped(at: cursor, error) }
-                // A cursor lasts for an hour. Without it the export goes on at the last ticket's
-                // creation.
+                // A cursor expires after an hour. Without it, the export continues at the last
+                // ticket's creation.
                 guard error.kind == .rejected, cursor != nil, restarts < Self.maximumRestarts else { throw SweepFailure(error) }
                 (cursor, restarts, cursors) = (nil, restarts + 1, [])
                 if case .createdFrom = scope { scope = report.seenUpTo.map { .createdFrom($0) } ?? first }
@@ -138,7 +138,7 @@ struct Sweep: Sendable {
         try await settleNamed(readings, caller, &report)
     }
 
-    /// Brings the statuses of bookings to the tickets that name them.
+    /// Applies the statuses of bookings to the tickets that name them.
     func settleNamed(_ readings: [TicketReading], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         var named: [(bookingID: String, readings: [TicketReading])] = []
         for reading in readings {
@@ -209,7 +209,8 @@ struct Sweep: Sendable {
         return nil
     }
 
-    /// Tickets from which somebody removed the booking's ID: what we wrote for it is taken away.
+    /// The items for tickets from which somebody removed the booking's ID. They take away what we
+    /// wrote for it.
     private func forgotten(_ readings: [TicketReading], _ caller: Caller) -> [Item] {
         readings.compactMap { reading in
             guard reading.ticket.text(of: settings.bookingIDField) == nil,
@@ -222,8 +223,8 @@ struct Sweep: Sendable {
         }
     }
 
-    /// Brings the changes to their tickets, again where budget or time ran out and the caller waits
-    /// for it.
+    /// Applies the changes to their tickets. Tries again where budget or time ran out, if the
+    /// caller waits for it.
     private func submit(_ items: [Item], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         var items = items
         for index in items.indices {
@@ -272,16 +273,17 @@ struct Sweep: Sendable {
         }
     }
 
-    /// Whether a write repairs what a lost change has left. A booking that is gone is none: the
-    /// stream may leave deletions out.
+    /// Whether a write repairs the effect of a lost change. A deleted booking does not count,
+    /// because the stream may leave out deletions.
     private func isRepair(_ change: PendingChange, _ reading: TicketReading) -> Bool {
         change.tagChange.source == .sweep && settings.state(of: reading.ticket, latest: .infinity).kept != nil
     }
 }
 
 extension BookingReading {
-    /// Everything up to this millisecond is in the reading. What was committed later in the same
-    /// millisecond may be, too: rounded up, the version would claim to know it.
+    /// The reading's version, cut to a whole millisecond. The reading contains everything up to
+    /// that millisecond, and perhaps later commits within it. Rounded up, the version would claim
+    /// to contain all of them.
     fileprivate var version: BookingVersion {
         let time = CommitTimestamp(seconds: readTimestamp.seconds, nanoseconds: readTimestamp.nanoseconds, precision: .milliseconds)
         return BookingVersion(commitTimestamp: time, recordSequence: "0", transactionID: "sweep")

@@ -1,30 +1,30 @@
 package import Logging
 import Zendesk
 
-/// What a sweep came to.
+/// The result of a sweep.
 package struct SweepReport: Equatable, Sendable {
-    /// Tickets by what became of them.
+    /// Number of tickets by outcome.
     package var outcomes: [Outcome: Int] = [:]
-    /// Of those that were written: how many carried a version of ours, so that a change must have
-    /// been lost, or be on its way.
+    /// Written tickets that already carried a version of ours. A change for them must have been
+    /// lost or is still on its way.
     package var repaired = 0
-    /// Tickets that could not be dealt with, and the first reason.
+    /// Tickets that could not be processed, and the first reason.
     package var unfinished = 0
     package var reason: String?
     var retryAfter: Duration?
-    /// The time of creation up to which all tickets have been seen, in seconds since 1970.
+    /// Creation time up to which all tickets have been seen, in seconds since 1970.
     package var seenUpTo: Int64?
     /// Whether budget or time ran out before the last page, and the cursor of that page; nil for
     /// the first one.
     private(set) var isStopped = false
     private(set) var stoppedAt: String?
-    /// Whether the pages have come in the order of creation so far. Where they do not, no time says
-    /// what has been seen.
+    /// Whether the pages so far came in order of creation. If not, no time can say what has been
+    /// seen.
     private var isRising = true
 
     package init() {}
 
-    /// Whether every ticket was dealt with.
+    /// Whether every ticket was processed.
     var isComplete: Bool { unfinished == 0 && !isStopped }
     package var tickets: Int { outcomes.values.reduce(0, +) }
     package var written: Int { [Outcome.added, .updated, .cleared].reduce(0) { $0 + (outcomes[$1] ?? 0) } }
@@ -38,7 +38,7 @@ package struct SweepReport: Equatable, Sendable {
         }
     }
 
-    /// Budget or time ran out with so many tickets left.
+    /// Records that budget or time ran out with this many tickets left.
     mutating func stop(_ refusal: TicketResult?, tickets: Int) {
         isStopped = true
         unfinished += tickets
@@ -50,7 +50,7 @@ package struct SweepReport: Equatable, Sendable {
         retryAfter = max(retryAfter ?? .zero, result.retryAfter ?? .zero)
     }
 
-    /// - Parameter error: what kept the page from being read.
+    /// - Parameter error: the reason why the page could not be read.
     func stopped(at cursor: String?, _ error: ZendeskError? = nil) -> SweepReport {
         var report = self
         if let error { report.stop(TicketResult(error, ticket: nil), tickets: 0) }
@@ -58,7 +58,7 @@ package struct SweepReport: Equatable, Sendable {
         return report
     }
 
-    /// A page of tickets, created at these times, is done.
+    /// Records a finished page of tickets, by their creation times.
     mutating func saw(_ created: [Int64?]) {
         let times = created.compactMap(\.self)
         let all = (seenUpTo.map { [$0] } ?? []) + times
@@ -78,7 +78,7 @@ package struct SweepReport: Equatable, Sendable {
     }
 }
 
-/// Why a sweep cannot go on.
+/// Why a sweep cannot continue.
 package struct SweepFailure: Error, CustomStringConvertible {
     package var description: String
     package var needsPerson: Bool

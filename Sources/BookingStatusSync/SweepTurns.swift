@@ -2,22 +2,22 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Lets one sweep run at a time, and none that has been overtaken by a later one; and remembers how
-/// far back the next one has to look.
+/// Lets one sweep run at a time, and skips a sweep that a later one has overtaken. It remembers how
+/// far back the next sweep has to look.
 final class SweepTurns: Sendable {
     private let gate = AsyncLock()
     private let state = Mutex(State())
 
     private struct State {
         var latest = -Double.infinity
-        /// From when on tickets are looked at, in seconds since 1970 by Zendesk's clock.
+        /// The earliest update to sweep, in seconds since 1970 by Zendesk's clock.
         var start: Int64?
     }
 
     enum Turn { case taken, superseded, timeIsUp }
 
-    /// How far a sweep looks back behind the last complete one, in seconds. For as long a change
-    /// may miss a new ticket, since the search index lags.
+    /// How far a sweep looks back before the last complete one, in seconds. For that long a change
+    /// may miss a new ticket, because the search index lags.
     static let window: Int64 = 15 * 60
 
     /// - Parameter publishedAt: seconds since 1970.
@@ -33,7 +33,7 @@ final class SweepTurns: Sendable {
 
     func end() { gate.leave() }
 
-    /// From when on the next sweep looks at tickets. Only a pass that came to its end moves that.
+    /// The earliest update that the next sweep looks at. Only a completed pass moves it.
     ///
     /// - Parameter secondsSince1970: now.
     func start(_ secondsSince1970: Int64) -> Int64 {
@@ -44,7 +44,7 @@ final class SweepTurns: Sendable {
         }
     }
 
-    /// A pass that began then has come to its end.
+    /// Records the completion of a pass that began at this time.
     func finished(begin: Int64) { state.withLock { $0.start = begin - Self.window } }
 
     private func isOvertaken(_ publishedAt: Double) -> Bool {

@@ -2,19 +2,19 @@ import SpannerChangeStreams
 import Timing
 import Zendesk
 
-/// The tickets of bookings: reads and updates them. It decides nothing.
+/// Reads and updates the tickets of bookings. It decides nothing.
 struct TicketDesk: Sendable {
     let zendesk: any TicketService
     let settings: BookingStatusSettings
 
-    /// Reads tickets. One that Zendesk leaves out is read on its own path, which alone tells
-    /// whether it is gone.
+    /// Reads tickets. A ticket that Zendesk leaves out is read through its own path, because only
+    /// that tells whether it is gone.
     func read(_ ids: [Int], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [TicketFound] {
         let results = await readEach(ids, priority: priority, deadline: deadline)
         return try ids.map { id throws(ZendeskError) in try TicketFound(id: id, reading: results[id]!.get()) }
     }
 
-    /// Reads each of the tickets that can be read.
+    /// Reads each ticket, and returns its reading or its error.
     func readEach(_ ids: [Int], priority: CallPriority, deadline: Deadline) async -> TicketReadings {
         var results: TicketReadings = [:]
         for start in stride(from: 0, to: ids.count, by: zendesk.ticketsPerCall) {
@@ -48,8 +48,8 @@ struct TicketDesk: Sendable {
         }
     }
 
-    /// Makes sure, once a minute, that the fields are there before tickets are looked for. A field
-    /// that is hidden reads as empty: no ticket would seem to name the booking, or none to show a
+    /// Checks once a minute that the fields exist, before tickets are searched for. A hidden field
+    /// reads as empty: no ticket would seem to name the booking, or none would seem to show a
     /// status.
     ///
     /// - Throws: a `ZendeskError` of kind `misconfigured` if one is missing or deactivated.
@@ -59,14 +59,13 @@ struct TicketDesk: Sendable {
         }
     }
 
-    /// Whether the status field has an option with this tag; Zendesk would drop another one and say
-    /// nothing.
+    /// Whether the status field has an option with this tag. Zendesk silently drops any other tag.
     func accepts(_ tag: String, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> Bool {
         try await zendesk.field(settings.bookingStatusField, accepts: tag, priority: priority, deadline: deadline)
     }
 
-    /// Updates a ticket if it is still as it was read. Where the answer does not show the tag that
-    /// was sent, the options are looked up again before the next one is.
+    /// Updates a ticket if it has not changed since it was read. If the answer does not show the
+    /// tag that was sent, the options are read again before the next tag is sent.
     func update(
         _ id: Int,
         _ update: TicketUpdate,
@@ -80,7 +79,7 @@ struct TicketDesk: Sendable {
         return answer
     }
 
-    /// Takes back a write of which Zendesk dropped the tag: the options that were known are wrong.
+    /// Takes back a write whose tag Zendesk dropped. Forgets the known options, which are wrong.
     func takeBack(
         _ id: Int,
         _ update: TicketUpdate,
@@ -92,10 +91,10 @@ struct TicketDesk: Sendable {
     }
 }
 
-/// What reading each ticket came to, by id; a ticket that is gone has no reading.
+/// The result of reading each ticket, by id. A ticket that is gone has no reading.
 typealias TicketReadings = [Int: Result<TicketReading?, ZendeskError>]
 
-/// A ticket that may be a booking's.
+/// A ticket that may belong to a booking.
 struct TicketFound: Equatable, Sendable {
     var id: Int
     /// Nil if the ticket is gone.
@@ -103,10 +102,10 @@ struct TicketFound: Equatable, Sendable {
 }
 
 extension BookingStatusSettings {
-    /// What the rules have to know of the ticket.
+    /// The facts about the ticket that the rules need.
     ///
-    /// - Parameter latest: a version that lies after this, in seconds since 1970, was not written
-    ///   by us and counts as none.
+    /// - Parameter latest: the latest valid version, in seconds since 1970. We did not write a
+    ///   later one, so it counts as none.
     func state(of ticket: Ticket, latest: Double) -> TicketState {
         let bookingID = ticket.text(of: bookingIDField)
         let tag = ticket.text(of: bookingStatusField)

@@ -2,8 +2,8 @@ import Synchronization
 import Timing
 import Zendesk
 
-/// Finds the tickets of bookings with as few searches as can be believed: one for many bookings
-/// where the search proves itself (``SearchProof``), else one for each.
+/// Finds the tickets of bookings with as few searches as possible: one for many bookings if the
+/// search proves itself (``SearchProof``), otherwise one for each.
 final class TicketFinder: Sendable {
     private let zendesk: any TicketService
     private let field: Int
@@ -12,11 +12,11 @@ final class TicketFinder: Sendable {
     private let pool: Mutex<WitnessPool>
     private let gate = AsyncLock()
 
-    /// A ticket that may be a booking's; the exact value of the field, when it is read, tells.
+    /// A ticket that may belong to a booking. Only the exact value of the field, when it is read,
+    /// tells.
     struct Candidate: Equatable, Sendable {
         var ticket: Int
-        /// Whether the search was for this booking alone, or its index shows that it may have meant
-        /// it.
+        /// Whether the search was for this booking alone, or the index shows a possible match.
         var isHit: Bool
     }
 
@@ -34,12 +34,12 @@ final class TicketFinder: Sendable {
     var bookingsPerSearch: Int { pool.withLock { $0.limit(time.now()) } }
 
     /// - Parameters:
-    ///   - bookings: IDs that mean themselves in a query.
-    ///   - answered: is called with bookings when the search that counts for them is answered.
+    ///   - bookings: IDs without special meaning in a query.
+    ///   - answered: called with bookings when the search that counts for them is answered.
     func find(_ bookings: [String], deadline: Deadline, answered: @escaping @Sendable ([String]) -> Void) async -> Found {
         let limit = bookingsPerSearch
         guard bookings.count > 1, limit > 1 else { return await findSingly(bookings, deadline, answered) }
-        // An ID without any letter or digit would be contained in every other one.
+        // An ID without any letter or digit would be contained in every other ID.
         let (shared, alone) = (bookings.filter { Self.canBeShared($0) }, bookings.filter { !Self.canBeShared($0) })
         guard alone.isEmpty else {
             async let single = findSingly(alone, deadline, answered)
@@ -82,7 +82,7 @@ final class TicketFinder: Sendable {
         /// There are more hits than these.
         case tooMany
         case unproven(missing: [Witness])
-        /// Zendesk does not take the query: it may be too long.
+        /// Zendesk rejects the query, perhaps because it is too long.
         case refused
     }
 
@@ -110,10 +110,10 @@ final class TicketFinder: Sendable {
 
     private func isFound(_ witness: Witness, _ page: SearchPage) -> Bool { page.hits.contains { proof.isFound(witness, $0) } }
 
-    /// Nil if no two tickets are known that could prove the search.
+    /// Two witnesses for a search; nil if no two known tickets could prove it.
     private func witnesses(for bookings: [String], _ deadline: Deadline) async throws(ZendeskError) -> (first: Witness, last: Witness)? {
         if let pair = pool.withLock({ $0.pair(for: bookings, proof) }) { return pair }
-        // Once for all who ask.
+        // Search once for all callers.
         guard await gate.enter(before: deadline) else { throw ZendeskError(.timeIsUp, "no witnesses for a search were found in time") }
         defer { gate.leave() }
         if let pair = pool.withLock({ $0.pair(for: bookings, proof) }) { return pair }
@@ -131,7 +131,7 @@ final class TicketFinder: Sendable {
         } catch {
             switch error.kind {
             case .limited, .cancelled, .timeIsUp: throw error
-            // Without witnesses each booking is searched for by itself.
+            // Without witnesses each booking gets its own search.
             default: return nil
             }
         }
@@ -141,8 +141,8 @@ final class TicketFinder: Sendable {
         }
     }
 
-    /// Which of the bookings a hit may be of: those whose ID its own contains. One that contains
-    /// none of them is looked at for all.
+    /// Assigns hits to bookings. A hit belongs to the bookings whose ID its own ID contains. Every
+    /// other ticket remains a candidate, whose field has to be read.
     private static func assign(_ hits: [SearchHit], to bookings: [String]) -> Found {
         let cores = bookings.map { SearchProof.core($0) }
         let texts = hits.map { $0.text.map { SearchProof.core($0) } }

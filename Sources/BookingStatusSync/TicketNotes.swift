@@ -2,36 +2,36 @@ import Synchronization
 
 /// What an instance remembers of a ticket between two settlements.
 struct TicketNotes: Equatable, Sendable {
-    /// A write of ours that could not be taken back. It is put right before the ticket's version is
-    /// believed.
+    /// A write of ours that could not be taken back. It is corrected before the ticket's version is
+    /// trusted.
     var owed: TakeBack?
-    /// The text of a version that lacks its tag because a person replaced that, as the ticket's
-    /// audits say.
+    /// The text of a version whose tag a person has replaced, according to the ticket's audits.
     var verified: String?
 }
 
 /// A write of ours that has to be taken back.
 struct TakeBack: Equatable, Sendable {
     var written: KeptVersion
-    /// `updated_at` of the ticket with that write on it.
+    /// `updated_at` of the ticket after that write.
     var stamp: String
     /// The version field's text before the write.
     var formerVersion: String?
-    /// What a person had set, and our tag replaced; nil where the status field is to stay as it is.
+    /// The status that a person had set and our tag replaced; nil if the status field stays as it
+    /// is.
     var status: String??
     /// The change that was written.
     var change: Int
-    /// Since when the version is not shown, though the ticket is as we left it.
+    /// Since when the version is not shown, although the ticket has not changed since our write.
     var missingSince: Duration?
 }
 
-/// The notes of an instance. They are few, and one that is lost costs a call.
+/// The notes of an instance. There are few, and a lost one costs one call.
 final class TicketMemory: Sendable {
     private let notes = Mutex<[Int: TicketNotes]>([:])
     private let written = Mutex<Duration?>(nil)
     private static let maximumNotes = 10_000
 
-    /// When an update worked; nil if none has.
+    /// Time of the last successful update; nil if there was none.
     var lastWrite: Duration? {
         get { written.withLock { $0 } }
         set { written.withLock { $0 = newValue } }

@@ -1,20 +1,20 @@
 import FunctionRuntime
 import Zendesk
 
-/// What became of a change on one ticket.
+/// The result of a change on one ticket.
 struct TicketResult: Equatable, Sendable {
-    /// Nil if it did not come to a ticket.
+    /// Nil if the change reached no ticket.
     var ticket: Int?
     var outcome: Outcome
-    /// Why, where the outcome alone does not tell.
+    /// The reason, if the outcome alone does not tell.
     var reason: String?
-    /// When another try makes sense, where that is known.
+    /// When a retry makes sense, if that is known.
     var retryAfter: Duration?
-    /// Whether it will stay like this until a person mends something, as a wrong token.
+    /// Whether a person has to fix something first, such as a wrong token.
     var needsPerson = false
-    /// Whether budget or time ran out, so that the rest of the record would fare no better.
+    /// Whether budget or time ran out, so that the rest of the record would fail too.
     var isRefusal = false
-    /// Whether the budget was used up before its tickets had been read.
+    /// Whether the budget ran out before the tickets had been read.
     var isShortOfReads = false
     /// Whether Zendesk refuses to update this one ticket.
     var concernsTicket = false
@@ -44,9 +44,10 @@ extension TicketResult {
 }
 
 extension FunctionFailure {
-    /// How the event ends: a hopeless outcome waits until nothing is left to be tried again.
+    /// The failure of an event; nil if there is none. A hopeless outcome counts only when nothing
+    /// is left to retry.
     ///
-    /// - Parameter unbegun: how many changes were not begun, and why.
+    /// - Parameter unbegun: how many changes were not started, and why.
     init?(_ results: [TicketResult], unbegun: (count: Int, refusal: TicketResult)?) {
         func summary(_ failed: [TicketResult], _ count: Int) -> String {
             let first = failed[0]

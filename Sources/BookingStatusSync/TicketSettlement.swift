@@ -1,16 +1,16 @@
 import Timing
 import Zendesk
 
-/// Brings the changes of one booking to one ticket: a state machine that says what to do next, and
-/// does nothing itself.
+/// Decides step by step how the changes of one booking reach one ticket. A state machine: it names
+/// the next action and performs none itself.
 ///
-/// Retries, lost answers, taking back, and the bounds of all of it are decided here. The driver
-/// does what it says, and tells how that went.
+/// It decides on retries, lost answers and taking back, and on the limits of all of these. The
+/// driver performs each action and reports the result.
 struct TicketSettlement: Sendable {
     enum Event: Sendable {
         case reading(TicketReading)
-        /// The ticket's own path was answered 404 `RecordNotFound`: it is deleted, or merged into
-        /// another.
+        /// The ticket's own path returned 404 `RecordNotFound`: the ticket was deleted or merged
+        /// into another.
         case gone
         case option(exists: Bool)
         case audits([TicketAudit])
@@ -23,35 +23,36 @@ struct TicketSettlement: Sendable {
         /// Whether the status field has an option with this tag.
         case askOption(tag: String)
         case readAudits
-        /// - Parameter mayShare: whether it may be part of a job. That is to the settlement like a
-        ///   lost answer: a reading tells.
+        /// - Parameter mayShare: whether it may be part of a job. The settlement treats a job like
+        ///   a lost answer, and reads the ticket to see the result.
         case write(TicketUpdate, mayShare: Bool)
-        /// Like a write; and the options that were known before it were wrong.
+        /// Like a write. It also means that the known options were wrong.
         case takeBack(TicketUpdate)
-        /// The result of each change, and what to remember of the ticket.
+        /// The result of each change, and what to remember about the ticket.
         case done([TicketResult], TicketNotes)
     }
 
-    /// What the machine knows of time and chance when an event comes.
+    /// The time and the randomness available to an event.
     struct Moment: Sendable {
         /// Monotonic.
         var now: Duration
         var secondsSince1970: Double
-        /// How long there is for all of it.
+        /// Time left for the whole settlement.
         var remaining: Duration
         /// From 0 up to 1.
         var random: Double
     }
 
-    /// How often a write is tried, and how often it is taken back.
+    /// Maximum tries of a write, and maximum tries to take it back.
     static let maximumTries = 5
-    /// How often a ticket is read again for a stamp that is old enough.
+    /// Maximum reads of a ticket while waiting for a stamp that is old enough.
     static let maximumStampWaits = 4
-    /// What has to pause for longer is left to the next delivery.
+    /// Maximum pause. A longer one is left to the next delivery.
     static let maximumPause = Duration.seconds(3)
-    /// How long ago the fields may have been looked at.
+    /// Maximum age of the last check of the fields.
     static let fieldsAge = Duration.seconds(60)
-    /// A change within the second of the stamp would escape a safe update. Two seconds are sure.
+    /// Minimum age of a stamp in seconds before a safe update. A change within the same second as
+    /// the stamp would escape the update. Two seconds are safe.
     static let stampAge: Int64 = 2
 
     let ticket: Int
@@ -63,11 +64,13 @@ struct TicketSettlement: Sendable {
     private var notes: TicketNotes
     private var step = Step.reading
     private var plan: BatchPlan?
-    /// A write that was not answered, and the ticket that it was meant for: the next reading tells.
+    /// A write without an answer, and the ticket that it was meant for. The next reading shows the
+    /// result.
     private var unanswered: Attempt?
-    /// Zendesk refused the write. If it was because the ticket is closed, the next reading tells.
+    /// The error of a write that Zendesk refused. The next reading shows whether the ticket was
+    /// closed.
     private var rejection: ZendeskError?
-    /// Changes that must not be written, as their tag is not among the options.
+    /// Outcomes of changes that must not be written because their tag is not an option.
     private var excluded: [Int: Outcome] = [:]
     private var tries = 0
     private var hasWritten = false
@@ -97,10 +100,10 @@ struct TicketSettlement: Sendable {
         self.notes = notes
     }
 
-    /// Takes what has happened.
+    /// Processes an event.
     ///
-    /// - Returns: what to do next. The first event is a reading; what follows answers the action
-    ///   before.
+    /// - Returns: the next action. The first event is a reading. Each later event answers the
+    ///   previous action.
     mutating func next(_ event: Event, at moment: Moment) -> Action {
         switch (step, event) {
         case (_, .gone):
@@ -113,7 +116,7 @@ struct TicketSettlement: Sendable {
             return decide(on: reading, moment)
         case (.writing(let attempt), .written(let answer)): return check(answer, attempt, moment)
         case (.writing(let attempt), .reading(let reading)):
-            // It was part of a job, which says nothing of it.
+            // It was part of a job, which does not report what happened to it.
             (unanswered, tries) = (attempt, tries + 1)
             return decide(on: reading, moment)
         case (.writing(let attempt), .failed(let error)): return handle(error, attempt, moment)
@@ -165,23 +168,23 @@ struct TicketSettlement: Sendable {
         return .askOption(tag: tag)
     }
 
-    /// Whether the ticket shows the whole of a write that was not answered.
+    /// Whether the ticket shows all of an unanswered write.
     private func isWhole(_ tried: Attempt, on ticket: Ticket) -> Bool {
         guard ticket.text(of: settings.bookingStatusField) == tried.write.tag else { return false }
         return settings.bookingVersionField == nil ? tried.write.writesTag : isThere(tried.write.version, on: ticket)
     }
 
-    /// Whether a write is still there to be taken back. Once the ticket has changed, the same
-    /// version may be another instance's, and only a status that we replaced is still ours to put
-    /// back.
+    /// Whether a write is still on the ticket to be taken back. Once the ticket has changed, the
+    /// same version may come from another instance. Then only a status that we replaced is still
+    /// ours to restore.
     private func isStill(_ owed: TakeBack, on ticket: Ticket) -> Bool {
         guard isThere(owed.written, on: ticket) else { return false }
         let isReplaced = owed.status != nil && ticket.text(of: settings.bookingStatusField) == owed.written.tag
         return ticket.updatedStamp == owed.stamp || isReplaced
     }
 
-    /// Whether the version field may have been hidden since it was looked at last. What we owe the
-    /// ticket must not be forgotten for that.
+    /// Whether the version field may have been hidden since the last check. A hidden field must not
+    /// make us forget what we owe the ticket.
     private mutating func mayBeHidden(_ owed: TakeBack, _ ticket: Ticket, _ moment: Moment) -> Bool {
         guard let field = settings.bookingVersionField, ticket.text(of: field) == nil, ticket.updatedStamp == owed.stamp else {
             return false
@@ -195,8 +198,8 @@ struct TicketSettlement: Sendable {
         settings.bookingVersionField.flatMap { ticket.text(of: $0) } == version.text
     }
 
-    /// Our version, if the ticket does not show its tag and the plan takes that for a person's
-    /// doing. Zendesk may have dropped the tag.
+    /// Our version, if the ticket does not show its tag and the plan attributes that to a person.
+    /// Zendesk may have dropped the tag instead.
     private func doubtful(_ state: TicketState, _ plan: BatchPlan) -> KeptVersion? {
         guard let kept = state.kept, kept.tag != nil, kept.tag != state.tag, kept.text != notes.verified else { return nil }
         let isTakenForDone = zip(changes, plan.outcomes).contains { change, outcome in
@@ -212,13 +215,14 @@ struct TicketSettlement: Sendable {
     private enum StampAge: Equatable {
         case old
         case young
-        /// Ahead of every clock, by so many seconds. Until then an edit would not move it, and
-        /// would escape a safe update.
+        /// Ahead of every clock by this many seconds. Until then an edit would not change the
+        /// stamp, and would escape a safe update.
         case ahead(Double)
     }
 
-    /// The clocks of two machines may differ, and an answer may have no date. So the stamp has to
-    /// be old by both clocks; or it has been seen to stay the same for as long.
+    /// The age of the reading's stamp. The clocks of two machines may differ, and an answer may
+    /// have no date. So the stamp has to be old by both clocks, or has to have stayed the same for
+    /// that long.
     private func age(ofStampOf reading: TicketReading, _ moment: Moment) -> StampAge {
         guard let stamp = RFC3339(reading.ticket.updatedStamp).map({ Double($0.seconds) }) else { return .young }
         let clocks = [moment.secondsSince1970] + (reading.readAt.map { [Double($0)] } ?? [])
@@ -250,8 +254,8 @@ struct TicketSettlement: Sendable {
         if let field = settings.bookingVersionField { fields[field] = write.version.text }
         let status = write.writesTag ? write.tag ?? KeptVersion.noTag : nil
         step = .writing(Attempt(plan: plan, write: write, former: reading.ticket))
-        // The answer to a second one says why. A version whose tag is not to be shown looks, in a
-        // job, as if the tag had been dropped.
+        // A second write goes alone, because its answer says what went wrong. So does a version
+        // whose tag is not to be shown: in a job it looks as if the tag had been dropped.
         let mayShare = !hasWritten && write.tag == write.version.tag
         hasWritten = true
         let update = TicketUpdate(
@@ -271,7 +275,7 @@ struct TicketSettlement: Sendable {
             change: write.change
         )
         guard answer.ticket.text(of: settings.bookingStatusField) == write.tag else {
-            // Zendesk dropped the tag; or, where none was sent, a person set another one within the
+            // Zendesk dropped the tag. Or, if none was sent, a person set another one within the
             // second.
             if write.writesTag { excluded[write.change] = .tagNotAccepted } else { tries += 1 }
             guard settings.bookingVersionField != nil else { return read(after: .zero, moment) }
@@ -280,7 +284,7 @@ struct TicketSettlement: Sendable {
         if write.writesTag, let replaced = answer.replaced(settings.bookingStatusField, by: write.version),
             replaced != attempt.former.text(of: settings.bookingStatusField), settings.bookingVersionField != nil
         {
-            // Somebody was faster by less than a second, and the stamp could not tell.
+            // Somebody else wrote less than a second earlier, which the stamp could not show.
             tries += 1
             notes.owed = owed
             notes.owed?.status = .some(replaced)
@@ -309,8 +313,8 @@ struct TicketSettlement: Sendable {
 
     // MARK: Taking back
 
-    /// Takes back a version that we wrote, since it would make the redelivery look stale and lose
-    /// the change; and with it our tag, where that replaced a person's.
+    /// Takes back a version that we wrote. It would make the redelivery look stale and lose the
+    /// change. If our tag replaced a person's, it takes back the tag, too.
     private mutating func takeBack(_ owed: TakeBack, from reading: TicketReading, _ moment: Moment) -> Action {
         guard let field = settings.bookingVersionField else { return fail(ZendeskError(.conflict, "there is no version field")) }
         notes.owed = owed
@@ -339,8 +343,8 @@ struct TicketSettlement: Sendable {
         return read(after: pause, moment, insteadOf: error)
     }
 
-    /// Zendesk's history tells whether the version's tag was ever shown. Where our update set it, a
-    /// person has replaced it since.
+    /// Checks in Zendesk's history whether the version's tag was ever shown. If our update set it,
+    /// a person has replaced it since.
     private mutating func judge(
         _ version: KeptVersion,
         on ticket: Ticket,
@@ -363,11 +367,11 @@ struct TicketSettlement: Sendable {
         return read(after: .zero, moment)
     }
 
-    /// Whether the ticket has never shown the tag of our version, though it was to.
+    /// Whether the ticket has never shown the tag of our version, although it should have.
     ///
     /// - Parameter own: the update that wrote the version; nil if none did. Then the ticket is a
-    ///   follow-up, with another one's fields: a status that is missing was missing there, and
-    ///   another one may be a person's.
+    ///   follow-up with the fields of another ticket. A missing status was missing there too. A
+    ///   different one may be a person's.
     private func wasDropped(
         _ version: KeptVersion,
         by own: TicketAudit?,
@@ -379,7 +383,8 @@ struct TicketSettlement: Sendable {
         guard let own else { return former == nil && ticket.text(of: field) == nil }
         guard own.replaced[field] == nil else { return false }
         guard own.metadata["version"] == nil else { return own.metadata["status"] != nil }
-        // Without metadata, what the next change of the status replaced tells what was shown.
+        // Without metadata, the value that the next status change replaced is the one that was
+        // shown.
         return (former ?? ticket.text(of: field)) != version.tag
     }
 
@@ -394,7 +399,7 @@ struct TicketSettlement: Sendable {
         return .read(after: pause)
     }
 
-    /// How long to wait before the ticket is read again; nil if that makes no sense, or takes too
+    /// Pause before the ticket is read again; nil if reading again is pointless or the pause is too
     /// long.
     private func pause(after error: ZendeskError, _ tries: Int, _ moment: Moment) -> Duration? {
         let jitter = Duration.milliseconds(50 + Int(moment.random * 200)) * tries
@@ -402,7 +407,7 @@ struct TicketSettlement: Sendable {
         switch error.kind {
         case .conflict, .outcomeUnknown: pause = jitter
         case .limited(.ticket): pause = error.retryAfter
-        // The budgets have been blocked for as long as Zendesk asked.
+        // The budgets are already blocked for as long as Zendesk asked.
         case .limited: pause = error.status == nil ? nil : jitter
         case .unavailable: pause = error.retryAfter ?? jitter * 4
         case .notFound, .tooManyJobs, .timeIsUp, .misconfigured, .rejected, .cancelled: pause = nil
@@ -412,7 +417,7 @@ struct TicketSettlement: Sendable {
 
     private func done(_ results: [TicketResult]) -> Action { .done(results, notes) }
 
-    /// The write failed, and with it every change that depends on it.
+    /// Ends with the error for the write and for every change that depends on it.
     private func fail(_ error: ZendeskError) -> Action {
         let failed = TicketResult(error, ticket: ticket)
         guard let plan else { return done(changes.map { _ in failed }) }
@@ -440,16 +445,16 @@ struct TicketSettlement: Sendable {
 }
 
 extension TicketAudit {
-    /// Whether this is the write of a version of ours; putting one back is none. Nobody says that a
-    /// job keeps metadata.
+    /// Whether this is our write of the version. Putting one back does not count. It is not
+    /// documented that a job keeps metadata.
     fileprivate func wrote(_ version: String, to field: Int) -> Bool {
         metadata["version"].map { $0 == version } ?? (metadata["takes_back"] == nil && set[field] == .some(version))
     }
 }
 
 extension TicketUpdateAnswer {
-    /// What the update replaced in a field; nil where the answer does not tell. An update that
-    /// changed nothing is answered with the audit of an older one.
+    /// The value that the update replaced in a field; nil if the answer does not tell. For an
+    /// update that changed nothing, Zendesk returns the audit of an older one.
     fileprivate func replaced(_ field: Int, by version: KeptVersion) -> String?? {
         audit?.metadata["version"] == version.text ? audit?.replaced[field] : nil
     }

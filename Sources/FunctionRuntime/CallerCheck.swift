@@ -1,22 +1,21 @@
 public import HTTPTypes
 
-/// Decides who may invoke the function, by a request's head alone: it is asked before the body is
-/// read.
+/// Decides from a request's head who may invoke the function. Runs before the body is read.
 public protocol CallerCheck: Sendable {
-    /// Returns if the caller may go on.
+    /// Returns if the caller may invoke the function.
     ///
     /// - Throws: ``CallerRejection``.
     func check(_ request: HTTPRequest) async throws(CallerRejection)
 }
 
-/// Why a caller may not go on. The reasons are logged and sent back: without secrets.
+/// Why a caller was rejected. Reasons are logged and sent back, so they must hold no secrets.
 ///
-/// These three are all there are: HTTP has no other answer to a caller.
+/// No case will be added: HTTP has no other answer to a caller.
 public enum CallerRejection: Error, Equatable, Sendable {
-    /// Nothing proves who the caller is; answered 401.
+    /// The caller is not authenticated; answered 401.
     case unauthenticated(_ reason: String)
-    /// The caller is known, and not one who may; answered 403.
+    /// The caller is authenticated but not allowed; answered 403.
     case forbidden(_ reason: String)
-    /// It cannot be told now who the caller is; answered 503.
+    /// The caller cannot be authenticated right now; answered 503.
     case unavailable(after: Duration? = nil, _ reason: String)
 }

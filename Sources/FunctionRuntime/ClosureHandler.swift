@@ -1,4 +1,4 @@
-/// A function that is a closure: for one that has nothing to run beside its events.
+/// A function made from a closure, without background work.
 public struct ClosureHandler<Event: FunctionEvent>: FunctionHandler {
     private let body: @Sendable (Event, FunctionContext) async throws -> Void
 

@@ -1,7 +1,7 @@
 public import FoundationEssentials
 public import Logging
 
-/// What a function knows of the call besides the event itself.
+/// The context of one invocation: its ids, logger and remaining time.
 public struct FunctionContext: Sendable {
     /// The event's id; for Pub/Sub the message id.
     public var eventID: String
@@ -9,23 +9,23 @@ public struct FunctionContext: Sendable {
     public var eventTime: Date?
     /// Identifies this one execution in the logs.
     public var executionID: String
-    /// Which delivery of the event this is, from 1, where the sender says so.
+    /// The number of this delivery, from 1; nil if the sender does not give it.
     public var deliveryAttempt: Int?
     /// Carries the execution and event ids as metadata.
     public var logger: Logger
 
     private let remaining: @Sendable () -> Duration
 
-    /// How long the function may still take; negative once the deadline has passed.
+    /// The time left until the deadline; negative after it.
     public var timeRemaining: Duration { remaining() }
 
     /// - Parameters:
     ///   - eventID: the event's id; for Pub/Sub the message id.
     ///   - eventTime: when the event happened.
     ///   - executionID: identifies this one execution in the logs.
-    ///   - deliveryAttempt: which delivery of the event this is, from 1.
+    ///   - deliveryAttempt: the number of this delivery, from 1.
     ///   - logger: carries the execution and event ids as metadata.
-    ///   - timeRemaining: tells at any moment how long the function may still take.
+    ///   - timeRemaining: returns the time left until the deadline.
     public init(
         eventID: String,
         eventTime: Date? = nil,

@@ -1,11 +1,11 @@
-/// What a ``FunctionHandler`` can be called with.
+/// An event that a ``FunctionHandler`` can take.
 public protocol FunctionEvent: Sendable {
-    /// Reads it from the event that arrived.
+    /// Decodes the received event.
     ///
-    /// - Throws: an `EnvelopeError` where the event is not of this kind; the runtime answers 400.
+    /// - Throws: an `EnvelopeError` if the event is not of this kind; the runtime answers 400.
     init(_ event: CloudEvent) throws
 
-    /// Which delivery of the event this is, from 1; nil where the event does not tell.
+    /// The number of this delivery, from 1; nil if the event does not give it.
     var deliveryAttempt: Int? { get }
 }
 

@@ -1,18 +1,19 @@
-/// The two ways of failing that a function tells apart; see ``FunctionHandler`` for what follows
-/// from each.
+/// A failure that a function reports on purpose. ``FunctionHandler`` says what follows from each
+/// case.
 ///
-/// There will be no third: whatever else is thrown is a failure of the function itself.
+/// No case will be added: any other error is a failure of the function itself.
 public enum FunctionFailure: Error, Equatable {
     /// The event may succeed later.
     ///
     /// - Parameters:
     ///   - after: how long the cause is expected to last, if known.
-    ///   - reason: what stood in the way, without secrets and without the event's payload: it is
-    ///     logged and sent back.
+    ///   - reason: why the event failed. It is logged and sent back, so it must hold neither
+    ///     secrets nor the event's payload.
     case tryAgain(after: Duration? = nil, _ reason: String)
     /// The event can never succeed as it is.
     ///
-    /// - Parameter reason: what is wrong with it, without its payload: it is logged and sent back.
+    /// - Parameter reason: what is wrong with the event. It is logged and sent back, so it must not
+    ///   hold the payload.
     case unprocessable(_ reason: String)
 }
 

@@ -1,40 +1,40 @@
 /// A serverless function: one method, called once for each delivery of an event.
 ///
-/// Whether the event is done is told by how the method ends:
+/// How the method ends decides whether the event is done:
 ///
-/// | ends by | HTTP answer | what Pub/Sub does |
+/// | method ends by | HTTP answer | what Pub/Sub does |
 /// |---|---|---|
-/// | returning | 204 | acknowledges the message: it never comes again |
-/// | throwing ``FunctionFailure/tryAgain(after:_:)`` | 503, with `Retry-After` | delivers it again by its retry policy |
-/// | throwing ``FunctionFailure/unprocessable(_:)`` | 422 | delivers it again, and keeps it in the dead-letter topic in the end |
+/// | returning | 204 | acknowledges the message and never delivers it again |
+/// | throwing ``FunctionFailure/tryAgain(after:_:)`` | 503, with `Retry-After` | redelivers it by its retry policy |
+/// | throwing ``FunctionFailure/unprocessable(_:)`` | 422 | redelivers it, and moves it to the dead-letter topic in the end |
 /// | throwing anything else | 500 | the same |
-/// | still running at the deadline | 504; the task is cancelled | the same |
-/// | still running when the caller has gone away, or when the instance stops | 503; the task is cancelled | the same |
+/// | still running at the deadline | 504; the task is canceled | the same |
+/// | still running when the caller disconnects or the instance stops | 503; the task is canceled | the same |
 ///
-/// ## What a handler owes
+/// ## What a handler must do
 ///
-/// - Deliveries may be repeated, run at once, and come in any order: it is idempotent.
-/// - What an event needs is done before it returns: an instance may be stopped, or get no
-///   processor, between two invocations. Work that several events share belongs into ``run()``.
-/// - Cancellation is cooperative. The caller has its answer at once, but a cancelled handler is not
-///   killed: until the method has ended, its place among those in flight stays taken, and the
-///   server cannot stop. So it passes cancellation on to what it awaits, and a long computation
-///   looks at `Task.isCancelled`. After SIGTERM two seconds are left for that. How it ends then
-///   does not matter: the event comes again.
+/// - Be idempotent. Deliveries may be repeated, concurrent and out of order.
+/// - Finish the event's work before returning. Between two invocations the instance may be stopped
+///   or get no CPU. Work that several events share belongs in ``run()``.
+/// - Cooperate with cancellation. The caller gets its answer at once, but a canceled handler is
+///   not killed. Until the method ends, it counts against the concurrency limit and the server
+///   cannot stop. Pass cancellation on to what you await, and check `Task.isCancelled` in long
+///   computations. After SIGTERM, two seconds are left for that. How a canceled handler ends does
+///   not matter: the event is delivered again.
 public protocol FunctionHandler<Event>: Sendable {
-    /// What the function is called with: a `PubSubMessage`, or a `CloudEvent` of any type.
+    /// The events that the function takes: `PubSubMessage`, or `CloudEvent` for any type.
     associatedtype Event: FunctionEvent
 
     /// Handles one delivery of an event.
     func handle(_ event: Event, context: FunctionContext) async throws
 
-    /// What the function does beside its events. The host calls it when it starts to take events,
-    /// and cancels it when the last one is answered. It may return earlier. If it throws, the host
+    /// Runs the function's background work. The host calls it when it starts to take events, and
+    /// cancels it after the last event is answered. It may return earlier. If it throws, the host
     /// stops. The default returns at once.
     func run() async throws
 
-    /// The host is about to stop: what is in flight is finished, and nothing that takes long is
-    /// begun. The default does nothing.
+    /// Called when the host begins to stop. Work in flight is finished; the handler must start
+    /// nothing that takes long. The default does nothing.
     func shutdownBegan()
 }
 

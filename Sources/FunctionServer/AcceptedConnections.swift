@@ -3,11 +3,11 @@ package import Logging
 package import NIOCore
 import Synchronization
 
-/// Sees to it that a connection which was accepted, and which nobody came to handle, is closed.
+/// A child channel that closes an accepted connection if nothing handles it.
 ///
-/// A server that stops may have accepted a connection that it does not get to handle any more. NIO
-/// traps when its writer is dropped without having been finished: the whole process would end, and
-/// with it every request that is in flight.
+/// A stopping server may have accepted a connection that it will not handle. NIO traps if the
+/// connection's writer is dropped unfinished, which would end the process and every request in
+/// flight.
 package struct AcceptedConnections<Base: ServerChildChannel>: ServerChildChannel {
     private let base: Base
 
@@ -35,8 +35,8 @@ package struct AcceptedConnections<Base: ServerChildChannel>: ServerChildChannel
         deinit {
             guard !isHandled.withLock({ $0 }) else { return }
             value.channel.close(promise: nil)
-            // The one task outside of any structure: to handle a closed connection is the way to
-            // finish it, and nobody is left to wait for that.
+            // The only unstructured task. Handling the closed connection finishes its writer, and
+            // no task is left to wait for that.
             Task { [base, value, logger] in await base.handle(value: value, logger: logger) }
         }
     }

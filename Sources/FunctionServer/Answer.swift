@@ -7,13 +7,13 @@ import NIOFoundationEssentialsCompat
 import Synchronization
 import Timing
 
-/// How a request ended, as the caller is told and as it is logged. Thrown where the request ends
-/// before its handler is called.
+/// The outcome of a request, as sent to the caller and as logged. Thrown if the request ends before
+/// its handler is called.
 struct Answer: Error, Equatable, Sendable {
     var status: HTTPResponse.Status
-    /// A stable word for what happened; nil for a success.
+    /// A stable error code; nil for a success.
     var code: String?
-    /// What happened, for a person. It never echoes headers, secrets or payloads.
+    /// The reason, for a person. It never echoes headers, secrets or payloads.
     var message: String = ""
     var headers: HTTPFields = [:]
 
@@ -39,7 +39,7 @@ struct Answer: Error, Equatable, Sendable {
         headers: [.retryAfter: "1"]
     )
 
-    /// The request read time is over.
+    /// The request's read timeout expired.
     static let slowRequest = Answer(status: .requestTimeout, code: "request_timeout", message: "the request did not arrive in time")
     static let malformedRequest = Answer(
         status: .badRequest,
@@ -47,9 +47,9 @@ struct Answer: Error, Equatable, Sendable {
         message: "this is no HTTP/1.1 request within the limits"
     )
     static let outOfTime = Answer(status: .gatewayTimeout, code: "timeout", message: "the function did not end in time")
-    /// The drain time of a stopping server is over.
+    /// The drain time of a stopping server expired.
     static let stopping = tryAgain(after: .seconds(1), "the instance is stopping")
-    /// Nobody reads this one; it is logged.
+    /// Only logged: no client is left to read it.
     static let clientGone = tryAgain(after: .seconds(1), "the client closed the connection before it had its answer")
 
     static func bodyTooLarge(_ limit: Int) -> Answer {
@@ -97,12 +97,12 @@ extension Answer {
         }
     }
 
-    /// How bad it is: what a person has to look at is an error.
+    /// The log level. An error needs a person's attention.
     fileprivate var logLevel: Logger.Level {
         switch status.code {
         case ..<300: .debug
         case 404, 405: .debug
-        // Anybody can be a caller who may not.
+        // Any caller can cause these.
         case 401, 403, 408, 429, 503: .notice
         default: .error
         }
@@ -110,7 +110,7 @@ extension Answer {
 }
 
 extension Logger {
-    /// One line for an answer that is no success.
+    /// Logs one line for an answer that is not a success.
     func log(_ answer: Answer) {
         guard let code = answer.code else { return }
         log(

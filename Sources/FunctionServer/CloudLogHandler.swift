@@ -1,21 +1,22 @@
 import JSONReader
 public import Logging
 
-/// Writes log lines as Cloud Logging reads them from a container: one JSON object a line.
+/// Writes log lines as Cloud Logging reads them from a container: one JSON object per line.
 ///
-/// A text of over 1,024 bytes is cut, and further where the line would be longer than 16 KB. In
-/// lines for people, control characters are escaped.
+/// Cuts texts at 1,024 bytes, and further if the line would be longer than 16 KB. Escapes control
+/// characters in human-readable lines.
 ///
 /// Source: Cloud Logging's documentation, "Structured logging", "Special JSON fields".
 public struct CloudLogHandler: LogHandler {
-    /// Metadata that Cloud Logging knows by a name of its own, and that lines for people leave out.
+    /// Metadata keys with a special meaning to Cloud Logging. Human-readable lines omit them.
     static let traceKey = "logging.googleapis.com/trace"
     static let spanKey = "logging.googleapis.com/spanId"
     static let traceSampledKey = "logging.googleapis.com/trace_sampled"
 
-    /// The longest line, in bytes. Cloud Logging takes 256 KB, but a line is for somebody to read.
+    /// The maximum length of a line, in bytes. Cloud Logging takes 256 KB, but people read these
+    /// lines.
     static let maximumLineBytes = 16 << 10
-    /// The longest text in a line, in bytes; the rest of it is left out.
+    /// The maximum length of a text in a line, in bytes; the rest is cut.
     static let maximumValueBytes = 1024
 
     public var logLevel: Logger.Level = .info
@@ -25,8 +26,8 @@ public struct CloudLogHandler: LogHandler {
     private let output: LogOutput
 
     /// - Parameters:
-    ///   - label: the logger's label; it comes along as `logger`.
-    ///   - output: where the lines go.
+    ///   - label: the logger's label, written as `logger`.
+    ///   - output: the destination of the lines.
     public init(label: String, output: LogOutput = .standardError) {
         self.label = label
         self.output = output
@@ -45,7 +46,7 @@ public struct CloudLogHandler: LogHandler {
         output.write(line(event, merged, Self.maximumValueBytes))
     }
 
-    /// The line, with values cut so far that it is not longer than it may be.
+    /// The line, with values cut until it fits the maximum length.
     private func line(_ event: LogEvent, _ metadata: Logger.Metadata, _ valueBytes: Int) -> String {
         let line =
             switch output.style {
@@ -66,10 +67,10 @@ public struct CloudLogHandler: LogHandler {
             line += ","
             line.appendJSON(key, valueBytes)
             line += ":"
-            // The one member that has to be a boolean.
+            // The only member that must be a boolean.
             if key == Self.traceSampledKey { line += "\(value)" } else { line.appendJSON(value, valueBytes) }
         }
-        // Cloud Logging shows all lines of one execution by this label.
+        // Cloud Logging uses this label to show all lines of one execution together.
         if let execution = metadata["execution_id"] {
             line += ",\"logging.googleapis.com/labels\":"
             line.appendJSON(.dictionary(["execution_id": execution]), valueBytes)
@@ -114,7 +115,7 @@ extension String {
     fileprivate mutating func appendJSON(_ value: Logger.MetadataValue, _ limit: Int) {
         switch value {
         case .string(let text): appendJSON(text, limit)
-        // Filters and metrics compare a number only if it is one.
+        // Filters and metrics can compare an integer only if it is a JSON number.
         case .stringConvertible(let value as any FixedWidthInteger): self += "\(value)"
         case .stringConvertible(let value): appendJSON(value.description, limit)
         case .array(let values):
@@ -152,8 +153,8 @@ extension String {
         self += "\""
     }
 
-    /// Escapes what a terminal would obey, or show as something else than it is: control
-    /// characters, and those that turn a text's direction.
+    /// Escapes characters that a terminal would obey or misrepresent: control characters, and those
+    /// that change the text's direction.
     fileprivate mutating func appendVisible(_ text: String, _ limit: Int) {
         for scalar in text.cut(to: limit).unicodeScalars {
             switch scalar.properties.generalCategory {

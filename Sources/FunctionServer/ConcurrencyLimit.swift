@@ -1,16 +1,16 @@
 import Synchronization
 
-/// The places for handlers in flight.
+/// Limits the number of handlers in flight.
 final class ConcurrencyLimit: Sendable {
     private let places: Int
     private let taken = Mutex(0)
 
     init(places: Int) { self.places = places }
 
-    /// Whether there is no place now; one may be free again a moment later.
+    /// Whether the limit is reached now. A place may be free a moment later.
     var isFull: Bool { taken.withLock { $0 >= places } }
 
-    /// Takes a place; false where there is none. If true, ``leave()`` has to follow.
+    /// Takes a place; false if none is free. After true, the caller must call ``leave()``.
     func enter() -> Bool {
         taken.withLock { taken in
             guard taken < places else { return false }
@@ -22,11 +22,11 @@ final class ConcurrencyLimit: Sendable {
     func leave() { taken.withLock { $0 -= 1 } }
 }
 
-/// The bytes of requests that are held at once: from their arrival until the request is answered.
+/// Limits the request bytes held at once, from their arrival until the request is answered.
 ///
-/// A short request needs no room, so that long ones do not keep it out.
+/// Short requests are not counted, so long ones cannot keep them out.
 final class BodyBudget: Sendable {
-    /// Bytes of a request that are not counted: an event of a usual size.
+    /// The bytes of each request that are not counted: the size of a usual event.
     static let short = 16 << 10
 
     private let limit: Int
@@ -34,9 +34,9 @@ final class BodyBudget: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
-    /// Takes room for the bytes that a request grows by.
+    /// Reserves the bytes by which a request grows.
     ///
-    /// - Returns: false where there is none.
+    /// - Returns: false if they exceed the limit.
     func take(_ bytes: Int, after held: Int) -> Bool {
         let counted = Self.counted(held + bytes) - Self.counted(held)
         guard counted > 0 else { return true }
@@ -47,7 +47,7 @@ final class BodyBudget: Sendable {
         }
     }
 
-    /// Gives back all that a request has taken.
+    /// Releases all bytes that a request has reserved.
     func giveBack(_ held: Int) {
         let counted = Self.counted(held)
         if counted > 0 { taken.withLock { $0 -= counted } }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Tells the task that works on a connection's requests that the connection has ended, and with
-/// which answer if it cut a request off.
+/// Tells a connection's task that the connection has ended, and with which answer if a request was
+/// interrupted.
 final class ConnectionEnd: Sendable {
     private let state = Mutex(State())
 
@@ -11,10 +11,10 @@ final class ConnectionEnd: Sendable {
         var waiting: CheckedContinuation<Void, Never>?
     }
 
-    /// Why the request in work was cut off, if it was.
+    /// The answer to the interrupted request, if there is one.
     var interruption: Answer? { state.withLock(\.interruption) }
 
-    /// - Parameter interruption: nil for a connection that has ended by itself.
+    /// - Parameter interruption: nil if the connection ended by itself.
     func come(_ interruption: Answer?) {
         let waiting: CheckedContinuation<Void, Never>? = state.withLock { state in
             guard !state.isOver else { return nil }
@@ -26,7 +26,7 @@ final class ConnectionEnd: Sendable {
         waiting?.resume()
     }
 
-    /// Returns when the end has come, whichever it is.
+    /// Waits for the end, whatever its cause.
     func wait() async {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state in

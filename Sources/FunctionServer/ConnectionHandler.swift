@@ -4,24 +4,24 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
 
-/// As much of a request as came at once, which is all of most requests: each part is a hop between
-/// threads.
+/// The part of a request that arrived at once. For most requests it is all of it. Each part costs a
+/// hop between threads.
 struct RequestPart: Sendable {
-    /// In a request's first part.
+    /// Set in a request's first part.
     var head: HTTPRequest?
     var body = ByteBuffer()
-    /// Whether it is the request's last part.
+    /// Whether this is the request's last part.
     var isEnd = false
 }
 
-/// What a request's task has written.
+/// A write of a request's task.
 enum ResponsePart: Sendable {
     case `continue`
     case answer(Answer)
 }
 
-/// A connection's one handler between the HTTP decoder and the server's requests: carries out what
-/// ``ConnectionState`` decides, and does of HTTP/1.1 what the decoder leaves to others.
+/// The channel handler between the HTTP decoder and the server's requests. Carries out what
+/// ``ConnectionState`` decides, and implements the parts of HTTP/1.1 that the decoder does not.
 ///
 /// Sources: RFC 9112, sections 3.2 and 9; RFC 9110, sections 7.8, 9.3.2 and 10.1.1.
 final class ConnectionHandler: ChannelDuplexHandler {
@@ -34,18 +34,18 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let end: ConnectionEnd
     private let logger: Logger
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
-    /// The requests that were read and not answered, the oldest first: whether each is a HEAD,
-    /// which is answered without a body.
+    /// Whether each unanswered request, the oldest first, is a HEAD, which is answered without a
+    /// body.
     private var isHead: [Bool] = []
-    /// What was read and not handed on yet.
+    /// The part that was read but not handed on yet.
     private var pending: RequestPart?
-    /// Whether the last request is being read, and whether it has been: then the rest is thrown
-    /// away.
+    /// Whether the connection's last request is being read, and whether it has been. After it,
+    /// input is discarded.
     private var lastRequest: (isBeingRead: Bool, isRead: Bool) = (false, false)
-    /// Whether the decoder reads nothing more, and would keep what comes.
+    /// Whether the decoder has stopped parsing and would buffer further input.
     private var isDecoderDeaf = false
 
-    /// Answers to those who should not be here.
+    /// Statuses that refuse a client. Its connection may then idle only briefly.
     private static let refusals: Set = [400, 401, 403, 404, 405]
 
     init(limits: ConnectionState.Limits, end: ConnectionEnd, logger: Logger) {
@@ -75,7 +75,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
             pending = RequestPart(head: pending?.head, body: buffer)
         case .end:
             lastRequest.isRead = lastRequest.isBeingRead
-            // Nobody looks at trailers.
+            // Trailers are ignored.
             pending = RequestPart(head: pending?.head, body: pending?.body ?? ByteBuffer(), isEnd: true)
             handOn(context)
             perform(state.endRead(at: .now()), context)
@@ -88,7 +88,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         context.fireChannelRead(wrapInboundOut(part))
     }
 
-    /// What nobody would take stays in the socket, where the client gets to feel it.
+    /// Stops reading when nothing would consume the input, so that the client feels backpressure.
     func read(context: ChannelHandlerContext) {
         guard !isDecoderDeaf || !lastRequest.isRead else { return }
         context.read()
@@ -182,16 +182,16 @@ final class ConnectionHandler: ChannelDuplexHandler {
         keepTime(context)
     }
 
-    /// Gives the connection's last answer, in the place of a handler or of a request that never
-    /// came to be.
+    /// Writes the connection's last answer, instead of a handler or for a request that was never
+    /// complete.
     private func answer(_ answer: Answer, _ context: ChannelHandlerContext) {
         write(answer, isLast: true, context, nil)
         context.flush()
         context.close(mode: .output, promise: nil)
     }
 
-    /// Sees to it that a timer fires at the deadline or before it: most deadlines move on before
-    /// they are reached, and cost nothing so.
+    /// Keeps a timer that fires at the deadline or before it. Most deadlines move on before they
+    /// are reached; moving a deadline later costs nothing.
     private func keepTime(_ context: ChannelHandlerContext) {
         guard let deadline = state.deadline else {
             timer?.task.cancel()
@@ -212,12 +212,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
 /// What a request's header fields say about the connection.
 private struct FramingFields {
-    /// Whether there is one host, as HTTP/1.1 asks for it.
+    /// Whether the host is valid. HTTP/1.1 requires exactly one; HTTP/1.0 may omit it.
     let areValid: Bool
-    /// Whether the connection takes no request after this one.
+    /// Whether this is the connection's last request.
     let areLast: Bool
-    /// Whether the client would speak another protocol after it: then the decoder reads nothing
-    /// more.
+    /// Whether the client asks for another protocol after this request. The decoder then stops
+    /// parsing.
     let askForAnotherProtocol: Bool
 
     init(_ head: HTTPRequestHead) {
@@ -253,7 +253,7 @@ extension HTTPHeaders {
 }
 
 extension String {
-    /// Compares ASCII without regard to case; the other is in lower case.
+    /// Compares ASCII case-insensitively. The other text must be lowercase.
     fileprivate func isSame(as other: StaticString) -> Bool {
         utf8.count == other.utf8CodeUnitCount
             && zip(utf8, UnsafeBufferPointer(start: other.utf8Start, count: other.utf8CodeUnitCount)).allSatisfy { $0 | 0x20 == $1 }

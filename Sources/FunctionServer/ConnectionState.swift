@@ -1,16 +1,16 @@
 import NIOCore
 
-/// Where one HTTP/1.1 connection stands, and until when it may stay there: a pure state machine
-/// that ``ConnectionHandler`` carries out.
+/// The state of one HTTP/1.1 connection and its deadline. A pure state machine:
+/// ``ConnectionHandler`` carries out its actions.
 ///
-/// Hummingbird bounds the number of bytes of a request, but not the time in which they come; it has
-/// no deadline for a handler and goes on reading a body whose request has been answered already.
-/// All of that is decided here.
+/// Hummingbird limits the number of bytes of a request, but not the time in which they arrive. It
+/// has no deadline for a handler, and it keeps reading the body of a request that has been
+/// answered. This type decides all of that.
 struct ConnectionState {
-    /// How long each side may take.
+    /// The limits of a connection.
     struct Limits: Equatable, Sendable {
-        /// From the connection to its first byte, and after a refusal. It is who has been served
-        /// that may be idle for long.
+        /// From the connection to its first byte, and after a refusal. Only a client that has been
+        /// served may idle for long.
         var start: TimeAmount
         /// Between two requests.
         var idle: TimeAmount
@@ -18,27 +18,26 @@ struct ConnectionState {
         var read: TimeAmount
         /// From a request's head to its answer.
         var handle: TimeAmount
-        /// From the start of the shutdown to the answers of what is in flight.
+        /// From the start of the shutdown to the last answer in flight.
         var drain: TimeAmount
-        /// After an answer that came before the request's end: for how long, and how far, what
-        /// still comes is thrown away, so that the client gets to read the answer. Closing at once
-        /// would reset the connection under it.
+        /// How long input is discarded after an early answer, and up to how many bytes. The client
+        /// can then read the answer: closing at once would reset the connection.
         var linger: TimeAmount = .seconds(1)
         var lingerBytes = 1 << 20
     }
 
-    /// NIO's, which is one number and can be compared by one instruction: the standard library's
-    /// clock costs its way through the runtime.
+    /// NIO's clock. Its instant is one number, which takes one instruction to compare. The standard
+    /// library's clock pays for calls into the runtime.
     typealias Instant = NIODeadline
 
-    /// What the channel has to do now.
+    /// What the channel must do now.
     enum Action: Equatable {
         case nothing
-        /// Answer in the handler's place, cancel it, and throw away what still comes.
+        /// Answer instead of the handler, cancel it, and discard further input.
         case interrupt(Answer)
-        /// Answer what never became a request, then throw away what still comes.
+        /// Answer a request that was never complete, then discard further input.
         case refuse(Answer)
-        /// Send nothing more, and throw away what still comes.
+        /// Send nothing more, and discard further input.
         case linger
         case close
     }
@@ -50,7 +49,7 @@ struct ConnectionState {
 
     private enum Phase: Equatable {
         case idle(until: Instant)
-        /// Bytes have come that are no whole head yet.
+        /// A part of a head has arrived.
         case readingHead(until: Instant)
         case busy(Busy)
         case lingering(until: Instant, bytes: Int)
@@ -58,23 +57,23 @@ struct ConnectionState {
     }
 
     private struct Busy: Equatable {
-        /// Heads that were read and not answered.
+        /// The number of heads that were read and not answered.
         var unanswered = 1
-        /// Whether the newest of them has been read to its end.
+        /// Whether the newest request has been read to its end.
         var isWhole = false
-        /// When the newest has to be read.
+        /// The read deadline of the newest request.
         var readUntil: Instant
-        /// When the oldest has to be answered.
+        /// The answer deadline of the oldest request.
         var answerUntil: Instant
-        /// No other request is taken after the newest, as one of the two sides wants it.
+        /// No request is taken after the newest one, because one of the two sides asked for that.
         var isLastRequest = false
-        /// The client was told that the oldest one's answer is the last, even if the rest of the
-        /// request comes while it is written.
+        /// The client was told that the oldest request's answer is the last. This holds even if the
+        /// rest of the request arrives while the answer is written.
         var isLastAnswer = false
-        /// The oldest one is refused.
+        /// The oldest request is refused.
         var isRefused = false
 
-        /// The client still owes a part of the oldest request.
+        /// The client has not sent all of the oldest request yet.
         var isReadingOldest: Bool { unanswered == 1 && !isWhole }
     }
 
@@ -83,7 +82,7 @@ struct ConnectionState {
         phase = .idle(until: now + limits.start)
     }
 
-    /// The moment at which ``timeIsUp(at:)`` has something to say.
+    /// The time at which ``timeIsUp(at:)`` must be called.
     var deadline: Instant? {
         switch phase {
         case .idle(let until), .readingHead(let until), .lingering(let until, _): return until
@@ -94,7 +93,7 @@ struct ConnectionState {
         }
     }
 
-    /// Whether the last answer has been given: what still comes, from either side, is thrown away.
+    /// Whether the last answer has been given. Anything further from either side is discarded.
     var isOver: Bool {
         switch phase {
         case .lingering, .closed: true
@@ -102,10 +101,10 @@ struct ConnectionState {
         }
     }
 
-    /// Returns whether the answer that is about to be written has to tell the client that it is the
-    /// connection's last.
+    /// Notes that an answer is about to be written. Returns whether it must tell the client that it
+    /// is the connection's last.
     ///
-    /// - Parameter isRefusal: whether the client should not be here.
+    /// - Parameter isRefusal: whether the answer refuses the client.
     mutating func answerBegins(isRefusal: Bool = false) -> Bool {
         guard case .busy(var busy) = phase else { return true }
         busy.isRefused = isRefusal
@@ -114,16 +113,16 @@ struct ConnectionState {
         return busy.isLastAnswer
     }
 
-    /// The channel has read something, whether or not it became a part of a request.
+    /// Notes that the channel has read bytes, even if they are not part of a request.
     mutating func bytesRead(at now: Instant) {
         if case .idle = phase { phase = .readingHead(until: now + limits.read) }
     }
 
-    /// - Parameter isLast: whether the connection is used for no request after this one.
+    /// - Parameter isLast: whether this is the connection's last request.
     mutating func headRead(at now: Instant, isLast: Bool = false) {
         switch phase {
         case .idle, .readingHead:
-            // The time for reading runs from the first byte on.
+            // The read timeout starts at the first byte.
             let readUntil = if case .readingHead(let until) = phase { until } else { now + limits.read }
             phase = .busy(Busy(readUntil: readUntil, answerUntil: now + limits.handle, isLastRequest: isLast))
         case .busy(var busy):
@@ -143,7 +142,7 @@ struct ConnectionState {
         return clientGone(at: now)
     }
 
-    /// What comes after an early answer.
+    /// Counts the bytes that arrive after an early answer.
     mutating func discarded(_ bytes: Int) -> Action {
         guard case .lingering(let until, let before) = phase else { return .nothing }
         phase = .lingering(until: until, bytes: before + bytes)
@@ -153,7 +152,7 @@ struct ConnectionState {
     mutating func answered(at now: Instant) -> Action {
         switch phase {
         case .idle, .readingHead:
-            // Of what never became a request, behind those that did.
+            // This answers a malformed request that followed valid ones.
             phase = .lingering(until: now + limits.linger, bytes: 0)
             return .linger
         case .busy, .lingering, .closed: break
@@ -169,19 +168,21 @@ struct ConnectionState {
             return .nothing
         }
         busy.answerUntil = now + limits.handle
-        // What was not read for the sake of the requests before it is owed from now on.
+        // The next request may have been held back for the ones before it, so its read timeout
+        // starts now.
         busy.readUntil = now + limits.read
         phase = .busy(busy)
         return clientGone(at: now)
     }
 
-    /// The client will send nothing more. With a request in flight it has most likely gone away.
+    /// Notes that the client sends nothing more. With a request in flight, it has most likely gone
+    /// away.
     mutating func inputClosed(at now: Instant) -> Action {
         isInputClosed = true
         return clientGone(at: now)
     }
 
-    /// What came is not HTTP. Returns nil where an answer of a request before it is still owed.
+    /// Handles input that is not HTTP. Returns nil if an earlier request is still to be answered.
     mutating func malformed(at now: Instant) -> Action? {
         switch phase {
         case .idle, .readingHead:

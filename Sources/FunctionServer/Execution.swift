@@ -4,7 +4,7 @@ import JSONReader
 import Logging
 import NIOCore
 
-/// One request on its way through the server.
+/// The execution of one request.
 struct Execution: Sendable {
     /// Identifies this execution in the logs.
     let id: String
@@ -19,8 +19,8 @@ struct Execution: Sendable {
         trace = TraceContext(headers)?.metadata(project: configuration.project) ?? [:]
     }
 
-    /// With all that is known of the execution. It is made once, when all of that is known: to tell
-    /// a logger more makes another copy of it.
+    /// A logger with all metadata of the execution. Make it once, when all of that is known: each
+    /// later addition copies the metadata.
     func logger(messageID: String? = nil, deliveryAttempt: Int? = nil) -> Logger {
         var logger = parent
         logger[metadataKey: "execution_id"] = "\(id)"
@@ -32,7 +32,7 @@ struct Execution: Sendable {
 
     var timeRemaining: Duration { Duration(deadline - .now()) }
 
-    /// What a caller sends ends in the log, so only what can be an id is taken.
+    /// Accepts only a plain id, because the caller's text is logged.
     private static func isPlain(_ text: String) -> Bool {
         (1...64).contains(text.utf8.count) && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
     }

@@ -13,7 +13,7 @@ struct FunctionChannel: ServerChildChannel {
     let responder: FunctionResponder
     let limits: ConnectionState.Limits
 
-    /// A connection, as the task that works on its requests sees it.
+    /// A connection as seen by the task that serves its requests.
     struct Value: ServerChildChannelValue {
         let connection: NIOAsyncChannel<RequestPart, ResponsePart>
         let end: ConnectionEnd
@@ -43,7 +43,7 @@ struct FunctionChannel: ServerChildChannel {
         try channel.pipeline.syncOperations.configureHTTPServerPipeline(
             withPipeliningAssistance: false,
             withErrorHandling: false,
-            // Types that cannot hold such fields are what is written.
+            // The types that are written cannot hold invalid fields.
             withOutboundHeaderValidation: false,
             withEncoderConfiguration: .init(),
             withDecoderLimitConfiguration: headerLimits
@@ -51,8 +51,8 @@ struct FunctionChannel: ServerChildChannel {
         try channel.pipeline.syncOperations.addHandler(ConnectionHandler(limits: limits, end: end, logger: logger))
     }
 
-    /// A message without a wrapper has its attributes in header fields: up to a hundred, of 256
-    /// bytes with values of 1,024. That is 128 KB.
+    /// An unwrapped message has its attributes in header fields: up to 100, with names of 256 bytes
+    /// and values of 1,024. That is 128 KB.
     private static var headerLimits: NIOHTTPDecoderLimitConfiguration {
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = 64 << 10
@@ -61,8 +61,8 @@ struct FunctionChannel: ServerChildChannel {
         return limits
     }
 
-    /// One task a connection, in which its requests are worked on one after the other, and which is
-    /// cancelled as a whole: a task for each request would cost more than all the rest of it.
+    /// Serves a connection's requests one after the other in one task, which is canceled as a
+    /// whole. A task for each request would cost more than the rest of the request.
     func handle(value: Value, logger: Logger) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -81,15 +81,15 @@ struct FunctionChannel: ServerChildChannel {
                     var parts = inbound.makeAsyncIterator()
                     do {
                         while let part = try await parts.next() {
-                            // Without a head it is the rest of a request that has its answer.
+                            // A part without a head is the rest of an answered request.
                             guard let head = part.head else { continue }
                             try await respond(to: head, &parts, after: part, outbound, value.end)
                         }
                     } catch is HTTPParserError {
                         try await outbound.write(.answer(.malformedRequest))
                     }
-                    // The connection's handler closes it once the client has had time to read what
-                    // was written.
+                    // The connection's handler closes it once the client has had time to read the
+                    // answer.
                     outbound.finish()
                     try await value.channel.closeFuture.get()
                 }
@@ -104,7 +104,7 @@ struct FunctionChannel: ServerChildChannel {
     private struct Interrupted: Error {}
 
     /// - Parameters:
-    ///   - parts: what follows of the request.
+    ///   - parts: the rest of the request.
     ///   - first: the request's first part.
     @concurrent
     private func respond(
@@ -139,7 +139,7 @@ struct FunctionChannel: ServerChildChannel {
 
     private typealias RequestParts = NIOAsyncChannelInboundStream<RequestPart>.AsyncIterator
 
-    /// - Parameter held: counts the bytes that were taken of the budget.
+    /// - Parameter held: counts the bytes that were taken from the budget.
     @concurrent
     private func body(_ parts: inout RequestParts, after first: RequestPart, _ held: inout Int) async throws(Answer) -> Data {
         let limit = responder.configuration.maximumBodyBytes
@@ -158,7 +158,7 @@ struct FunctionChannel: ServerChildChannel {
             }
             part = next
         }
-        // Not a copy of what may be megabytes, but the same bytes.
+        // Shares the bytes, since a copy could take megabytes.
         return body.readData(length: body.readableBytes, byteTransferStrategy: .noCopy) ?? Data()
     }
 }

@@ -4,11 +4,11 @@ import HTTPTypes
 import JSONReader
 import Logging
 
-/// Makes an answer of a request: by its head alone where that is enough, else by its body and by
-/// how the handler ends.
+/// Answers a request: from its head alone if that is enough, else from its body and the handler's
+/// outcome.
 ///
-/// The order in which a request is refused is part of the contract: reserved path, method, caller,
-/// admission, length, envelope.
+/// The order of the checks is part of the contract: reserved path, method, caller, admission,
+/// length, envelope.
 struct FunctionResponder: Sendable {
     let function: HostedFunction
     let configuration: FunctionServerConfiguration
@@ -28,7 +28,7 @@ struct FunctionResponder: Sendable {
 
     private static let reservedPaths = ["/robots.txt", "/favicon.ico"]
 
-    /// What the head alone decides; nil if the body is wanted.
+    /// The refusal that the head alone decides; nil if the body is needed.
     func refusal(of head: HTTPRequest) async -> Answer? {
         if let path = head.path, Self.reservedPaths.contains(where: { path == $0 || path.hasPrefix($0 + "?") }) { return .reservedPath }
         if head.method != .post { return .methodNotAllowed }
@@ -55,7 +55,7 @@ struct FunctionResponder: Sendable {
         }
     }
 
-    /// An answer, and the logger with all that is known of the event it is about.
+    /// An answer, and a logger with all metadata of its event.
     struct Outcome: Sendable {
         let answer: Answer
         let logger: Logger

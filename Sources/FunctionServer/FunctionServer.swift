@@ -14,13 +14,13 @@ import Musl
 import Darwin
 #endif
 
-/// Hosts a function over HTTP as Cloud Functions does: every path but the reserved ones goes to the
-/// handler, which is called with the event that the request carries.
+/// Hosts a function over HTTP as Cloud Functions does. Every path but the reserved ones calls the
+/// handler with the event that the request carries.
 ///
-/// Production and local work use this same code. The server listens once ``run()`` is called, and
-/// until its task is cancelled or the service group that runs it shuts down gracefully: then it
-/// takes no new connection, and what is still in flight after
-/// ``FunctionServerConfiguration/drainTime`` is cancelled and answered 503.
+/// Production and local runs use this same code. The server listens from the call of ``run()``
+/// until its task is canceled or its service group shuts down gracefully. Then it accepts no new
+/// connections. Requests still in flight after ``FunctionServerConfiguration/drainTime`` are
+/// canceled and answered 503.
 ///
 /// Source: GoogleCloudPlatform/functions-framework, "Functions Framework Contract".
 public struct FunctionServer: Service {
@@ -31,10 +31,11 @@ public struct FunctionServer: Service {
 
     /// - Parameters:
     ///   - handler: the function.
-    ///   - configuration: where to listen and what to bear; nil for what the environment says.
-    ///   - callerCheck: decides who may invoke the function; nil lets in whoever reaches the port.
-    ///   - logger: the parent of the loggers that invocations get; nil for one that writes as Cloud
-    ///     Logging reads it.
+    ///   - configuration: the address and limits; nil reads them from the environment.
+    ///   - callerCheck: decides who may invoke the function; nil admits every caller who reaches
+    ///     the port.
+    ///   - logger: the parent of the invocations' loggers; nil makes one that writes for Cloud
+    ///     Logging.
     ///   - onListening: called with the port once the server accepts connections.
     public init(
         _ handler: some FunctionHandler,
@@ -62,7 +63,7 @@ public struct FunctionServer: Service {
         self.onListening = onListening
     }
 
-    /// Hosts a function that is a closure.
+    /// Hosts a closure as a function.
     ///
     /// - Parameters: see ``init(_:configuration:callerCheck:logger:onListening:)``.
     public init<Event: FunctionEvent>(
@@ -74,13 +75,13 @@ public struct FunctionServer: Service {
         self.init(ClosureHandler(body), configuration: configuration, callerCheck: callerCheck, logger: logger)
     }
 
-    /// Serves until the process gets SIGTERM or SIGINT, and then until what is in flight is
-    /// answered: the whole of a program's `main`.
+    /// Serves until SIGTERM or SIGINT, then until the requests in flight are answered. It is all
+    /// that a program's `main` needs.
     ///
-    /// A second signal ends the process at once. A wrong environment ends it with 78, after each
-    /// fault was logged.
+    /// A second signal ends the process at once. An invalid environment ends it with exit status
+    /// 78, after each fault is logged.
     ///
-    /// - Throws: what ended the server before that.
+    /// - Throws: the error that ended the server before that.
     public func runService() async throws {
         let signals = await stopSignals()
         if case .failure(let faults) = configuration {
@@ -90,11 +91,10 @@ public struct FunctionServer: Service {
         try await runUntilSignalled(self, signals, logger: logger)
     }
 
-    /// Serves, and runs what the function does beside its events until the last of them is
-    /// answered.
+    /// Serves, and runs the function's background work until the last event is answered.
     ///
-    /// - Throws: ``FunctionServerConfiguration/Faults`` where the environment is wrong, what the
-    ///   function throws beside its events, and why the server cannot listen.
+    /// - Throws: ``FunctionServerConfiguration/Faults`` if the environment is invalid, the error of
+    ///   the background work, or the reason why the server cannot listen.
     public func run() async throws {
         let configuration = try configuration.get()
         try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -115,8 +115,8 @@ public struct FunctionServer: Service {
         }
     }
 
-    /// How many connections the process may open, with some files left for what the function itself
-    /// calls: a listener that cannot accept what waits for it spins.
+    /// The number of connections that the process may open, with some files left for the function's
+    /// own calls. A listener that has no file left to accept a connection spins.
     private static var connectionsByFileLimit: Int {
         var limit = rlimit()
         #if canImport(Glibc)
@@ -129,8 +129,7 @@ public struct FunctionServer: Service {
     }
 
     private func serve(_ configuration: FunctionServerConfiguration) async throws {
-        // What Hummingbird itself has to say of each connection is of interest to whoever debugs
-        // it.
+        // Hummingbird's own messages about each connection are useful only for debugging it.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
         let channel = FunctionChannel(

@@ -1,7 +1,7 @@
 import Logging
 
 extension FunctionServerConfiguration {
-    /// What the environment says, as Cloud Run and Cloud Functions set it.
+    /// Reads the variables that Cloud Run and Cloud Functions set.
     ///
     /// | variable | | default |
     /// |---|---|---|
@@ -13,26 +13,26 @@ extension FunctionServerConfiguration {
     /// | `FUNCTION_CONCURRENCY` | ``concurrency``, 1 to 10,000 | 80 |
     /// | `MAX_BODY_BYTES` | ``maximumBodyBytes``, 1 to 1,073,741,824 | 33,554,432 |
     ///
-    /// An empty value counts as none.
+    /// An empty value counts as unset.
     ///
-    /// - Throws: ``Faults`` with everything that is wrong.
+    /// - Throws: ``Faults`` with all faults.
     public init(environment: [String: String]) throws(Faults) {
         var faults: [String] = []
         self.init(faults: &faults) { environment[$0].flatMap { $0.isEmpty ? nil : $0 } }
         guard faults.isEmpty else { throw Faults(descriptions: faults) }
     }
 
-    /// What is wrong with an environment.
+    /// All faults of an environment.
     public struct Faults: Error, Equatable, CustomStringConvertible {
-        /// One sentence each, which begins with the variable's name and quotes no value.
+        /// One sentence per fault. Each begins with the variable's name and quotes no value.
         public let descriptions: [String]
 
         public var description: String { descriptions.joined(separator: "; ") }
     }
 
     /// - Parameters:
-    ///   - faults: gets a sentence for each value that is wrong.
-    ///   - value: the value of a variable, if it has one.
+    ///   - faults: receives a sentence for each invalid value.
+    ///   - value: returns the value of a variable, if it has one.
     package init(faults: inout [String], _ value: (String) -> String?) {
         func number(_ name: String, in range: ClosedRange<Int>, default defaultValue: Int) -> Int {
             guard let text = value(name) else { return defaultValue }

@@ -1,35 +1,35 @@
 public import Logging
 
-/// Where a function listens and what it bears.
+/// The address and limits of a function server.
 public struct FunctionServerConfiguration: Equatable, Sendable {
     /// The address to listen on; a loopback address for local work.
     public var host: String
     /// The port to listen on; 0 takes a free one.
     public var port: Int
-    /// How long one invocation may take, from the arrival of the request's head.
+    /// The time limit of one invocation, from the arrival of the request's head.
     public var timeout: Duration
-    /// How many invocations may be in flight; what comes beyond that is answered 429.
+    /// The limit of invocations in flight; further ones are answered 429.
     public var concurrency: Int
-    /// How long a request may take to arrive, from its first byte to its last. Never longer than
+    /// The time limit for a request to arrive, from its first byte to its last. Never longer than
     /// `timeout`.
     public var readTimeout: Duration
-    /// How long a connection may stay open between two requests. Google's load balancers keep
-    /// theirs for ten minutes, and whoever closes first should be the client: a request that
-    /// crosses the close is lost.
+    /// How long a connection may idle between two requests. Google's load balancers keep theirs for
+    /// ten minutes. The client should close first, because a request that crosses the server's
+    /// close is lost.
     public var idleTimeout: Duration
-    /// How long requests in flight may go on after the server was told to stop. Cloud Run kills the
+    /// How long requests in flight may continue after shutdown begins. Cloud Run kills the
     /// container ten seconds after SIGTERM.
     public var drainTime: Duration
-    /// The longest request body, in bytes.
+    /// The maximum length of a request body, in bytes.
     public var maximumBodyBytes: Int
     /// The limit of request bytes held at once; further requests are answered 429. Unfinished
     /// requests count, the first 16 KB of each request do not. A request costs several times its
     /// length in memory. The default is four times the longest body.
     public var maximumBodyBytesInFlight: Int
-    /// How many connections may be open; more wait until one is closed. It is less where the
+    /// The limit of open connections; further ones wait until one is closed. It is lower if the
     /// process may not open as many files.
     public var maximumConnections: Int
-    /// The level of the logger that a server makes where it is given none.
+    /// The level of the logger that a server makes if it is given none.
     public var logLevel: Logger.Level
     /// The Google Cloud project, which log lines need to name their trace.
     public var project: String?

@@ -1,11 +1,11 @@
 import FunctionRuntime
 
-/// A handler of whatever kind of event, behind one type: the server around it is compiled once, and
-/// not looked up anew for each handler's type.
+/// A type-erased handler for any kind of event. The server around it is compiled once, without
+/// generic lookups for each handler's type.
 struct HostedFunction: Sendable {
-    /// Reads an event as the handler takes it.
+    /// Decodes an event for the handler.
     let invocation: @Sendable (ReceivedEvent) throws -> Invocation
-    /// What the function does beside its events.
+    /// The function's background work.
     let run: @Sendable () async throws -> Void
     let shutdownBegan: @Sendable () -> Void
 

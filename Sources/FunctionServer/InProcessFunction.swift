@@ -6,19 +6,19 @@ import NIOCore
 import NIOFoundationEssentialsCompat
 import Synchronization
 
-/// Calls a function as ``FunctionServer`` would, without a socket: for tests of a handler together
-/// with its envelope, its caller check, its deadline and the answer that Pub/Sub would see.
+/// Calls a function as ``FunctionServer`` would, without a socket. Use it to test a handler
+/// together with its envelope, caller check, deadline and the answer that Pub/Sub would see.
 ///
-/// What the function does beside its events runs while calls are in flight.
+/// The function's background work runs while calls are in flight.
 public struct InProcessFunction: Sendable {
     private let responder: FunctionResponder
     private let calls = CallsInFlight()
 
     /// - Parameters:
     ///   - handler: the function.
-    ///   - configuration: what the server bears; where it listens does not matter.
-    ///   - callerCheck: decides who may invoke the function; nil lets in everybody.
-    ///   - logger: the parent of the loggers that invocations get; by default nothing is logged.
+    ///   - configuration: the server's limits; the address is ignored.
+    ///   - callerCheck: decides who may invoke the function; nil admits everybody.
+    ///   - logger: the parent of the invocations' loggers; by default nothing is logged.
     public init(
         _ handler: some FunctionHandler,
         configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
@@ -28,7 +28,7 @@ public struct InProcessFunction: Sendable {
         responder = FunctionResponder(HostedFunction(handler), configuration, callerCheck, logger)
     }
 
-    /// Calls a function that is a closure.
+    /// Calls a closure as a function.
     public init<Event: FunctionEvent>(
         configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
         callerCheck: (any CallerCheck)? = nil,
@@ -39,8 +39,8 @@ public struct InProcessFunction: Sendable {
 
     /// Answers a request as the server would.
     ///
-    /// - Returns: the response, with its body; it is empty for a success, and
-    ///   `{"error":{"code":…,"message":…}}` else.
+    /// - Returns: the response and its body, which is empty for a success and
+    ///   `{"error":{"code":…,"message":…}}` otherwise.
     public func respond(to request: HTTPRequest, body: Data = Data()) async -> (response: HTTPResponse, body: Data) {
         let execution = Execution(request.headerFields, responder.configuration, responder.logger)
         let answer: Answer
@@ -55,8 +55,8 @@ public struct InProcessFunction: Sendable {
         return (answer.head, Data(buffer: answer.body))
     }
 
-    /// What a connection does for the server: when the time is over, it cancels the handler and
-    /// answers in its place.
+    /// Cancels the handler at the deadline and answers instead of it, as a connection does in the
+    /// server.
     private func inTime(
         _ execution: Execution,
         _ work: @escaping @Sendable () async -> FunctionResponder.Outcome
@@ -87,8 +87,8 @@ public struct InProcessFunction: Sendable {
     /// Delivers a message as Pub/Sub or Eventarc would.
     ///
     /// - Parameters:
-    ///   - message: what is delivered.
-    ///   - form: what delivers it.
+    ///   - message: the message to deliver.
+    ///   - form: how it is delivered.
     ///   - topic: `projects/P/topics/T`; only a CloudEvent names it.
     public func deliver(
         _ message: PubSubMessage,
@@ -100,7 +100,7 @@ public struct InProcessFunction: Sendable {
     }
 }
 
-/// Runs what a function does beside its events from the first call in flight to the last.
+/// Runs a function's background work from the first call in flight to the last.
 private final class CallsInFlight: Sendable {
     private let state = Mutex(State())
 
@@ -109,8 +109,8 @@ private final class CallsInFlight: Sendable {
         var first: CheckedContinuation<Void, Never>?
     }
 
-    /// The first call waits for those that came while it was in flight: it runs the function for
-    /// them.
+    /// Makes a call. The first call runs the background work for those that arrive while it is in
+    /// flight, and waits for them.
     func answer(running run: @escaping @Sendable () async throws -> Void, _ call: () async -> Answer) async -> Answer {
         let isFirst = state.withLock { state in
             state.count += 1

@@ -9,27 +9,27 @@ import Musl
 import Darwin
 #endif
 
-/// Where log lines go, and how they look there.
+/// The destination and format of log lines.
 public struct LogOutput: Sendable {
     enum Style: Sendable { case json, text }
 
     let style: Style
-    /// Takes one line, its line break included.
+    /// Writes one line, including its line break.
     let write: @Sendable (String) -> Void
 
-    /// JSON for Cloud Logging; lines that a person can read where standard error is a terminal.
+    /// Standard error: human-readable lines if it is a terminal, else JSON for Cloud Logging.
     ///
-    /// Lines are written by a thread of their own: a reader that stops holds nobody up. A megabyte
-    /// of lines may wait; what is logged beyond that is dropped and counted. What waits when the
-    /// process exits is written before, within a second; what waits when it is killed is lost.
+    /// A separate thread writes the lines, so a stalled reader blocks no caller. Up to a megabyte
+    /// of lines is buffered; further lines are dropped and counted. When the process exits, the
+    /// buffer is flushed for up to a second. When it is killed, the buffer is lost.
     public static let standardError = LogOutput(isText: isatty(STDERR_FILENO) == 1, write: standardErrorWriter.write)
 
-    /// Lines for people on standard error, whatever that is.
+    /// Human-readable lines on standard error, even if it is not a terminal.
     public static let text = LogOutput(isText: true, write: standardErrorWriter.write)
 
     /// - Parameters:
-    ///   - isText: lines for people instead of JSON.
-    ///   - write: takes one line at a time, its line break included; called from many threads.
+    ///   - isText: human-readable lines instead of JSON.
+    ///   - write: writes one line, including its line break. Called from many threads.
     public init(isText: Bool, write: @escaping @Sendable (String) -> Void) {
         style = isText ? .text : .json
         self.write = write

@@ -12,9 +12,10 @@ import Darwin
 /// Writes lines to a file descriptor on its own thread. A slow or stopped reader never blocks a
 /// caller.
 ///
-/// What there is no room for is dropped, and counted in a line once there is room again.
+/// Lines that do not fit in the buffer are dropped. A line reports their number once there is room
+/// again.
 final class LogWriter: Sendable {
-    /// How many bytes of lines wait at most.
+    /// The maximum number of waiting bytes.
     static let maximumBytes = 1 << 20
 
     private let descriptor: CInt
@@ -28,11 +29,11 @@ final class LogWriter: Sendable {
         var isWriting = false
     }
 
-    /// - Parameter dropped: the line that tells how many lines were dropped.
+    /// - Parameter dropped: makes the line that reports the number of dropped lines.
     init(descriptor: CInt, dropped: @escaping @Sendable (Int) -> String) {
         self.descriptor = descriptor
         self.dropped = dropped
-        // A reader that has gone away shows as an error of the write.
+        // Ignores SIGPIPE, so that a write to a closed pipe fails with an error instead.
         _ = signal(SIGPIPE, SIG_IGN)
     }
 
@@ -49,12 +50,12 @@ final class LogWriter: Sendable {
             return !state.isWriting
         }
         guard begins else { return }
-        // Does nothing where it runs.
+        // Does nothing if it is running.
         thread.start()
         thread.submit { _ in self.writeWaiting() }
     }
 
-    /// Waits until everything is written, or the time is over.
+    /// Waits until everything is written, or the time is up.
     func flush(within time: Duration) {
         let end = ContinuousClock.now + time
         while state.withLock(\.isWriting), ContinuousClock.now < end { usleep(1000) }

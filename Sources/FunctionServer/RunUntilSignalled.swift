@@ -10,26 +10,26 @@ import Musl
 import Darwin
 #endif
 
-/// Runs a service, as a rule a ``FunctionServer``, until the process gets SIGTERM or SIGINT; then
-/// the service shuts down gracefully.
+/// Runs a service until SIGTERM or SIGINT, then shuts it down gracefully. The service is usually a
+/// ``FunctionServer``.
 ///
-/// Returns when the service has ended. A second signal ends the process at once, with 128 and the
-/// signal's number as its exit status: a service group on its own would ignore it.
+/// Returns when the service has ended. A second signal ends the process at once, with exit status
+/// 128 plus the signal's number. A service group alone would ignore it.
 ///
 /// - Parameters:
-///   - service: what runs.
-///   - logger: told of the signal.
+///   - service: the service to run.
+///   - logger: logs the signal.
 /// - Throws: what the service throws.
 public func runUntilSignalled(_ service: some Service, logger: Logger) async throws {
     try await runUntilSignalled(service, await stopSignals(), logger: logger)
 }
 
-/// The signals that stop a process. As the first process of a container it loses those that come
-/// before somebody asks for them.
+/// The signals that stop a process. The first process of a container loses signals that arrive
+/// before this call.
 package func stopSignals() async -> UnixSignalsSequence { await UnixSignalsSequence(trapping: .sigterm, .sigint) }
 
 package func runUntilSignalled(_ service: some Service, _ signals: UnixSignalsSequence, logger: Logger) async throws {
-    // Its steps are of interest to whoever debugs it.
+    // The group's own messages are useful only for debugging it.
     var groupLogger = logger
     groupLogger.logLevel = max(logger.logLevel, .notice)
     let group = ServiceGroup(configuration: .init(services: [service], logger: groupLogger))

@@ -2,7 +2,7 @@ import FunctionRuntime
 import HTTPTypes
 import Logging
 
-/// Which trace a request belongs to, so that Cloud Logging can show all log lines of it together.
+/// The trace that a request belongs to. Cloud Logging shows all log lines of a trace together.
 ///
 /// Sources: W3C Trace Context, section 3.2; Cloud Trace's documentation, "Trace context",
 /// `X-Cloud-Trace-Context`; Cloud Logging's documentation, "Structured logging", "Special JSON
@@ -10,11 +10,11 @@ import Logging
 struct TraceContext: Equatable, Sendable {
     /// 32 hexadecimal digits.
     var traceID: String
-    /// 16 hexadecimal digits; nil where the header names no span.
+    /// 16 hexadecimal digits; nil if the header names no span.
     var spanID: String?
     var isSampled: Bool
 
-    /// `traceparent` if it is there and valid, else `X-Cloud-Trace-Context`.
+    /// Reads `traceparent` if it is present and valid, else `X-Cloud-Trace-Context`.
     init?(_ headers: HTTPFields) {
         guard
             let context = headers.value(.traceparent).flatMap({ TraceContext(traceparent: $0) })
@@ -33,7 +33,7 @@ struct TraceContext: Equatable, Sendable {
         isSampled = UInt8(parts[3], radix: 16)! & 1 == 1
     }
 
-    /// `TRACE/SPAN;o=1`, the span as a decimal number.
+    /// Reads `TRACE/SPAN;o=1`, with the span as a decimal number.
     private init?(cloudTraceContext text: String) {
         let parts = text.split(separator: ";", maxSplits: 1)
         guard let ids = parts.first?.split(separator: "/", maxSplits: 1), let trace = ids.first, trace.isHexadecimal(32) else { return nil }
@@ -45,7 +45,7 @@ struct TraceContext: Equatable, Sendable {
         isSampled = parts.dropFirst().first == "o=1"
     }
 
-    /// As ``CloudLogHandler`` writes it.
+    /// The trace as metadata for ``CloudLogHandler``.
     ///
     /// - Parameter project: the Google Cloud project; without it a trace has no full name.
     func metadata(project: String?) -> Logger.Metadata {

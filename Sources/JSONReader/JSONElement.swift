@@ -8,7 +8,7 @@ import Musl
 import Darwin
 #endif
 
-/// Where a value stands in a JSON text, and what it is.
+/// The position and kind of a value in a JSON text.
 struct JSONValue {
     let kind: Kind
     /// Offsets from the text's start.
@@ -19,10 +19,10 @@ struct JSONValue {
         case bool(Bool)
         case number
         case string(hasEscapes: Bool)
-        /// Its elements are read when they are asked for.
+        /// Elements are read on demand.
         case array
         case object([Member])
-        /// One whose members were not kept: it lies too deep, or has too many.
+        /// An object whose members were not kept, because it lies too deep or has too many.
         case skippedObject
     }
 
@@ -32,19 +32,18 @@ struct JSONValue {
     }
 }
 
-/// What is wrong with a value in a JSON text: the reason names the place, and quotes nothing.
+/// A fault in a JSON text. The reason names the place and quotes nothing.
 package struct JSONFault: Error, Equatable {
     package var reason: String
 
     package init(_ reason: String) { self.reason = reason }
 }
 
-/// A value in its text, with the path to it for whoever has to be told what is wrong there.
+/// A value in its JSON text, with its path for error messages.
 package struct JSONElement {
     private let text: Data
     private let value: JSONValue
-    /// Where it stands: the path of what holds it, and its own name. They are put together for an
-    /// error only.
+    /// The path of the parent, and the element's own name. They are joined only for an error.
     private let place: Place
 
     private struct Place {
@@ -52,7 +51,7 @@ package struct JSONElement {
         var name: Name = .known("")
     }
 
-    /// A name that was asked for costs nothing as long as nobody has to read it.
+    /// The name of an element. A known name costs nothing until somebody reads it.
     enum Name: CustomStringConvertible {
         case known(StaticString)
         case found(String)
@@ -61,18 +60,18 @@ package struct JSONElement {
         var description: String {
             switch self {
             case .known(let name): name.description
-            // It comes from outside, and ends in logs and answers.
+            // External text that ends up in logs and answers.
             case .found(let name): name.cut(to: 64)
             case .index(let index): String(index)
             }
         }
     }
 
-    /// Where it stands: names and indices, joined by dots, from the text or the array's element
-    /// that was read; empty for the whole text.
+    /// The path: names and indices, joined by dots. It starts at the text or the array element that
+    /// was read, and is empty for the whole text.
     package var path: String { place.path.isEmpty ? place.name.description : "\(place.path).\(place.name)" }
 
-    /// Nil where the bytes are no JSON text.
+    /// Fails if the bytes are not JSON text.
     package init?(_ text: Data) {
         guard let value = JSONParser.parse(text) else { return nil }
         self.init(text: text, value: value, place: Place())
@@ -87,7 +86,7 @@ package struct JSONElement {
     /// The value's bytes.
     package var bytes: Data { slice(value.range) }
 
-    /// A value that holds no other.
+    /// A value that is neither an array nor an object.
     package enum Scalar {
         case null
         case bool(Bool)
@@ -95,7 +94,7 @@ package struct JSONElement {
         case string
     }
 
-    /// Nil for an array and an object.
+    /// Nil for an array or an object.
     package var scalar: Scalar? {
         switch value.kind {
         case .null: .null
@@ -108,20 +107,20 @@ package struct JSONElement {
 
     package var isNull: Bool { if case .null = value.kind { true } else { false } }
 
-    /// The text of a string; nil for anything else, and for what is not UTF-8.
+    /// The text of a string; nil for any other value, and for invalid UTF-8.
     package var string: String? {
         guard case .string(let hasEscapes) = value.kind else { return nil }
         if hasEscapes { return unescaped(stringBytes).flatMap { String(validating: $0, as: UTF8.self) } }
         return stringBytes.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) in
-            // Nearly every string is ASCII, which has to be seen only; to have it validated costs
-            // five times as much.
+            // Nearly every string is ASCII. Validation costs five times as much as checking for
+            // ASCII.
             bytes.contains { $0 >= 0x80 } ? String(validating: bytes, as: UTF8.self) : String(decoding: bytes, as: UTF8.self)
         }
     }
 
-    /// The bytes of a string's text, which may be no UTF-8.
+    /// The unescaped bytes of a string, which may be invalid UTF-8.
     ///
-    /// - Throws: ``JSONFault`` where it is no string, or has half of a surrogate pair.
+    /// - Throws: ``JSONFault`` if the value is not a string, or has an unpaired surrogate.
     package func unescapedText() throws(JSONFault) -> Data {
         guard case .string(let hasEscapes) = value.kind else { throw wrongType }
         guard hasEscapes else { return stringBytes }
@@ -129,14 +128,14 @@ package struct JSONElement {
         return text
     }
 
-    /// What stands between a string's quotation marks.
+    /// The bytes between a string's quotation marks.
     private var stringBytes: Data { slice(value.range.lowerBound + 1..<value.range.upperBound - 1) }
 
-    /// What a string holds in base64.
+    /// Decodes a base64 string.
     ///
-    /// - Throws: ``JSONFault`` where it is no string, or no base64.
+    /// - Throws: ``JSONFault`` if the value is not a string, or not base64.
     package func base64() throws(JSONFault) -> Data {
-        // A slash may be written with an escape.
+        // A slash may be escaped.
         guard let data = Data(base64Encoded: try unescapedText()) else { throw JSONFault("\(path) is not base64") }
         return data
     }
@@ -151,7 +150,7 @@ package struct JSONElement {
         return number
     }
 
-    /// Strings, integers and booleans as text, as a CloudEvents attribute has them; nil for null.
+    /// A string, integer or boolean as the text of a CloudEvents attribute; nil for null.
     ///
     /// Source: CloudEvents specification 1.0.2, "Type System".
     package func attribute() throws(JSONFault) -> String? {
@@ -173,9 +172,9 @@ package struct JSONElement {
         }
     }
 
-    /// Reads an array's elements one after the other.
+    /// Reads an array's elements in order.
     ///
-    /// - Throws: ``JSONFault`` where it is no array, and what the body throws.
+    /// - Throws: ``JSONFault`` if the value is not an array, and what the body throws.
     package func forEachElement(_ body: (JSONElement) throws(JSONFault) -> Void) throws(JSONFault) {
         guard case .array = value.kind else { throw wrongType }
         var index = 0
@@ -183,24 +182,24 @@ package struct JSONElement {
             do throws(JSONFault) {
                 try body(JSONElement(text: text, value: value, place: Place(name: .index(index))))
             } catch {
-                // To write each element's whole path down beforehand would take longer than to read
-                // it.
+                // Adds the path only to an error: building it for each element would take longer
+                // than reading the element.
                 throw JSONFault(path.isEmpty ? error.reason : "\(path).\(error.reason)")
             }
             index += 1
         }
     }
 
-    /// A member of this object, which stands at the path.
+    /// A member of this object, which is at `path`.
     func member(_ member: JSONValue, _ path: String, _ name: Name) -> JSONElement {
         JSONElement(text: text, value: member, place: Place(path: path, name: name))
     }
 
-    /// The text of a member's name; nil where it is no UTF-8.
+    /// The text of a member's name; nil if it is not UTF-8.
     func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, place: place).string }
 
-    /// The last of the members with this name. Names are compared by their bytes: to make a string
-    /// of each would cost more than to read the text.
+    /// The last member with this name. Compares bytes: making a string of each name would cost more
+    /// than parsing the text.
     func last(_ members: [JSONValue.Member], named name: UnsafeBufferPointer<UInt8>) -> JSONValue? {
         var index = members.count
         while index > 0 {

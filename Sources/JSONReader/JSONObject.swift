@@ -1,9 +1,9 @@
 package import FoundationEssentials
 
-/// An object's members by their names. Of several with one name the last counts.
+/// An object's members by name. Of duplicates, the last one counts.
 package struct JSONObject {
     private let holder: JSONElement
-    /// The holder's; each member's begins with it.
+    /// The holder's path, with which each member's path begins.
     private let path: String
     private let members: [JSONValue.Member]
 
@@ -13,22 +13,22 @@ package struct JSONObject {
         self.members = members
     }
 
-    /// One that is null is not there.
+    /// A member by name; nil if it is missing or null.
     package subscript(name: StaticString) -> JSONElement? {
         guard let element = element(name), !element.isNull else { return nil }
         return element
     }
 
-    /// The first of two spellings that is there.
+    /// The first of two spellings that is present.
     package subscript(name: StaticString, other: StaticString) -> JSONElement? { self[name] ?? self[other] }
 
-    /// Also one that is null.
+    /// A member by name, even if it is null.
     package func element(_ name: StaticString) -> JSONElement? {
         let bytes = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
         return holder.last(members, named: bytes).map { holder.member($0, path, .known(name)) }
     }
 
-    /// Also one that is null.
+    /// A member by name, even if it is null.
     package func element(named name: String) -> JSONElement? {
         var name = name
         return name.withUTF8 { holder.last(members, named: $0) }.map { holder.member($0, path, .found(name)) }
@@ -43,9 +43,9 @@ package struct JSONObject {
         return element
     }
 
-    /// All of them, in their order.
+    /// Calls the body with each member, in order.
     ///
-    /// - Throws: ``JSONFault`` where a name is no UTF-8.
+    /// - Throws: ``JSONFault`` if a name is not UTF-8, and what the body throws.
     package func forEach(_ body: (String, JSONElement) throws(JSONFault) -> Void) throws(JSONFault) {
         for member in members {
             guard let name = holder.text(of: member.name) else { throw holder.wrongType }
@@ -55,7 +55,7 @@ package struct JSONObject {
 }
 
 extension JSONObject {
-    /// An object's text, of its members' names and texts.
+    /// The JSON text of an object. Each value is JSON text already.
     package static func text(_ members: [(name: String, value: Data)]) -> Data {
         var text = Data("{".utf8)
         for (index, member) in members.enumerated() {

@@ -1,23 +1,22 @@
 import FoundationEssentials
 
-/// Reads JSON text strictly, and says where each value stands in it. Its cost grows with the text's
-/// size alone, whatever the text holds.
+/// A strict JSON parser that records where each value is in the text. Its cost grows with the
+/// text's size alone, whatever the text holds.
 ///
-/// What an envelope carries is passed on as the bytes that came. Foundation's decoder takes ten
-/// times as long for a push, and cubic time for arrays in an array that is tried as one type after
-/// another.
+/// The content of an envelope is passed on byte for byte. Foundation's decoder takes ten times as
+/// long for a push, and cubic time for nested arrays that are tried as one type after another.
 ///
-/// Text that is not UTF-8 is found when a string is asked for its text.
+/// Invalid UTF-8 is found only when a string's text is read.
 ///
 /// Source: RFC 8259.
 struct JSONParser {
-    /// Deeper text is refused: nothing that has an envelope needs it.
+    /// The maximum nesting depth; deeper text is refused. No envelope needs more.
     static let maximumDepth = 512
-    /// Members are kept so deep, which is what an envelope asks for. Objects that lie deeper, or in
-    /// an array, are checked and passed over.
+    /// The depth to which members are kept, which is what an envelope needs. Objects that are
+    /// deeper, or in an array, are checked and skipped.
     static let maximumKeptDepth = 3
-    /// So many members of a text are kept; of an object with which they would be more, none are:
-    /// they take ten times as much memory as their shortest text.
+    /// The maximum number of members kept of a text. An object that would exceed it keeps none.
+    /// Members take ten times as much memory as their shortest text.
     static let maximumMembers = 10_000
 
     private let bytes: UnsafeBufferPointer<UInt8>
@@ -26,7 +25,7 @@ struct JSONParser {
     private var arrays = 0
     private var kept = 0
 
-    /// Nil where the bytes are no JSON text.
+    /// Returns nil if the bytes are not JSON text.
     static func parse(_ text: Data) -> JSONValue? {
         text.withUnsafeBytes { buffer in
             var parser = JSONParser(bytes: buffer.bindMemory(to: UInt8.self))
@@ -46,8 +45,8 @@ struct JSONParser {
         while let value = element(of: text, at: &position) { try body(value) }
     }
 
-    /// Reads an array's element at the position, and goes on to the next one's; nil at the array's
-    /// end.
+    /// Reads the array element at the position and advances to the next one. Returns nil at the
+    /// array's end.
     private static func element(of text: Data, at position: inout Int) -> JSONValue? {
         text.withUnsafeBytes { buffer in
             var parser = JSONParser(bytes: buffer.bindMemory(to: UInt8.self))
@@ -63,7 +62,7 @@ struct JSONParser {
 
     private init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
-    /// The next byte; 0, which no JSON text has outside of its strings, at the end.
+    /// The next byte, or 0 at the end. No JSON text has a NUL byte outside of its strings.
     private var next: UInt8 { position < bytes.count ? bytes[position] : 0 }
 
     private mutating func skipSpace() {
@@ -160,7 +159,7 @@ struct JSONParser {
         return .number
     }
 
-    /// Whether there was one at least.
+    /// Returns whether there was at least one digit.
     private mutating func skipDigits() -> Bool {
         let start = position
         while (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(next) { position += 1 }
@@ -211,16 +210,15 @@ struct JSONParser {
         }
     }
 
-    /// Skips what needs no look: everything but quotation marks, backslashes and control
-    /// characters. Sixteen bytes at a time, since a message's data can be megabytes long.
+    /// Skips everything but quotation marks, backslashes and control characters. Reads 16 bytes at
+    /// a time, since a message's data can be megabytes long.
     private mutating func skipPlain() {
         typealias Block = SIMD16<UInt8>
         let quote = Block(repeating: UInt8(ascii: "\"")), backslash = Block(repeating: UInt8(ascii: "\\")), space = Block(repeating: 0x20)
         let text = UnsafeRawBufferPointer(bytes)
         while position <= text.count &- 16 {
             let block = text.loadUnaligned(fromByteOffset: position, as: Block.self)
-            // A mask has as many bits as what was compared: all of a byte's are set where it is
-            // special.
+            // In the mask, all eight bits of a special byte are set.
             let special = unsafeBitCast((block .== quote) .| (block .== backslash) .| (block .< space), to: SIMD2<UInt64>.self)
             guard special[0] == 0 else {
                 position &+= UInt64(littleEndian: special[0]).trailingZeroBitCount / 8

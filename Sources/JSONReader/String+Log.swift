@@ -1,8 +1,8 @@
 extension String {
-    /// A text from outside as it may stand in a log or an answer: at most 256 bytes of it.
+    /// External text for a log or an answer: cut to 256 bytes.
     package var forLog: String { cut(to: 256) }
 
-    /// At most so many bytes of UTF-8, with a sign where something is missing.
+    /// The text cut to a number of UTF-8 bytes, with an ellipsis if something is missing.
     package func cut(to bytes: Int) -> String {
         guard utf8.count > bytes else { return self }
         var end = utf8.index(utf8.startIndex, offsetBy: bytes)

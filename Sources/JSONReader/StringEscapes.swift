@@ -1,11 +1,11 @@
 import FoundationEssentials
 
-/// What a string's text stands for; nil where half of a surrogate pair is missing. The text has
-/// been read by ``JSONParser``.
+/// Resolves the escapes in a string's text, which ``JSONParser`` has checked. Returns nil for an
+/// unpaired surrogate.
 ///
 /// Source: RFC 8259, section 7.
 func unescaped(_ text: Data) -> Data? {
-    // No escape is shorter than what it stands for.
+    // An escape is never shorter than its result.
     var result = Data(count: text.count)
     let count = text.withUnsafeBytes { text in
         result.withUnsafeMutableBytes { result in unescape(text, to: result) }
@@ -14,7 +14,7 @@ func unescaped(_ text: Data) -> Data? {
     return result.prefix(count)
 }
 
-/// - Returns: how many bytes were written.
+/// - Returns: the number of bytes written.
 private func unescape(_ text: UnsafeRawBufferPointer, to result: UnsafeMutableRawBufferPointer) -> Int? {
     var position = 0, count = 0
     while position < text.count {
@@ -53,7 +53,7 @@ private func unescape(_ text: UnsafeRawBufferPointer, to result: UnsafeMutableRa
     return count
 }
 
-/// The number that four hexadecimal digits are.
+/// The value of four hexadecimal digits.
 private func codeUnit(_ text: UnsafeRawBufferPointer, at start: Int) -> UInt32 {
     text[start..<start + 4].reduce(0) { $0 << 4 | UInt32($1 <= UInt8(ascii: "9") ? $1 & 0xf : ($1 & 0xf) + 9) }
 }

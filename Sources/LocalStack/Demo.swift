@@ -1,10 +1,9 @@
 package import Logging
 import ZendeskSimulator
 
-/// Plays a few stays through the whole way, and checks that every ticket shows what its booking
-/// says.
+/// Runs a few stays through the pipeline, and checks that every ticket shows its booking's status.
 package struct Demo: Sendable {
-    /// Takes what is to be printed, line by line.
+    /// Prints one line.
     let print: @Sendable (String) -> Void
     let logger: Logger
 
@@ -15,7 +14,7 @@ package struct Demo: Sendable {
 
     private static let bookings = LocalAccount.exampleBookings
 
-    /// What happens to the bookings, step by step.
+    /// The status changes of the bookings, step by step.
     private static let steps: [[(bookingID: String, status: String)]] = [
         [(bookings.inHouse, "Tentative"), (bookings.left, "Tentative"), (bookings.cancelled, "Tentative"), (bookings.soon, "Tentative")],
         [(bookings.inHouse, "Booked"), (bookings.left, "Booked"), (bookings.cancelled, "Booked"), (bookings.soon, "Booked")],
@@ -23,7 +22,7 @@ package struct Demo: Sendable {
         [(bookings.left, "CheckedOut")],
     ]
 
-    /// - Returns: whether every ticket shows what it should.
+    /// - Returns: whether every ticket shows the expected status.
     package func run() async throws -> Bool {
         try await LocalStack.run(.init(account: LocalAccount.example()), logger: logger) { stack in
             print("Before: five guests have written, nobody knows who is in the house.\n")

@@ -4,10 +4,10 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Google's Spanner and Pub/Sub emulators: those that the environment names, else our own, which
-/// end with us, however we end.
+/// Google's Spanner and Pub/Sub emulators. They are those named in the environment, or our own. Our
+/// own end with this process, even after a crash.
 package struct GoogleEmulators: Sendable {
-    /// Without a path: the REST interface of Spanner's.
+    /// The Spanner emulator's REST interface, without a path.
     package let spannerURL: String
     package let pubSubURL: String
     private let processes: [SupervisedProcess]
@@ -16,9 +16,9 @@ package struct GoogleEmulators: Sendable {
         package let description: String
     }
 
-    /// - Parameter environment: `SPANNER_EMULATOR_HOST` is HOST:PORT of gRPC; its REST interface is
-    ///   ten ports above, as by default.
-    /// - Throws: ``Missing`` without the Cloud SDK, and where an emulator does not start.
+    /// - Parameter environment: `SPANNER_EMULATOR_HOST` is HOST:PORT of gRPC. The REST port is ten
+    ///   higher, as by default.
+    /// - Throws: ``Missing`` if the Cloud SDK is missing or an emulator does not start.
     package static func start(environment: [String: String] = ProcessInfo.processInfo.environment) async throws -> GoogleEmulators {
         var processes: [SupervisedProcess] = []
         do {
@@ -75,8 +75,8 @@ package struct GoogleEmulators: Sendable {
     }
 }
 
-/// A program in a process group of its own, under a shell that waits for our end of a pipe to
-/// close: that happens also when we crash.
+/// A program in its own process group. A supervising shell ends it when our end of a pipe closes,
+/// which also happens when we crash.
 private final class SupervisedProcess: @unchecked Sendable {
     private let process = Process()
     private let lifeline = Pipe()

@@ -4,13 +4,13 @@ import FoundationEssentials
 import FunctionServer
 package import ZendeskSimulator
 
-/// The account that local work starts with: a status field whose tags sort as agents want to see
-/// them, and the fields around it.
+/// The initial account for local work: a status field and the fields around it. The status tags
+/// sort in the agents' preferred order.
 package enum LocalAccount {
     package static let bookingIDField = 1001
     package static let bookingStatusField = 1002
     package static let bookingVersionField = 1003
-    /// A token that never expires, for whoever looks at the account by hand.
+    /// A token that never expires, for inspecting the account by hand.
     package static let accessToken = "local"
     /// The function's OAuth client.
     package static let client = SimulatedZendesk.Client(id: "booking-status-sync", secret: "local-secret")
@@ -54,7 +54,7 @@ package enum LocalAccount {
         cancelled: "a3b1f1de-6f0e-4d57-8f8e-2f6f8f0f9b10", soon: "5b9c2f64-83f7-4a53-9c3d-6f0d2a7e4411"
     )
 
-    /// An account of five tickets, an hour old, whose status field is empty.
+    /// An account with five tickets, an hour old and with an empty status field.
     package static func example() -> SimulatedZendesk {
         let tickets: [(subject: String, bookingID: String)] = [
             ("Invoice for our company", exampleBookings.left),
@@ -80,7 +80,7 @@ package enum LocalAccount {
         return account
     }
 
-    /// An account without tickets, which knows the function's client.
+    /// An account without tickets that knows the function's client.
     package static func empty() -> SimulatedZendesk {
         var account = SimulatedZendesk(fields: fields)
         account.accessToken = accessToken

@@ -9,8 +9,8 @@ import Synchronization
 import Zendesk
 package import ZendeskSimulator
 
-/// The whole way in one process, on loopback: bookings, change stream, pipeline, push, the function
-/// as it runs in production, a simulated Zendesk, and a console to look at all of it.
+/// The whole system in one process, on loopback: bookings, change stream, pipeline, push, the
+/// function as in production, a simulated Zendesk, and a console to watch all of it.
 package struct LocalStack: Sendable {
     package let zendesk: ZendeskSimulator
     package let bookings: any BookingStore
@@ -21,27 +21,27 @@ package struct LocalStack: Sendable {
     package let functionURL: String
     /// Where the console and the simulated Zendesk are.
     package let consoleURL: String
-    /// What bookings and messages live in, in a word or two.
+    /// The storage of bookings and messages, in a word or two.
     package let parts: String
 
     package struct Configuration: Sendable {
         package var account: SimulatedZendesk
         package var layout = RecordLayout.google
-        /// 0 takes a free one.
+        /// 0 picks a free port.
         package var functionPort = 0
         package var consolePort = 0
-        /// A function that runs somewhere else, in the place of our own; without a path.
+        /// The URL of a function to use instead of our own, without a path.
         package var functionURL: String?
         package var writesPerMinute = 50
         package var readsPerMinute = 200
         package var push = PushSubscription.Settings()
-        /// How often the tickets that were updated lately are swept; nil never does it.
+        /// The interval between sweeps of recently updated tickets; nil for no sweeps.
         package var sweepInterval: Duration?
-        /// Google's emulators in the place of the parts in memory.
+        /// Google's emulators, instead of the parts in memory.
         package var google: Google?
 
         package struct Google: Sendable {
-            /// What makes the database.
+            /// The statements that create the database.
             package var statements: [String]
 
             package init(statements: [String]) { self.statements = statements }
@@ -50,7 +50,7 @@ package struct LocalStack: Sendable {
         package init(account: SimulatedZendesk) { self.account = account }
     }
 
-    /// Starts everything, runs the body, and ends everything with it.
+    /// Starts all parts, runs the body, then stops all parts.
     package static func run<Result: Sendable>(
         _ configuration: Configuration,
         logger: Logger,
@@ -64,7 +64,7 @@ package struct LocalStack: Sendable {
         }
     }
 
-    /// Many messages and several streams go to one emulator at a time.
+    /// Allows many connections: messages and several streams go to one emulator at a time.
     private static var client: HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 100
@@ -102,7 +102,7 @@ package struct LocalStack: Sendable {
             let pipeline: Pipeline
             let source: (any BookingSource)?
             let database: SpannerSettings?
-            /// In the order in which they are to be started.
+            /// In start order.
             let parts: [any Service]
             if let google {
                 let spanner = try await SpannerBookings(client: client, url: google.emulators.spannerURL, statements: google.statements)
@@ -159,7 +159,7 @@ package struct LocalStack: Sendable {
             )
             console.open(stack)
             let result = try await body(stack)
-            // Against the stream, so that nobody loses whom it calls.
+            // Services stop in reverse order, so that none loses a service it calls.
             for service in services.reversed() {
                 await service.triggerGracefulShutdown()
                 try await tasks.next()
@@ -170,9 +170,9 @@ package struct LocalStack: Sendable {
 }
 
 extension LocalStack {
-    /// Ends once everything that has been committed is acknowledged, or given up.
+    /// Returns once every commit is acknowledged or given up.
     ///
-    /// - Throws: ``NotDrained`` if that takes longer.
+    /// - Throws: ``NotDrained`` if that takes longer than `time`.
     package func drained(within time: Duration = .seconds(60)) async throws {
         let end = ContinuousClock.now + time
         while !(pipeline.isEmpty && journal.isQuiet) {
@@ -187,7 +187,7 @@ extension LocalStack {
 }
 
 extension Logger {
-    /// Sees everything that it is told, whatever it shows.
+    /// Passes entries from `info` on to the journal, whatever level is shown.
     fileprivate func observed(by journal: Journal) -> Logger {
         var observer = FunctionLogObserver(journal)
         observer.logLevel = .info

@@ -5,13 +5,13 @@ import NIOFoundationEssentialsCompat
 import NIOHTTP1
 import ZendeskSimulator
 
-/// JSON calls to an emulator of Google's, which asks for no authentication.
+/// JSON calls to a Google emulator, without authentication.
 struct RESTClient: Sendable {
     let client: HTTPClient
-    /// Up to and with the version: `http://127.0.0.1:9020/v1`.
+    /// Up to and including the version: `http://127.0.0.1:9020/v1`.
     let baseURL: String
 
-    /// Another answer than 200.
+    /// An answer with a status other than 200.
     struct Failure: Error, CustomStringConvertible {
         var status: Int
         var description: String
@@ -24,14 +24,14 @@ struct RESTClient: Sendable {
         return try JSONDecoder().decode(JSON.self, from: data)
     }
 
-    /// The same, where somebody may have made the thing before.
+    /// Creates something that may already exist.
     func create(_ method: HTTPMethod, _ path: String, _ body: JSON) async throws {
         do {
             _ = try await call(method, path, body)
         } catch let failure as Failure where failure.status == 409 {}
     }
 
-    /// Reads the lines of an answer that goes on for as long as both sides want it to.
+    /// Reads the lines of a streamed answer until either side ends it.
     func forEachLine(_ path: String, _ body: JSON, _ line: (Data) throws -> Void) async throws {
         let response = try await client.execute(request(.POST, path, body), deadline: .distantFuture)
         guard response.status == .ok else {

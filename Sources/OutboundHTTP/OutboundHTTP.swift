@@ -14,12 +14,12 @@ import Musl
 import Darwin
 #endif
 
-/// Calls to other services, each bounded as a whole: one time for connection, head and body, and a
-/// length for the body.
+/// Calls other services. One timeout covers connection, head and body, and the body's length is
+/// limited.
 ///
-/// AsyncHTTPClient's own deadline ends with the response's head, so none is set there.
+/// AsyncHTTPClient's own deadline ends with the response's head, so it is not used.
 package struct OutboundHTTP: Sendable {
-    /// Sends a request, and reads no more of the answer's body than so many bytes.
+    /// Sends a request and reads at most `maximumBytes` of the answer's body.
     package typealias Exchange = @Sendable (HTTPClientRequest, _ maximumBytes: Int) async throws -> Answer
 
     private let exchange: Exchange
@@ -36,21 +36,22 @@ package struct OutboundHTTP: Sendable {
         }
     }
 
-    /// - Parameter exchange: answers instead of a client.
+    /// - Parameter exchange: replaces the client.
     package init(time: TimeSource = .system, exchange: @escaping Exchange) {
         self.exchange = exchange
         self.time = time
     }
 
-    /// A redirect would carry the request's token to wherever it points.
+    /// The client's configuration. It disallows redirects, which would carry the request's token to
+    /// their target.
     package static var configuration: HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(5)
         // Zendesk closes idle connections after a minute; using one that is about to be closed
         // costs a failed request.
         configuration.connectionPool.idleTimeout = .seconds(30)
-        // Eight, the client's default, would hold events back where a service takes its time: the
-        // budgets are what limits the calls.
+        // The default of eight would delay events when a service is slow. The budgets limit the
+        // calls instead.
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         configuration.httpVersion = .http1Only
         return configuration
@@ -58,7 +59,7 @@ package struct OutboundHTTP: Sendable {
 
     package struct Answer: Sendable {
         package var status: Int
-        /// Names in lower case. Of several fields with one name the last.
+        /// By lowercase name. Of repeated fields, the last one.
         package var headers: [String: String]
         package var body: Data
 
@@ -69,13 +70,13 @@ package struct OutboundHTTP: Sendable {
         }
     }
 
-    /// Why there is no answer. The texts say nothing that the request or the answer held.
+    /// Why a call failed. The texts quote neither the request nor the answer.
     package enum Failure: Error, Equatable, CustomStringConvertible {
         /// The request cannot have reached the service.
         case notSent(String)
         /// The request may have reached the service and may have had its effect.
         case noAnswer(String)
-        /// The task was cancelled; the request may have had its effect.
+        /// The task was canceled; the request may have had its effect.
         case cancelled
 
         package var description: String {
@@ -89,8 +90,8 @@ package struct OutboundHTTP: Sendable {
     /// Sends a request and reads the whole answer.
     ///
     /// - Parameters:
-    ///   - timeout: bounds all of it.
-    ///   - maximumBytes: bounds the answer's body.
+    ///   - timeout: the limit for the whole call.
+    ///   - maximumBytes: the limit for the answer's body.
     package func send(_ request: HTTPClientRequest, within timeout: Duration, maximumBytes: Int) async throws(Failure) -> Answer {
         guard timeout > .zero else { throw .notSent("no time is left for it") }
         do {
@@ -121,7 +122,7 @@ extension OutboundHTTP.Failure {
         case is NIOConnectionError: self = .notSent("there is no such host, or nobody listens there")
         case let error as IOError where error.errnoCode == ECONNREFUSED: self = .notSent("the connection was refused")
         case let error as IOError: self = .noAnswer(error.description)
-        // Its own text may quote what was sent.
+        // The error's own text may quote the request.
         default: self = .noAnswer("the connection failed: \(type(of: error))")
         }
     }

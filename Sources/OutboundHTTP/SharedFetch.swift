@@ -1,7 +1,7 @@
 import Synchronization
 package import Timing
 
-/// What is fetched when it is needed, once for all who wait for it, and kept.
+/// Fetches a value on demand, once for all waiting callers, and keeps it.
 package final class SharedFetch<State: Sendable>: Sendable {
     private let state: Mutex<State>
     private let gate = AsyncLock()
@@ -10,20 +10,20 @@ package final class SharedFetch<State: Sendable>: Sendable {
 
     package func withState<Result: Sendable>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
 
-    /// What the state answers, or else what is fetched.
+    /// The value in the state, or else a fetched one.
     ///
     /// - Parameters:
-    ///   - deadline: bounds the wait for somebody else's fetch.
-    ///   - late: thrown where that ends too late.
-    ///   - answer: what the state answers now; nil if it has to be fetched first.
-    ///   - fetch: fetches, and puts what came of it into the state; one at a time.
+    ///   - deadline: the limit for waiting for another caller's fetch.
+    ///   - late: thrown if that fetch ends too late.
+    ///   - answer: reads the value from the state; nil if it has to be fetched first.
+    ///   - fetch: fetches the value and stores the outcome in the state. One fetch runs at a time.
     package func value<Value: Sendable, Failure: Error>(
         before deadline: Deadline,
         late: @autoclosure () -> Failure,
         _ answer: (State) throws(Failure) -> Value?,
         fetch: () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
-        // A copy, since a lock cannot hand on what a closure throws by its type.
+        // Copies the state, since a lock cannot rethrow a closure's typed error.
         if let value = try answer(withState { $0 }) { return value }
         guard await gate.enter(before: deadline) else { throw late() }
         defer { gate.leave() }

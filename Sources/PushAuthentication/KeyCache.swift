@@ -1,14 +1,14 @@
-/// Which of the issuer's keys are known, and when to ask for them: a pure state machine, with
-/// moments as time since some fixed one.
+/// Caches the issuer's keys and decides when to fetch them. A pure state machine. Its times are
+/// durations since some fixed moment.
 struct KeyCache<Keys: Sendable>: Sendable {
-    /// An unknown key makes for a request to the issuer; whoever sends such tokens must not be able
-    /// to make us send many.
+    /// The minimum time between fetches for unknown keys. Each one causes a request to the issuer,
+    /// and a sender of such tokens must not be able to cause many.
     static var minimumTimeBetweenRefetches: Duration { .seconds(60) }
-    /// How long the keys' last failed fetch is believed.
+    /// The minimum time between a failed fetch and the next one.
     static var minimumTimeAfterFailure: Duration { .seconds(5) }
-    /// Bounds of what the issuer may say.
+    /// Bounds for the lifetime that the issuer gives.
     static var lifetimes: ClosedRange<Duration> { .seconds(60)...(.seconds(86_400)) }
-    /// For an issuer that says nothing.
+    /// The lifetime if the issuer gives none.
     static var defaultLifetime: Duration { .seconds(300) }
 
     enum Lookup {
@@ -34,7 +34,7 @@ struct KeyCache<Keys: Sendable>: Sendable {
         return lastAttempt.hasFailed ? .unavailable(after: wait) : .unknownKey
     }
 
-    /// - Parameter maximumAge: what the answer's `Cache-Control` said.
+    /// - Parameter maximumAge: the lifetime in the answer's `Cache-Control`.
     mutating func fetched(_ keys: Keys, ids: Set<String>, maximumAge: Duration?, at now: Duration) {
         self.keys = keys
         self.ids = ids

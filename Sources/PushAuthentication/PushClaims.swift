@@ -1,7 +1,7 @@
 import FunctionRuntime
 import JWTKit
 
-/// What a push token says.
+/// The claims of a push token.
 ///
 /// Source: Pub/Sub's documentation, "Authentication for push subscriptions", "JWT format".
 struct PushClaims: JWTPayload, Equatable {
@@ -31,17 +31,17 @@ struct PushClaims: JWTPayload, Equatable {
         }
     }
 
-    /// JWTKit asks this once the signature holds; what the claims must be is decided by
-    /// ``rejection(_:secondsSince1970:)``.
+    /// Called by JWTKit after it has verified the signature. ``rejection(_:secondsSince1970:)``
+    /// checks the claims.
     func verify(using algorithm: some JWTAlgorithm) {}
 }
 
 extension PushClaims {
     static let issuer = "https://accounts.google.com"
-    /// How far the issuer's clock and ours may be apart, in seconds.
+    /// The tolerated difference between the issuer's clock and ours, in seconds.
     static let leeway: Double = 30
 
-    /// Why the caller may not go on; nil if it may.
+    /// Why the caller is rejected; nil if it is admitted.
     ///
     /// - Parameter secondsSince1970: the time of the check.
     func rejection(_ settings: PushTokenSettings, secondsSince1970 now: Double) -> CallerRejection? {

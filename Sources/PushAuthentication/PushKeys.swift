@@ -5,8 +5,8 @@ import JWTKit
 import OutboundHTTP
 import Timing
 
-/// The issuer's keys: fetched when they are needed, kept for as long as the issuer says, one fetch
-/// at a time for all who wait.
+/// Fetches the issuer's keys on demand and keeps them for as long as the issuer says. All waiting
+/// callers share one fetch.
 ///
 /// Source: RFC 7517 for the format.
 final class PushKeys: Sendable {
@@ -23,14 +23,14 @@ final class PushKeys: Sendable {
         self.time = time
     }
 
-    /// The keys, among which is the one with this id.
+    /// The keys, including the one with this id.
     func keys(with id: String) async throws(CallerRejection) -> JWTKeyCollection {
         let late = CallerRejection.unavailable("the keys of PUSH_KEYS_URL did not come in time, so no token can be verified")
         return try await cache.value(before: Deadline(after: Self.callTimeout * 2, time), late: late) { cache throws(CallerRejection) in
             try keys(with: id, in: cache)
         } fetch: { () async throws(CallerRejection) in
             let fetched = try? await fetch()
-            // A caller who has gone away says nothing about the keys.
+            // A canceled fetch says nothing about the keys.
             if fetched == nil, Task.isCancelled { throw late }
             let cache = cache.withState { cache in
                 if let fetched {
@@ -45,7 +45,7 @@ final class PushKeys: Sendable {
         }
     }
 
-    /// Nil if they have to be fetched first.
+    /// The cached keys; nil if they have to be fetched first.
     private func keys(with id: String, in cache: KeyCache<JWTKeyCollection>) throws(CallerRejection) -> JWTKeyCollection? {
         switch cache.lookup(id, at: time.now()) {
         case .found(let keys): return keys
@@ -63,8 +63,8 @@ final class PushKeys: Sendable {
         guard answer.status == 200 else { throw Unusable() }
         let keys = JWTKeyCollection()
         var ids: Set<String> = []
-        // One by one and for RS256 alone: a set added as a whole would let a token choose its
-        // algorithm.
+        // Adds each key on its own, for RS256 only. Adding the whole set would let a token choose
+        // its algorithm.
         for key in try JSONDecoder().decode(KeySet.self, from: answer.body).keys {
             guard key.kty == "RSA", key.use ?? "sig" == "sig", key.alg ?? "RS256" == "RS256", let id = key.kid, let n = key.n, let e = key.e
             else { continue }

@@ -6,15 +6,16 @@ import JWTKit
 import OutboundHTTP
 import Timing
 
-/// Lets in who carries the token that Pub/Sub adds to the pushes of one subscription.
+/// Admits callers with the token that Pub/Sub adds to the pushes of one subscription.
 ///
 /// The token is a JWT in `Authorization: Bearer`, signed by Google with RS256. On Cloud Run the
-/// platform can check it in front of the container (require authentication); elsewhere nobody does.
+/// platform can check it in front of the container (require authentication). Elsewhere nothing else
+/// checks it.
 ///
 /// | what is wrong | rejection |
 /// |---|---|
 /// | no token, wrong algorithm, key, signature, issuer or audience, expired | `CallerRejection/unauthenticated(_:)` |
-/// | another e-mail than the service account's, or not verified | `CallerRejection/forbidden(_:)` |
+/// | email that is not the service account's, or not verified | `CallerRejection/forbidden(_:)` |
 /// | the keys cannot be fetched | `CallerRejection/unavailable(after:_:)` |
 ///
 /// Sources: Pub/Sub's documentation, "Authentication for push subscriptions"; Cloud Run's,
@@ -24,12 +25,12 @@ public struct PushTokenCheck: CallerCheck {
     private let keys: PushKeys
     private let time: TimeSource
 
-    /// Lets in the pushes of one subscription.
+    /// Admits the pushes of one subscription.
     ///
     /// - Parameters:
-    ///   - audience: what the subscription puts into `aud`: the audience it is configured with, or
+    ///   - audience: the token's `aud`: the audience that the subscription is configured with, or
     ///     else the push endpoint's URL.
-    ///   - serviceAccount: the e-mail address of the subscription's service account.
+    ///   - serviceAccount: the email address of the subscription's service account.
     public init(audience: String, serviceAccount: String) {
         self.init(PushTokenSettings(audience: audience, serviceAccount: serviceAccount), client: Self.ownClient)
     }
@@ -38,7 +39,7 @@ public struct PushTokenCheck: CallerCheck {
     private static let ownClient = HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: OutboundHTTP.configuration)
 
     /// - Parameters:
-    ///   - settings: which tokens are taken.
+    ///   - settings: which tokens are accepted.
     ///   - client: fetches the keys; it should follow no redirects.
     public init(_ settings: PushTokenSettings, client: HTTPClient) {
         self.init(settings, OutboundHTTP(client), time: .system)
@@ -80,7 +81,7 @@ public struct PushTokenCheck: CallerCheck {
     }
 }
 
-/// The part of a JWT that is read before the signature can be looked at.
+/// The header of a JWT, which is read before the signature is verified.
 ///
 /// Source: RFC 7515, sections 4.1 and 7.1.
 private struct TokenHeader: Decodable {

@@ -1,12 +1,12 @@
-/// Which push tokens are taken.
+/// Which push tokens are accepted.
 public struct PushTokenSettings: Equatable, Sendable {
-    /// What the subscription puts into `aud`: the audience it is configured with, or else the push
+    /// The token's `aud`: the audience that the subscription is configured with, or else the push
     /// endpoint's URL.
     public var audience: String
-    /// The e-mail address of the subscription's service account. Without it every service account
-    /// of Google's would be let in.
+    /// The email address of the subscription's service account. Without it, every Google service
+    /// account would be admitted.
     public var serviceAccount: String
-    /// Where the keys of the tokens' issuer are, a JWKS.
+    /// The URL of the issuer's keys, a JWKS.
     public var keysURL: String
 
     /// Source: Google's OpenID Connect discovery document, `jwks_uri`.

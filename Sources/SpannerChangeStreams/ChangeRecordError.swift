@@ -1,4 +1,4 @@
-/// Why data is not a change record; the reason names the member at fault and quotes no value.
+/// Why data is not a change record. The reason names the member at fault and quotes no value.
 public struct ChangeRecordError: Error, Equatable, CustomStringConvertible {
     public let reason: String
 

@@ -2,13 +2,12 @@ public import FoundationEssentials
 import JSONReader
 
 extension DataChangeRecord {
-    /// Reads a record in any layout of its producers. Members that nobody needs are not looked at,
+    /// Decodes a record in any layout of its producers. Ignores members that are not needed,
     /// whatever they hold.
     ///
     /// - Parameters:
     ///   - json: the data of the Pub/Sub message.
-    ///   - columns: the columns that are kept; nil keeps all. A side of a row may have 10,000
-    ///     columns.
+    ///   - columns: the columns to keep; nil keeps all. A side of a row may have 10,000 columns.
     /// - Throws: ``ChangeRecordError``, which names the member at fault and quotes no value.
     public init(json: Data, columns: Set<String>? = nil) throws(ChangeRecordError) {
         guard let text = JSONElement(json) else { throw ChangeRecordError("the data is not JSON") }
@@ -87,7 +86,7 @@ extension ColumnValue {
 }
 
 extension CommitTimestamp {
-    /// As `{"seconds": …, "nanos": …}` (Google's template, microseconds) or as RFC 3339
+    /// Reads `{"seconds": …, "nanos": …}` (Google's template, microseconds) or RFC 3339
     /// (mercari's).
     fileprivate init(_ element: JSONElement) throws(JSONFault) {
         let fault = JSONFault("\(element.path) has no valid value")

@@ -3,8 +3,8 @@
 ///
 /// Two producers publish it as JSON, in layouts that differ in details: Google's Dataflow template
 /// "Spanner change streams to Pub/Sub", and mercari/DataflowTemplate, v0.9.0 up to its last. Only
-/// the table, the mod type and the keys are there in each of them without fail; `rowType` and
-/// `valueCaptureType` are wrong in some versions, so nothing may depend on what they say.
+/// the table, the mod type and the keys are always present. `rowType` and `valueCaptureType` are
+/// wrong in some versions, so nothing may depend on them.
 ///
 /// Sources: Spanner's documentation, "Change streams partitions, records, and queries"; apache/beam
 /// `DataChangeRecord`; GoogleCloudPlatform/DataflowTemplates
@@ -22,7 +22,7 @@ public struct DataChangeRecord: Equatable, Sendable {
     public var serverTransactionID: String?
     /// Orders the records of one transaction: digits, zero-padded, rising.
     public var recordSequence: String?
-    /// What happened to the rows. Spanner documents these three; a record with another one is
+    /// What happened to the rows. Spanner documents only these three; a record with another one is
     /// refused.
     public enum ModType: String, Sendable {
         case insert = "INSERT"
@@ -30,23 +30,23 @@ public struct DataChangeRecord: Equatable, Sendable {
         case delete = "DELETE"
     }
 
-    /// One changed row. Which columns the two sides hold depends on the stream's value capture
-    /// type; a side that holds none is empty.
+    /// One changed row. The stream's value capture type decides which columns the two sides hold. A
+    /// side without columns is empty.
     public struct Mod: Equatable, Sendable {
         /// The primary key's columns.
         public var keys: [String: ColumnValue]
-        /// Columns as they were before.
+        /// Columns before the change.
         public var oldValues: [String: ColumnValue]
-        /// Columns as they are now.
+        /// Columns after the change.
         public var newValues: [String: ColumnValue]
-        /// Whether the record tells any column as it was before, kept or not.
+        /// Whether the record has the old value of any column, kept or not.
         public var hasOldValues: Bool
 
         /// - Parameters:
         ///   - keys: the primary key's columns.
-        ///   - oldValues: columns as they were before.
-        ///   - newValues: columns as they are now.
-        ///   - hasOldValues: nil for whether there are any in `oldValues`.
+        ///   - oldValues: columns before the change.
+        ///   - newValues: columns after the change.
+        ///   - hasOldValues: nil derives it from `oldValues`.
         public init(
             keys: [String: ColumnValue],
             oldValues: [String: ColumnValue] = [:],

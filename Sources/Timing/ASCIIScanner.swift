@@ -3,12 +3,12 @@ struct ASCIIScanner {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
 
-    /// - Parameter bytes: have to be there for as long as the scanner is used.
+    /// - Parameter bytes: must outlive the scanner.
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     var isAtEnd: Bool { position == bytes.count }
 
-    /// Takes the text off the front, or leaves everything as it is.
+    /// Consumes the text, or nothing if the input does not begin with it.
     mutating func take(_ text: StaticString) -> Bool {
         let count = text.utf8CodeUnitCount
         guard bytes.count - position >= count else { return false }
@@ -17,7 +17,7 @@ struct ASCIIScanner {
         return true
     }
 
-    /// Takes exactly `count` decimal digits, or leaves everything as it is.
+    /// Consumes exactly `count` decimal digits, or nothing.
     mutating func digits(_ count: Int) -> Int? {
         guard bytes.count - position >= count else { return nil }
         var number = 0

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Lets one task in at a time, in the order of their arrival.
+/// A lock that admits one task at a time, in order of arrival.
 package final class AsyncLock: Sendable {
     private let state = Mutex(State())
 
@@ -8,16 +8,16 @@ package final class AsyncLock: Sendable {
         var isTaken = false
         var nextID = 0
         var waiting: [(id: Int, continuation: CheckedContinuation<Bool, Never>?)] = []
-        /// Let in, or given up, before their continuation was there.
+        /// Tickets that were decided before their continuation was stored.
         var decided: [Int: Bool] = [:]
     }
 
     package init() {}
 
-    /// Waits for the turn.
+    /// Waits for the lock.
     ///
-    /// - Returns: false if the time was over, or the task cancelled, before that; if true,
-    ///   ``leave()`` has to follow.
+    /// - Returns: false if the deadline passed or the task was canceled first. After true, the
+    ///   caller must call ``leave()``.
     package func enter(before deadline: Deadline) async -> Bool {
         let ticket: Int? = state.withLock { state in
             guard state.isTaken else {

@@ -7,8 +7,7 @@ struct CivilTime {
     var minute: Int
     var second: Int
 
-    /// Nil where there is no such day or time; a leap second (`:60`) counts as the second before
-    /// it.
+    /// Fails if there is no such day or time. A leap second (`:60`) counts as the second before it.
     init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
         guard (1...12).contains(month), day >= 1, day <= Self.days(inMonth: month, of: year) else { return nil }
         guard hour < 24, minute < 60, second <= 60 else { return nil }

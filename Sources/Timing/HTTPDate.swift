@@ -1,10 +1,10 @@
-/// The date of an HTTP header, as RFC 9110, section 5.6.7, has servers write it: `Tue, 24 Nov 2026
-/// 02:54:00 GMT`.
+/// Reads and writes HTTP header dates, `Tue, 24 Nov 2026 02:54:00 GMT`, in the form that RFC 9110,
+/// section 5.6.7, requires of servers.
 package enum HTTPDate {
     private static let months: [StaticString] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     private static let days: [StaticString] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
 
-    /// Whole seconds since 1970, or nil where the text is no such date.
+    /// Whole seconds since 1970; nil if the text is not such a date.
     package static func seconds(_ text: String) -> Int64? {
         var text = text
         return text.withUTF8 { seconds(ASCIIScanner($0)) }

@@ -1,15 +1,14 @@
-/// A point in time as RFC 3339 writes it, to the nanosecond and with the number of fraction digits
-/// that were written.
+/// An RFC 3339 time, to the nanosecond and with its number of fraction digits.
 ///
-/// Foundation's ISO 8601 parser takes a 30 February and ignores what follows the zone; an envelope
-/// or a change record with either is damaged and has to be refused, and a commit timestamp must
-/// keep all of its digits.
+/// Foundation's ISO 8601 parser accepts 30 February and ignores text after the zone. An envelope or
+/// a change record with either is damaged and must be refused. A commit timestamp must keep all of
+/// its digits.
 package struct RFC3339: Hashable, Sendable {
     /// Whole seconds since 1970-01-01T00:00:00Z.
     package var seconds: Int64
-    /// What lies beyond the whole second, 0 to 999,999,999.
+    /// The fraction of the second, 0 to 999,999,999.
     package var nanoseconds: Int32
-    /// How many digits of the second's fraction are written, 0 to 9.
+    /// The number of fraction digits, 0 to 9.
     package var fractionDigits: Int
 
     package init(seconds: Int64, nanoseconds: Int32 = 0, fractionDigits: Int = 0) {
@@ -62,7 +61,7 @@ package struct RFC3339: Hashable, Sendable {
 }
 
 extension RFC3339: CustomStringConvertible {
-    /// In UTC, with `fractionDigits` digits, cut and not rounded.
+    /// The time in UTC with `fractionDigits` digits, truncated, not rounded.
     package var description: String {
         let civil = CivilTime(secondsSince1970: seconds)
         var text = "\(padded(civil.year, 4))-\(padded(civil.month, 2))-\(padded(civil.day, 2))T"

@@ -1,13 +1,12 @@
 import FoundationEssentials
 
-/// Time and chance, as far as the client depends on them: what tests and simulations put in the
-/// place of the machine's own.
+/// The clocks and random numbers that the client depends on. Tests and simulations replace them.
 package struct TimeSource: Sendable {
     /// Monotonic time since some fixed moment.
     package var now: @Sendable () -> Duration
     /// Seconds since 1970 by the machine's clock.
     package var secondsSince1970: @Sendable () -> Double
-    /// Suspends the task; throws `CancellationError` if it is cancelled.
+    /// Suspends the task; throws `CancellationError` if it is canceled.
     package var sleep: @Sendable (Duration) async throws -> Void
     /// A random number from 0 up to 1.
     package var random: @Sendable () -> Double
@@ -36,7 +35,7 @@ package struct TimeSource: Sendable {
     }()
 }
 
-/// A moment by which something has to be done.
+/// A point in time by which work must end.
 package struct Deadline: Sendable {
     private let moment: Duration
     private let time: TimeSource
@@ -46,7 +45,7 @@ package struct Deadline: Sendable {
         self.time = time
     }
 
-    /// How long there is until then; negative once it has passed.
+    /// The time left; negative once the deadline has passed.
     package var remaining: Duration { moment - time.now() }
 
     func sleep() async throws { try await time.sleep(max(remaining, .zero)) }

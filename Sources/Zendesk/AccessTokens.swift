@@ -2,8 +2,8 @@ import FoundationEssentials
 import OutboundHTTP
 import Timing
 
-/// The access token in use: minted when it is needed, renewed before it expires, once for all who
-/// wait.
+/// The current access token. Mints it on demand and renews it before it expires. Concurrent callers
+/// share one request.
 final class AccessTokens: Sendable {
     private let credentials: ZendeskCredentials
     private let transport: any ZendeskTransport
@@ -12,24 +12,24 @@ final class AccessTokens: Sendable {
 
     private struct State {
         var token: Token?
-        /// The last failed token request, and until when it is not repeated: callers wait so long,
-        /// or get its error.
+        /// The last failed token request, which is not repeated before `until`. Callers wait until
+        /// then or fail with its error.
         var refusal: (error: ZendeskError, until: Duration)?
     }
 
     private struct Token {
         var text: String
-        /// When it is renewed; nil for a token that was given to us.
+        /// When to renew it; nil for a configured token.
         var renewAt: Duration?
     }
 
-    /// What a token lasts where the answer does not say: the default of clients made after April
-    /// 2026.
+    /// Lifetime of a token if the answer does not state one: the default of clients created after
+    /// April 2026.
     private static let defaultLifetime = Duration.seconds(1800)
-    /// Bounds of what the answer may say.
+    /// Bounds for the stated lifetime.
     private static let lifetimes = Duration.seconds(60)...Duration.seconds(86_400)
     private static let callTimeout = Duration.seconds(10)
-    /// How long a mint that failed is not repeated, where Zendesk does not say.
+    /// Pause after a failed mint if Zendesk does not state one.
     private static let patience = Duration.seconds(2)
 
     init(_ credentials: ZendeskCredentials, _ transport: any ZendeskTransport, _ time: TimeSource) {
@@ -41,7 +41,7 @@ final class AccessTokens: Sendable {
         fetch = SharedFetch(state)
     }
 
-    /// The token to use now.
+    /// Returns a valid token and mints one if necessary.
     func token(before deadline: Deadline) async throws(ZendeskError) -> String {
         try await fetch.value(before: deadline, late: ZendeskError(.timeIsUp, "no access token came in time")) {
             state throws(ZendeskError) in
@@ -50,7 +50,7 @@ final class AccessTokens: Sendable {
         } fetch: { () async throws(ZendeskError) in
             if let refusal = fetch.withState(\.refusal), refusal.until > time.now() {
                 let wait = refusal.until - time.now()
-                // What a person has to mend is told to all who wait.
+                // An error that a person has to fix goes to all waiting callers immediately.
                 guard wait < deadline.remaining, refusal.error.kind != .misconfigured else {
                     throw ZendeskError(refusal.error.kind, status: refusal.error.status, retryAfter: wait, refusal.error.detail)
                 }
@@ -68,17 +68,17 @@ final class AccessTokens: Sendable {
         }
     }
 
-    /// Zendesk did not accept this token.
+    /// Records that Zendesk rejected this token.
     ///
-    /// - Returns: whether another one can be had.
+    /// - Returns: whether another token can be minted.
     func refuse(_ refused: String) -> Bool {
         guard case .client = credentials else { return false }
         fetch.withState { if $0.token?.text == refused { $0.token = nil } }
         return true
     }
 
-    /// Zendesk did not accept a token that it had just given: another one would fare no better for
-    /// a while.
+    /// Records that Zendesk rejected a token that it had just issued. Another token would fail too,
+    /// so minting pauses.
     func refuse(_ fresh: String, _ error: ZendeskError) {
         fetch.withState { state in
             if state.token?.text == fresh, state.token?.renewAt != nil { state.token = nil }
@@ -102,7 +102,7 @@ final class AccessTokens: Sendable {
         init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: Key.self)
             access_token = try container.decode(String.self, forKey: .access_token)
-            // What it says of its lifetime is a hint: one that cannot be read is none.
+            // The lifetime is a hint. An unreadable one is ignored.
             expires_in = try? container.decode(Double.self, forKey: .expires_in)
         }
     }
@@ -141,8 +141,8 @@ final class AccessTokens: Sendable {
             throw ZendeskError.unreadable(response, to: ZendeskRequest(.get, request.target))
         }
         let lifetime = usableTime(saidSeconds: answer.expires_in, default: Self.defaultLifetime, in: Self.lifetimes)
-        // A tenth of its life before the end, so that no call begins with a token that ends on the
-        // way.
+        // Renew after nine tenths of the lifetime, so that no call starts with a token that expires
+        // on the way.
         return Token(text: token, renewAt: started + lifetime * 9 / 10)
     }
 }

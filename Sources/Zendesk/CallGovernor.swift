@@ -1,21 +1,21 @@
 import Synchronization
 package import Timing
 
-/// Keeps a client's calls within what the account allows: one budget for ticket updates, one for
-/// all other calls.
+/// Keeps a client's calls within the account's limits. Ticket updates have one budget, all other
+/// calls another.
 final class CallGovernor: Sendable {
     private let state: Mutex<State>
     private let time: TimeSource
 
     enum Kind: Hashable { case read, write }
 
-    /// The longest that a call of low priority waits for its turn.
+    /// Maximum wait of a low-priority call for its turn.
     private static let patience = Duration.seconds(3)
 
     private struct State {
         var budgets: [Kind: RateBudget]
         var knowsLimits = false
-        /// When the jobs of the last minute began.
+        /// Start times of the jobs of the last minute.
         var jobs: [Duration] = []
     }
 
@@ -26,10 +26,10 @@ final class CallGovernor: Sendable {
         self.time = time
     }
 
-    /// Makes the call when it is its turn.
+    /// Makes the call when its turn comes.
     ///
-    /// - Throws: ``ZendeskError`` of kind `limited`, at once, if its turn will not come before the
-    ///   deadline, or with low priority not within three seconds.
+    /// - Throws: ``ZendeskError`` of kind `limited`, immediately, if the turn would come after the
+    ///   deadline or, at low priority, after more than three seconds.
     func call<Result>(
         _ kind: Kind,
         _ priority: CallPriority,
@@ -51,7 +51,7 @@ final class CallGovernor: Sendable {
         return try await body()
     }
 
-    /// How many calls could begin now.
+    /// How many calls can start now.
     func room() -> CallRoom {
         let knowsLimits = state.withLock { $0.knowsLimits }
         let (reads, readsAreRelaxed) = withBudget(.read) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
@@ -67,7 +67,7 @@ final class CallGovernor: Sendable {
         }
     }
 
-    /// What was used in the last minute.
+    /// The calls used in the last minute.
     func usage() -> CallUsage {
         let (reads, readLimit) = withBudget(.read) { ($0.used(now: $1), $0.limit) }
         let (writes, writeLimit) = withBudget(.write) { ($0.used(now: $1), $0.limit) }
@@ -76,7 +76,7 @@ final class CallGovernor: Sendable {
         return CallUsage(reads: reads, readLimit: readLimit, writes: writes, writeLimit: writeLimit, jobs: jobs)
     }
 
-    /// Why so many calls could not begin now; nil if they could.
+    /// The error that this many calls would get now; nil if there is room for them.
     func shortage(reads: Int, writes: Int) -> ZendeskError? {
         let (read, write) = (
             withBudget(.read) { $0.wait(for: reads, now: $1) },
@@ -92,10 +92,10 @@ final class CallGovernor: Sendable {
         state.withLock { $0.knowsLimits = true }
     }
 
-    /// Obeys a Retry-After.
+    /// Blocks the budgets that a Retry-After covers.
     ///
-    /// - Parameter kind: the budget that the call took. A 429 blocks it, whatever limit it names:
-    ///   else the call is repeated at full speed.
+    /// - Parameter kind: the call's own budget. A 429 blocks it, whatever limit it names. Otherwise
+    ///   the call would be repeated at full speed.
     func obey(_ error: ZendeskError, _ kind: Kind) {
         guard let wait = error.retryAfter else { return }
         let blocked: [Kind] =
@@ -122,15 +122,15 @@ final class CallGovernor: Sendable {
     }
 }
 
-/// How many calls could begin now.
+/// How many calls can start now.
 package struct CallRoom: Equatable, Sendable {
     package var reads: Int
     package var writes: Int
-    /// What the budget for ticket updates has places for in a minute.
+    /// Ticket updates per minute that the budget allows.
     package var writeLimit: Int
     /// Whether less than a quarter of the budget for reads was used in the last minute.
     package var isRelaxed: Bool
-    /// Whether the account has told its limits yet.
+    /// Whether the account's limits are known yet.
     package var isKnown: Bool
 
     package init(reads: Int, writes: Int, writeLimit: Int, isRelaxed: Bool, isKnown: Bool) {
@@ -142,11 +142,11 @@ package struct CallRoom: Equatable, Sendable {
     }
 }
 
-/// The calls of the last minute, with those that still run.
+/// The calls of the last minute, including those still running.
 package struct CallUsage: Sendable {
-    /// All calls but ticket updates. Starting a job counts here.
+    /// All calls except ticket updates. Starting a job counts here.
     package var reads: Int
-    /// How many of them a minute may have.
+    /// Limit of these calls per minute.
     package var readLimit: Int
     /// Ticket updates.
     package var writes: Int
@@ -156,7 +156,7 @@ package struct CallUsage: Sendable {
 }
 
 extension TimeSource {
-    /// Sleeps, and takes a cancellation for an error of the call.
+    /// Sleeps. Reports a cancellation as a failed call.
     package func pause(_ duration: Duration) async throws(ZendeskError) {
         do {
             try await sleep(duration)

@@ -10,8 +10,8 @@ package struct HTTPClientTransport: ZendeskTransport {
     private let http: OutboundHTTP
     private let baseURL: String
 
-    /// The longest answer that is read, in bytes; a hundred tickets of the largest size stay well
-    /// below it.
+    /// Maximum size of an answer, in bytes. A hundred tickets of the largest size stay well below
+    /// it.
     private static let maximumBodyBytes = 32 << 20
 
     /// - Parameters:

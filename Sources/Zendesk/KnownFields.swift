@@ -1,14 +1,14 @@
 import OutboundHTTP
 import Timing
 
-/// The fields that are there, and the tags that drop-downs take. Zendesk drops what a field does
-/// not take, and says nothing.
+/// Caches which ticket fields exist and which tags their drop-downs accept. Zendesk silently drops
+/// a value that a field does not accept.
 final class KnownFields: Sendable {
     private let known = SharedFetch<[Int: Entry]>([:])
     private let time: TimeSource
 
     private struct Entry {
-        /// Nil for a field that is no drop-down.
+        /// Nil for a field that is not a drop-down.
         var tags: Set<String>?
         var readAt: Duration
 
@@ -18,18 +18,18 @@ final class KnownFields: Sendable {
         }
     }
 
-    /// A tag that is missing is looked for again, but no more often than this.
+    /// Minimum time between two lookups of a missing tag.
     private static let patience = Duration.seconds(30)
-    /// For how long a tag that was there is taken to be there: an administrator may remove it.
+    /// How long a known tag counts as valid. An administrator may remove it.
     private static let freshness = Duration.seconds(60)
 
     init(_ time: TimeSource) { self.time = time }
 
-    /// Whether the field is there and takes the tag.
+    /// Whether the field exists and accepts the tag.
     ///
     /// - Parameters:
-    ///   - tag: nil asks for the field alone.
-    ///   - read: brings the field's tags, nil if it is no drop-down.
+    ///   - tag: nil checks only the field.
+    ///   - read: fetches the field's tags; nil if it is not a drop-down.
     func accepts(
         _ tag: String?,
         field: Int,
@@ -46,9 +46,9 @@ final class KnownFields: Sendable {
         }
     }
 
-    /// Forgets a field whose options may be others by now.
+    /// Forgets a field whose options may have changed.
     ///
-    /// - Parameter age: what was read less long ago is kept.
+    /// - Parameter age: entries younger than this are kept.
     func forget(_ field: Int, olderThan age: Duration) {
         let now = time.now()
         known.withState { known in

@@ -1,25 +1,25 @@
-/// Limits the calls of any sixty seconds: a state machine over a clock that the caller reads.
+/// Limits the calls in any sixty seconds. A state machine: the caller reads the clock.
 ///
-/// A call takes a place when it begins and gives it back sixty seconds after it ended. Zendesk
-/// counts a call somewhere between the two, so no sixty seconds of its own hold more calls than
-/// there are places.
+/// A call takes a place when it starts and returns it sixty seconds after its end. Zendesk counts
+/// the call at some moment between its start and its end. So no sixty-second window of Zendesk's
+/// contains more calls than there are places.
 ///
-/// Calls wait by priority, then by the order of their arrival. A call that cannot begin before its
-/// deadline fails at once.
+/// Calls wait by priority, then in order of arrival. A call that cannot start before its deadline
+/// fails immediately.
 ///
 /// Source: Zendesk API reference, "Rate limits".
 struct RateBudget: Sendable {
     static let window = Duration.seconds(60)
-    /// The longest time that an answer can block the budget for: a wrong header must not silence an
-    /// instance for good.
+    /// Maximum time that an answer can block the budget. A wrong header must not silence an
+    /// instance forever.
     static let maximumBlock = Duration.seconds(600)
 
-    /// What was configured; what Zendesk's headers allow may lower it.
+    /// The configured limit. Zendesk's headers can lower the limit in use.
     let configured: Int
     private(set) var limit: Int
     private var running = 0
     private var runningLow = 0
-    /// The calls of the last sixty seconds, by the time at which they ended.
+    /// The calls of the last sixty seconds, by end time.
     private var ended: [(at: Duration, priority: CallPriority)] = []
     private var blockedUntil = Duration.zero
     private var queue: [Place] = []
@@ -52,7 +52,7 @@ struct RateBudget: Sendable {
     /// Leaves the queue without a call.
     mutating func giveUp(_ place: Place) { queue.removeAll { $0 == place } }
 
-    /// Begins a call, if it is this place's turn.
+    /// Starts a call if it is this place's turn.
     mutating func admit(_ place: Place, now: Duration) -> ConcurrencyLimit {
         forget(now)
         let promoted = promoted
@@ -67,28 +67,29 @@ struct RateBudget: Sendable {
         return .admitted
     }
 
-    /// Low priority leaves half of the places free, but may always use a tenth, in its turn: load
-    /// that never ends must not starve it.
+    /// The low-priority places that currently count as normal. Low priority leaves half of the
+    /// places free, but may always use a tenth in its turn, so that constant load does not starve
+    /// it.
     private var promoted: Set<Int> {
         let low = queue.filter { $0.priority == .low }
         guard !low.isEmpty else { return [] }
         return Set(low.prefix(max(0, max(1, limit / 10) - runningLow - ended.count { $0.priority == .low })).map(\.number))
     }
 
-    /// How long until so many calls of normal priority could begin at once; at most as many as
-    /// there are places.
+    /// Time until this many calls of normal priority could start together. A number above the limit
+    /// counts as the limit.
     mutating func wait(for places: Int = 1, now: Duration) -> Duration {
         forget(now)
         return wait(ahead: queue.count { $0.priority > .low } + min(places, limit) - 1, now: now)
     }
 
-    /// How many calls of normal priority could begin now.
+    /// How many calls of normal priority can start now.
     mutating func room(now: Duration) -> Int {
         forget(now)
         return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority > .low })
     }
 
-    /// How many calls of the last minute there were, with those that still run.
+    /// The number of calls in the last minute, including those still running.
     mutating func used(now: Duration) -> Int {
         forget(now)
         return running + ended.count
@@ -106,7 +107,7 @@ struct RateBudget: Sendable {
         let blocked = max(blockedUntil - now, .zero)
         let missing = running + ended.count + ahead + 1 - limit
         guard missing > 0 else { return blocked }
-        // What still runs gives its place back a whole window after it has ended.
+        // A running call returns its place one whole window after its end.
         let free = missing <= ended.count ? ended[missing - 1].at + Self.window - now : Self.window
         return max(free, blocked)
     }
@@ -120,13 +121,13 @@ struct RateBudget: Sendable {
     /// Whether Zendesk asked to wait, or nearly all of the account's calls are used.
     func isBlocked(now: Duration) -> Bool { now < blockedUntil }
 
-    /// Lets no call begin before the time is over, or ten minutes.
+    /// Blocks new calls for this time, but at most for ten minutes.
     mutating func block(for duration: Duration, now: Duration) {
         blockedUntil = max(blockedUntil, now + min(duration, Self.maximumBlock))
     }
 
-    /// Takes no more than half of what the account has, and stops before its last tenth: people and
-    /// other integrations live on it too.
+    /// Uses at most half of the account's limit, and pauses at its last tenth. People and other
+    /// integrations share the limit.
     mutating func learn(_ window: RateLimitWindow, now: Duration) {
         limit = min(configured, max(1, window.total / 2))
         if let remaining = window.remaining, let resets = window.resets, remaining <= window.total / 10 {
@@ -135,12 +136,12 @@ struct RateBudget: Sendable {
     }
 }
 
-/// Which calls go first where places are scarce.
+/// Which calls go first when places are scarce.
 package enum CallPriority: Int, Comparable, Sendable {
     /// Leaves half of the places to others.
     case low
     case normal
-    /// Ends what was begun.
+    /// Completes work in progress.
     case high
 
     package static func < (left: CallPriority, right: CallPriority) -> Bool { left.rawValue < right.rawValue }

@@ -1,10 +1,10 @@
-/// What a header says about a limit.
+/// A limit as a header states it.
 package struct RateLimitWindow: Equatable, Sendable {
     package var total: Int
     package var remaining: Int?
     package var resets: Duration?
 
-    /// The account's limit for requests, in one of the spellings that have been in use.
+    /// The account's request limit. Reads any of the header names that have been in use.
     package static func account(_ headers: [String: String]) -> RateLimitWindow? {
         func number(_ names: String...) -> Int? { names.lazy.compactMap { headers[$0].flatMap { Int($0) } }.first }
         guard let total = number("ratelimit-limit", "x-rate-limit", "rate-limit"), total > 0 else { return nil }

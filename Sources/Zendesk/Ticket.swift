@@ -1,4 +1,4 @@
-/// What we use of a ticket.
+/// The parts of a ticket that the client reads.
 ///
 /// Source: Zendesk API reference, "Tickets", JSON format.
 package struct Ticket: Equatable, Sendable {
@@ -17,10 +17,10 @@ package struct Ticket: Equatable, Sendable {
         self.customFields = customFields
     }
 
-    /// Closed tickets cannot be changed any more.
+    /// Closed tickets can no longer be changed.
     package var isClosed: Bool { status == "closed" }
 
-    /// The text of a custom field: a drop-down's tag, a text field's text; nil where it is empty.
+    /// The text of a custom field: a drop-down's tag or a text field's text; nil if it is empty.
     package func text(of field: Int) -> String? {
         switch customFields[field] {
         case .text(let text): text
@@ -39,7 +39,7 @@ package enum FieldValue: Equatable, Sendable {
     case list([String])
 }
 
-/// A ticket as it was at a moment of Zendesk's clock.
+/// A ticket as it was at one moment of Zendesk's clock.
 package struct TicketReading: Equatable, Sendable {
     package var ticket: Ticket
     /// The `Date` of the answer, in whole seconds since 1970; nil where the answer had none.

@@ -3,7 +3,7 @@ import Timing
 /// Finds tickets by the text of a custom field.
 ///
 /// Zendesk's search is fuzzy (it ignores case, matches prefixes and splits words at hyphens), lags
-/// by minutes, and shows old values. All that it can tell is which tickets to look at.
+/// by minutes, and shows old values. Its results only say which tickets to read.
 ///
 /// Source: Zendesk API reference, "Search", "Export Search Results", and help article "Zendesk
 /// Support search reference".
@@ -13,20 +13,20 @@ package struct TicketSearch: Equatable, Sendable {
 
     /// Tickets that are not closed and whose custom field holds the text.
     ///
-    /// - Returns: nil if the text could change what the query means: if it is empty, longer than
-    ///   255 characters, or has quotes, backslashes or control characters.
+    /// - Returns: nil if the text could change the meaning of the query: it is empty, is longer
+    ///   than 255 characters, or contains quotes, backslashes or control characters.
     package init?(customField field: Int, text: String) {
         self.init(customField: field, anyOf: [text])
     }
 
-    /// The same for several texts. Zendesk documents nowhere that one of them is enough: the answer
-    /// has to prove it.
+    /// Tickets that are not closed and whose custom field holds any of the texts. Zendesk does not
+    /// document that one matching text is enough, so the answer has to prove it.
     package init?(customField field: Int, anyOf texts: [String]) {
         guard texts.allSatisfy(Self.isPlain) else { return nil }
         query = "status<closed" + texts.map { " custom_field_\(field):\"\($0)\"" }.joined()
     }
 
-    /// Whether the text means itself in a query.
+    /// Whether the text has no special meaning in a query.
     package static func isPlain(_ text: String) -> Bool {
         !text.isEmpty && text.count <= 255
             && !text.unicodeScalars.contains { $0 == "\"" || $0 == "\\" || $0.properties.generalCategory == .control }
@@ -48,7 +48,7 @@ package struct TicketSearch: Equatable, Sendable {
         query = "status<solved custom_field_\(field):* -custom_field_\(other):*"
     }
 
-    /// The search's export, which has no limit of results and comes in the order of creation.
+    /// The target of the search's export, which has no result limit and is sorted by creation.
     func exportTarget(after cursor: String?, size: Int) -> String {
         let start = "/api/v2/search/export.json?query=\(percentEncoded(query))&filter%5Btype%5D=ticket&page%5Bsize%5D=\(size)"
         return cursor.map { "\(start)&page%5Bafter%5D=\(percentEncoded($0))" } ?? start

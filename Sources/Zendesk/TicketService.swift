@@ -1,18 +1,19 @@
 package import Timing
 
-/// The calls that the handler makes to a ticket desk. ``ZendeskClient`` is the one that is deployed.
+/// The calls that the handler makes to a ticket desk. ``ZendeskClient`` is the production
+/// implementation.
 ///
-/// Another desk has to find, read and update tickets. What else Zendesk offers has a default: no
-/// limits, no search for several bookings, no jobs, no lists for the sweep. Set
+/// Another desk must find, read and update tickets. All other calls have defaults: no limits, no
+/// search for several bookings, no jobs, no lists for the sweep. Set
 /// `BookingStatusSettings.sharesCalls` to false for such a desk.
 package protocol TicketService: Sendable {
-    /// Ids of the tickets whose custom field may hold the text. More than match is no harm.
+    /// Ids of the tickets whose custom field may hold the text. Additional ids do no harm.
     func ticketIDs(holding text: String, in field: Int, deadline: Deadline) async throws(ZendeskError) -> [Int]
 
-    /// Tickets as they are now. One that is left out is read alone.
+    /// The current tickets. The caller reads a ticket that is left out individually.
     func tickets(_ ids: [Int], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [TicketReading]
 
-    /// A ticket as it is now. Throws an error of kind `notFound` if it is gone.
+    /// The current ticket. Throws an error of kind `notFound` if it is gone.
     func ticket(_ id: Int, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> TicketReading
 
     /// Whether a field exists and, unless the tag is nil, accepts it.

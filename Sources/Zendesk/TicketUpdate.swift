@@ -1,16 +1,16 @@
 package import FoundationEssentials
 
-/// A change of a ticket's custom fields that Zendesk makes only if the ticket is still as it was
-/// read (a *safe update*).
+/// A *safe update* of a ticket's custom fields. Zendesk applies it only if the ticket has not
+/// changed since it was read.
 ///
 /// Source: Zendesk API reference, "Tickets", "Update Ticket" and "Protecting against ticket update
 /// collisions".
 package struct TicketUpdate: Equatable, Sendable {
-    /// The new values; nil empties a field. Fields that are not named stay as they are.
+    /// The new values by field id; nil empties a field. Other fields keep their values.
     package var customFields: [Int: String?]
-    /// `updated_at` of the ticket that was read, to the letter.
+    /// `updated_at` of the ticket that was read, verbatim.
     package var updatedStamp: String
-    /// Ends in the ticket's audit, for whoever asks who changed this and why.
+    /// Stored in the ticket's audit, to show who changed the ticket and why.
     package var metadata: [String: String]
 
     package init(customFields: [Int: String?], updatedStamp: String, metadata: [String: String] = [:]) {
@@ -23,7 +23,7 @@ package struct TicketUpdate: Equatable, Sendable {
         get throws { try Self.encoder.encode(Body(ticket: Body.Ticket(self, id: nil))) }
     }
 
-    /// The updates of a job: each item is as an update of one ticket, and names it.
+    /// The body of a job. Each item is an update of one ticket, with the ticket's id.
     static func json(_ updates: [(ticket: Int, update: TicketUpdate)]) throws -> Data {
         try encoder.encode(ManyBody(tickets: updates.map { Body.Ticket($0.update, id: $0.ticket) }))
     }
@@ -63,7 +63,7 @@ package struct TicketUpdate: Equatable, Sendable {
             func encode(to encoder: any Encoder) throws {
                 var container = encoder.container(keyedBy: Key.self)
                 try container.encode(id, forKey: .id)
-                // A null empties the field, a missing member would leave it.
+                // Null empties the field; a missing member would keep its value.
                 try container.encode(value, forKey: .value)
             }
         }
@@ -72,7 +72,7 @@ package struct TicketUpdate: Equatable, Sendable {
 
 /// One entry of a ticket's history: what one update changed.
 package struct TicketAudit: Equatable, Sendable {
-    /// The metadata that the update came with.
+    /// The update's metadata.
     package var metadata: [String: String]
     /// The values that it replaced, by the field's id; nil where the field was empty. System fields
     /// are left out.
@@ -87,12 +87,12 @@ package struct TicketAudit: Equatable, Sendable {
     }
 }
 
-/// What Zendesk says it has done.
+/// Zendesk's answer to an update.
 package struct TicketUpdateAnswer: Sendable {
     /// The ticket after the update.
     package var ticket: Ticket
-    /// What the update changed, where the answer tells. An update that changed nothing is answered
-    /// with the audit of an older one.
+    /// The update's changes, if the answer contains them. For an update that changed nothing,
+    /// Zendesk returns the audit of an older one.
     package var audit: TicketAudit?
 
     package init(ticket: Ticket, audit: TicketAudit? = nil) {

@@ -1,4 +1,4 @@
-// What we read of the answers of Zendesk's API.
+// The parts of Zendesk's API answers that the client reads.
 
 struct SearchAnswer: Decodable {
     struct Hit: Decodable { let id: Int }
@@ -7,7 +7,7 @@ struct SearchAnswer: Decodable {
     let count: Int
 }
 
-/// A search's answer with what its index shows of custom fields.
+/// A search's answer with the custom fields from the search index.
 struct HitsAnswer: Decodable {
     struct Hit: Decodable {
         let id: Int
@@ -62,7 +62,7 @@ struct TicketAnswer: Decodable {
         let events: [Event]?
         let metadata: Metadata?
 
-        /// Ours is of texts; what others leave there is of any shape.
+        /// Our metadata contains only strings. Other metadata can have any shape.
         struct Metadata: Decodable {
             let custom: [String: String]
 
@@ -77,7 +77,7 @@ struct TicketAnswer: Decodable {
             let field: Int?
             let previous: String?
             let value: String?
-            /// An event of the ticket's creation replaces nothing.
+            /// False for the events of the ticket's creation, which replace nothing.
             let isChange: Bool
 
             private enum Key: CodingKey { case type, field_name, previous_value, value }
@@ -89,7 +89,7 @@ struct TicketAnswer: Decodable {
                 isChange = type == "Change"
                 field = isChange || type == "Create" ? name.flatMap { Int($0) } : nil
                 value = (try? container.decode(String.self, forKey: .value)).flatMap { $0.isEmpty ? nil : $0 }
-                // Of an empty custom field null, "" or nothing at all: all have been seen.
+                // An empty custom field has been seen as null, as "" and as a missing member.
                 previous = (try? container.decode(String.self, forKey: .previous_value)).flatMap { $0.isEmpty ? nil : $0 }
             }
         }

@@ -1,19 +1,19 @@
 import FoundationEssentials
 package import Timing
 
-/// Updates of many tickets at once, which Zendesk does as a job.
+/// Updates many tickets at once, in a Zendesk job.
 ///
-/// What became of a ticket, only a reading tells: a job that says that it succeeded may have left
-/// out tags or whole items, and one that vanished may do its work later.
+/// Only reading a ticket shows what a job did to it. A job that reports success may have left out
+/// tags or whole items. A job that vanished may still run later.
 ///
 /// Source: Zendesk API reference, "Update Many Tickets" and "Job statuses".
 extension ZendeskClient {
-    /// Begins a job. Its updates are not counted as ticket updates, so the call passes the budget
-    /// of other calls.
+    /// Starts a job. Zendesk does not count its updates as ticket updates, so the call uses the
+    /// budget of other calls.
     ///
-    /// - Parameter updates: at most ``ticketsPerCall``, of one ticket each.
-    /// - Throws: ``ZendeskError``; of kind `tooManyJobs` if as many are queued or running as
-    ///   Zendesk takes.
+    /// - Parameter updates: at most ``ticketsPerCall``, each for a different ticket.
+    /// - Throws: ``ZendeskError``; of kind `tooManyJobs` if Zendesk's limit of queued and running
+    ///   jobs is reached.
     package func begin(
         _ updates: [(ticket: Int, update: TicketUpdate)],
         priority: CallPriority,
@@ -31,29 +31,29 @@ extension ZendeskClient {
         return answer.job_status
     }
 
-    /// The status of jobs, without those that Zendesk left out.
+    /// The status of jobs. Zendesk may leave some out.
     package func jobs(_ ids: [String], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [JobStatus] {
         let target = "/api/v2/job_statuses/show_many.json?ids=\(ids.map(percentEncoded).joined(separator: ","))"
         let answer: JobsAnswer = try await get(target, priority, deadline).value
         return answer.job_statuses
     }
 
-    /// Tickets that one call names, be it to read them or to begin a job.
+    /// Maximum tickets per call, both for reading and for a job.
     package var ticketsPerCall: Int { limits.ids }
 }
 
-/// How far a job has come.
+/// The status of a job.
 package struct JobStatus: Equatable, Sendable {
     package var id: String
-    /// Whether nothing more will come of it.
+    /// Whether the job has ended.
     package var isOver: Bool
-    /// What changes while the job moves.
+    /// A text that changes as the job progresses.
     package var progress: String
-    /// What became of its items, in no order that is known.
+    /// The results of its items, in no known order.
     package var results: [Result]
 
     package struct Result: Equatable, Sendable {
-        /// The ticket's id. Of an item that failed it may be the item's position.
+        /// The ticket's id. For a failed item it may be the item's position instead.
         package var id: Int?
         package var hasSucceeded: Bool
 
@@ -83,7 +83,7 @@ extension JobStatus: Decodable {
         id = try container.decode(String.self, forKey: .id)
         isOver = ["completed", "failed", "killed"].contains(status)
         progress = "\(status) \((try? container.decode(Int.self, forKey: .progress)) ?? 0)"
-        // Null, a list, or an object without any item: all have been seen.
+        // Null, a list and an object without items have been seen.
         results = (try? container.decode([Result].self, forKey: .results)) ?? []
     }
 }

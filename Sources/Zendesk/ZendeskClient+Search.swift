@@ -1,11 +1,11 @@
 package import Timing
 
-/// Which tickets there are: search, its export, and the list of tickets.
+/// Finds tickets by search, through the search's export, and in the list of tickets.
 extension ZendeskClient {
-    /// The ids of the tickets that match, in rising order of their creation, each once.
+    /// The unique ids of the matching tickets, in order of creation.
     ///
-    /// More than a thousand come from the search's export, which has no such limit and takes a call
-    /// a hundred.
+    /// More than a thousand come from the search's export, which has no such limit and takes one
+    /// call per hundred tickets.
     package func ticketIDs(
         _ search: TicketSearch,
         priority: CallPriority = .normal,
@@ -42,12 +42,12 @@ extension ZendeskClient {
         return ids
     }
 
-    /// A page of all the tickets that match, in the order of their creation.
+    /// A page of the search's export: the matching tickets in order of creation.
     ///
-    /// - Parameter cursor: where the page before ended; nil for the first one. It lasts for an
-    ///   hour.
-    /// - Returns: ids with the time of creation, in seconds since 1970, and the next page's cursor,
-    ///   nil after the last.
+    /// - Parameter cursor: the end of the previous page; nil for the first page. It expires after
+    ///   an hour.
+    /// - Returns: ids with creation times in seconds since 1970, and the next page's cursor; nil
+    ///   after the last page.
     /// - Throws: ``ZendeskError``; of kind `unavailable` if a page leads to itself.
     package func exportedTickets(
         _ search: TicketSearch,
@@ -64,9 +64,10 @@ extension ZendeskClient {
         return (tickets, next)
     }
 
-    /// The first page of what matches, with the text of a custom field as the search index has it.
+    /// The first page of hits, with a custom field's text from the search index.
     ///
-    /// - Parameter isNewestFirst: what was updated last comes first; else what was created first.
+    /// - Parameter isNewestFirst: true sorts by update, newest first; false sorts by creation,
+    ///   oldest first.
     package func hits(
         _ search: TicketSearch,
         showing field: Int,
@@ -82,10 +83,10 @@ extension ZendeskClient {
         )
     }
 
-    /// A page of all tickets, whatever their status, the one that was updated last first. It comes
-    /// from the database and does not lag.
+    /// A page of all tickets in any status, most recently updated first. It comes from the database
+    /// and does not lag.
     ///
-    /// - Parameter cursor: where the page before ended; nil for the first one.
+    /// - Parameter cursor: the end of the previous page; nil for the first page.
     ///
     /// Source: Zendesk API reference, "List Tickets" and "Pagination"; the sorting is that of
     /// Zendesk's guide to cursor pagination.
@@ -110,7 +111,7 @@ extension ZendeskClient {
 /// A ticket that a search found, as its index has it.
 package struct SearchHit: Equatable, Sendable {
     package var ticket: Int
-    /// The text of the custom field that was asked for; it may be an old one.
+    /// The text of the requested custom field, which may be outdated.
     package var text: String?
 
     package init(ticket: Int, text: String?) {
@@ -122,7 +123,7 @@ package struct SearchHit: Equatable, Sendable {
 /// The first page of a search.
 package struct SearchPage: Equatable, Sendable {
     package var hits: [SearchHit]
-    /// Whether there are no hits besides these.
+    /// Whether these are all hits.
     package var isWhole: Bool
 
     package init(hits: [SearchHit], isWhole: Bool) {
@@ -134,8 +135,8 @@ package struct SearchPage: Equatable, Sendable {
 /// A page of the list of tickets.
 package struct TicketPage: Sendable {
     package var readings: [TicketReading]
-    /// Tickets that the list shows without any custom field: whether they have some, only a reading
-    /// tells.
+    /// Tickets that the list shows without custom fields. Only reading one shows whether it has
+    /// any.
     package var withoutFields: Set<Int>
     /// The next page's cursor; nil after the last.
     package var next: String?
@@ -147,15 +148,15 @@ package struct TicketPage: Sendable {
     }
 }
 
-/// How much Zendesk takes and gives at once.
+/// Zendesk's limits per page and per request.
 ///
 /// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".
 package struct PageLimits: Equatable, Sendable {
     /// Items on a page.
     package var items = 100
-    /// Results of a search in all; Zendesk answers 422 to what lies beyond.
+    /// Maximum results of a search. Zendesk answers 422 beyond them.
     package var hits = 1000
-    /// Tickets that one request names.
+    /// Ticket ids per request.
     package var ids = 100
 
     package init() {}

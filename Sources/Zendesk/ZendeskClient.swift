@@ -1,12 +1,13 @@
 import FoundationEssentials
 package import Timing
 
-/// The part of Zendesk's Support API that a synchronisation needs: find tickets, read them, update
-/// their fields safely.
+/// A client for the part of Zendesk's Support API that a synchronization needs. It finds tickets,
+/// reads them and updates their fields safely.
 ///
-/// It keeps within the account's limits: every call takes its turn in a budget, a Retry-After is
-/// obeyed, and what cannot be done before the deadline is given back at once. Reads are repeated
-/// while there is time; an update never is, since only a reading can tell what became of it.
+/// It stays within the account's limits. Every call waits for its turn in a budget, honors
+/// Retry-After, and fails immediately if it cannot be made before the deadline. Failed reads are
+/// repeated while there is time. Updates are not, since only reading the ticket shows whether one
+/// took effect.
 ///
 /// Source: Zendesk API reference, "Search", "Tickets", "Ticket fields" and "Rate limits".
 package final class ZendeskClient: Sendable {
@@ -17,16 +18,16 @@ package final class ZendeskClient: Sendable {
     let limits: PageLimits
     private let time: TimeSource
 
-    /// What one call may take at most, however much time there is.
+    /// Maximum time of one call, even if the deadline is later.
     private static let callTimeout = Duration.seconds(10)
-    /// How often a failing read is repeated where Zendesk does not say how long to wait.
+    /// Maximum repeats of a failing read when Zendesk does not say how long to wait.
     private static let maximumRepeats = 2
-    /// Requests without one have been answered 500.
+    /// Zendesk has answered 500 to requests without a user agent.
     static let userAgent = "booking-status-sync"
 
     /// - Parameters:
-    ///   - readsPerMinute: how many calls that change nothing may be made in any sixty seconds;
-    ///     half of what the account's headers allow if that is less.
+    ///   - readsPerMinute: maximum calls that are not ticket updates, in any sixty seconds; half of
+    ///     the limit in the account's headers if that is less.
     ///   - writesPerMinute: the same for ticket updates.
     package convenience init(
         transport: any ZendeskTransport,
@@ -45,7 +46,7 @@ package final class ZendeskClient: Sendable {
         )
     }
 
-    /// - Parameter limits: smaller ones let a simulation of a few tickets meet all of them.
+    /// - Parameter limits: a simulation passes small ones, so that a few tickets reach all of them.
     package init(
         transport: any ZendeskTransport,
         credentials: ZendeskCredentials,
@@ -62,22 +63,22 @@ package final class ZendeskClient: Sendable {
         fields = KnownFields(time)
     }
 
-    /// How many calls could begin now.
+    /// How many calls can start now.
     package var room: CallRoom { governor.room() }
 
-    /// What was used in the last minute.
+    /// The calls used in the last minute.
     package var usage: CallUsage { governor.usage() }
 
     func beganJob() { governor.beganJob() }
 
-    /// Why so many calls could not begin now, with the time to wait; nil if they could. A number
-    /// above the budget counts as all of it.
+    /// The error that this many calls would get now, with the time to wait; nil if there is room. A
+    /// number above the budget counts as the whole budget.
     package func shortage(reads: Int, writes: Int) -> ZendeskError? { governor.shortage(reads: reads, writes: writes) }
 
-    /// Whether a drop-down field has an option with the tag; true for a field that is no drop-down.
-    /// The field is read once a minute, and again if the tag is missing.
+    /// Whether a drop-down field has an option with the tag. True for a field that is not a
+    /// drop-down. The field is read once a minute, and again if the tag is missing.
     ///
-    /// - Parameter tag: nil asks for the field alone.
+    /// - Parameter tag: nil checks only the field.
     /// - Throws: ``ZendeskError``; of kind `misconfigured` if the field is missing or deactivated.
     package func field(
         _ field: Int,
@@ -94,13 +95,14 @@ package final class ZendeskClient: Sendable {
         }
     }
 
-    /// Forgets a field's options: Zendesk dropped a tag that it had, or will not say if it does.
+    /// Forgets a field's options. Call this after Zendesk dropped a tag that was listed, and before
+    /// a job, which does not report dropped tags.
     ///
-    /// - Parameter age: what was read less long ago is kept.
+    /// - Parameter age: entries younger than this are kept.
     package func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
 
-    /// The tickets as they are now, without those that Zendesk left out: whether one is gone, only
-    /// ``ticket(_:priority:deadline:)`` tells.
+    /// The current tickets. Zendesk may leave some out. Only ``ticket(_:priority:deadline:)`` tells
+    /// whether one is gone.
     package func tickets(
         _ ids: [Int],
         priority: CallPriority = .normal,
@@ -116,7 +118,7 @@ package final class ZendeskClient: Sendable {
         return readings
     }
 
-    /// The ticket as it is now.
+    /// The current ticket.
     ///
     /// - Throws: ``ZendeskError``; of kind `notFound` if it has been deleted or merged.
     package func ticket(
@@ -131,7 +133,7 @@ package final class ZendeskClient: Sendable {
     /// The ticket's history, oldest first.
     ///
     /// - Throws: ``ZendeskError``; of kind `unavailable` if there are more than five thousand
-    ///   updates: what is missing would be the newest.
+    ///   updates, because the newest would be missing.
     ///
     /// Source: Zendesk API reference, "Ticket audits", which the token's scope has to cover with a
     /// global `read`.
@@ -153,9 +155,9 @@ package final class ZendeskClient: Sendable {
         throw ZendeskError(.unavailable, "the ticket's history is too long to look something up in it")
     }
 
-    /// Updates a ticket if it is still as it was read.
+    /// Updates a ticket if it has not changed since it was read.
     ///
-    /// Zendesk drops a drop-down's unknown tag without a word: look at the answer's ticket.
+    /// Zendesk silently drops an unknown tag of a drop-down. Check the answer's ticket.
     package func update(
         _ id: Int,
         _ update: TicketUpdate,
@@ -173,10 +175,9 @@ package final class ZendeskClient: Sendable {
         return TicketUpdateAnswer(ticket: answer.ticket, audit: answer.audit?.entry)
     }
 
-    /// Makes any other call, as administration does; it is repeated for nothing but an expired
-    /// token.
+    /// Makes any other call, for administration. It is repeated only after an expired token.
     ///
-    /// - Returns: what the answer says, and its header fields, their names in lower case.
+    /// - Returns: the decoded answer and its header fields, with names in lower case.
     package func call<Answer: Decodable>(
         _ request: ZendeskRequest,
         _ deadline: Deadline
@@ -185,12 +186,12 @@ package final class ZendeskClient: Sendable {
         return (try value(of: response, to: request, .init(request)), response.headers)
     }
 
-    /// The same, whatever the answer's status is.
+    /// Makes any other call and returns the answer, whatever its status.
     package func respond(to request: ZendeskRequest, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
         try await exchange(request, .init(request), .normal, deadline)
     }
 
-    /// Reads, and repeats what failed for a while.
+    /// Reads, and repeats a temporary failure for a while.
     func get<Answer: Decodable>(
         _ target: String,
         _ priority: CallPriority,
@@ -203,8 +204,8 @@ package final class ZendeskClient: Sendable {
                 return try await send(request, .read, priority, deadline)
             } catch {
                 switch error.kind {
-                // The budget, or the mint, is blocked for as long as Zendesk asked: the next call
-                // waits in it.
+                // The budget, or the mint, is already blocked for as long as Zendesk asked, so the
+                // next call waits there.
                 case .limited where error.status != nil && (error.retryAfter ?? .zero) < deadline.remaining: continue
                 case .unavailable where repeats < Self.maximumRepeats:
                     repeats += 1
@@ -243,7 +244,8 @@ package final class ZendeskClient: Sendable {
         return value
     }
 
-    /// Sends a request when it is its turn; with another token if the first one is not accepted.
+    /// Sends a request when its turn comes. Repeats it once with a new token if the first is
+    /// rejected.
     private func exchange(
         _ request: ZendeskRequest,
         _ kind: CallGovernor.Kind,

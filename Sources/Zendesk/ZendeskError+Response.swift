@@ -1,7 +1,7 @@
 import FoundationEssentials
 
 extension ZendeskError {
-    /// Sorts an answer that is no success.
+    /// Classifies an unsuccessful answer.
     ///
     /// Sources: Zendesk API reference, "Rate limits", "Requests", "Tickets"; the wording of real
     /// answers varies, so the status decides, and the body only where one status has several
@@ -13,7 +13,7 @@ extension ZendeskError {
         let status = response.status
         let what = problem.summary
         switch status {
-        // By its name: nobody documents its status. It is no limit of other calls.
+        // Matched by name, because its status is not documented. It does not limit other calls.
         case _ where problem.code == "TooManyJobs":
             self.init(.tooManyJobs, status: status, retryAfter: retryAfter, "Zendesk has as many jobs as it takes (\(status)\(what))")
         case 401:
@@ -23,7 +23,8 @@ extension ZendeskError {
         case 404 where problem.code == "RecordNotFound" && request.isForOneTicket:
             self.init(.notFound, status: status, "Zendesk does not know the ticket (404\(what))")
         case 404 where problem.code != nil:
-            // Of a field, a view or the path itself: acknowledging it would lose every change.
+            // A field, a view or the path itself is missing. Acknowledging that would lose every
+            // change.
             let path = request.target.prefix { $0 != "?" }
             self.init(.misconfigured, status: status, "Zendesk does not know \(path) (404\(what)): check the URL and the fields' ids")
         case 404:
@@ -32,7 +33,7 @@ extension ZendeskError {
         case 409:
             self.init(.conflict, status: status, retryAfter: retryAfter, "the ticket was changed meanwhile (409\(what))")
         case 429:
-            // A limit without a time to wait is one of a minute.
+            // A limit without a Retry-After is a limit per minute.
             self.init(
                 .limited(Limit(response, problem)),
                 status: status,
@@ -42,7 +43,7 @@ extension ZendeskError {
         case 423, 503:
             self.init(.unavailable, status: status, retryAfter: retryAfter, "Zendesk is not available (\(status)\(what))")
         case 500...:
-            // Nobody knows how far a failing update got.
+            // It is unknown how far a failed update got.
             self.init(
                 request.method == .get ? .unavailable : .outcomeUnknown,
                 status: status,
@@ -75,7 +76,7 @@ extension ZendeskError {
 }
 
 extension ZendeskRequest {
-    /// Whether the path is that of one ticket, so that a missing record is that ticket.
+    /// Whether the path names one ticket, so that a missing record means that ticket.
     fileprivate var isForOneTicket: Bool {
         let prefix = "/api/v2/tickets/", suffix = ".json"
         let path = target.prefix { $0 != "?" }
@@ -86,8 +87,8 @@ extension ZendeskRequest {
 }
 
 extension ZendeskError.Limit {
-    /// Which limit it was is told by the header of the one that has nothing left. A limit that no
-    /// header names is the account's.
+    /// Identifies the limit by the header with nothing remaining. If no header names it, it is the
+    /// account's.
     fileprivate init(_ response: ZendeskResponse, _ problem: Problem) {
         let headers = response.headers
         func isUsedUp(_ name: String) -> Bool { headers[name]?.contains("remaining=0") ?? false }
@@ -103,10 +104,9 @@ extension ZendeskError.Limit {
     }
 }
 
-/// The body of an answer that is no success: JSON in one of several shapes, plain text, HTML or
-/// nothing.
+/// The body of an unsuccessful answer: JSON in one of several shapes, plain text, HTML or nothing.
 private struct Problem {
-    /// Zendesk's own code, as `RecordInvalid`.
+    /// Zendesk's own code, such as `RecordInvalid`.
     var code: String?
     /// The members of `details`: the fields at fault.
     var fields: [String] = []
@@ -119,8 +119,7 @@ private struct Problem {
         fields = body.fields.filter(Self.isName).sorted()
     }
 
-    /// Only what has the form of a name is passed on: an error's own text may quote the request,
-    /// which can hold a secret.
+    /// Passes on only names. An error's text may quote the request, which can contain a secret.
     private static func isName(_ text: String) -> Bool {
         (1...40).contains(text.utf8.count)
             && text.utf8.allSatisfy { (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) || $0 == 0x5f }

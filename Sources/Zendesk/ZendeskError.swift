@@ -1,32 +1,31 @@
-/// Why Zendesk did not do what it was asked, sorted by what a caller can do about it.
+/// A failed call to Zendesk, classified by what a caller can do about it.
 package struct ZendeskError: Error, Equatable {
     package var kind: Kind
-    /// The HTTP status, where there was an answer.
+    /// The HTTP status, if there was an answer.
     package var status: Int?
     /// How long Zendesk asked to wait.
     package var retryAfter: Duration?
-    /// What happened, for a person to read. It holds no token and nothing of a ticket's content.
+    /// A description for people. It contains no token and no ticket content.
     package var detail: String
 
     package enum Kind: Equatable, Sendable {
         /// The ticket has changed since it was read, or two updates collided: read it again and
         /// decide again.
         case conflict
-        /// There is no such ticket (any more).
+        /// The ticket does not exist, or no longer exists.
         case notFound
-        /// A limit is used up: nothing that it covers will be done before
+        /// A limit is used up. Nothing that it covers will succeed before
         /// ``ZendeskError/retryAfter``.
         case limited(Limit)
-        /// As many jobs are queued or running as the account may have.
+        /// The account's limit of queued and running jobs is reached.
         case tooManyJobs
         /// Zendesk is down or in maintenance, or cannot be reached; nothing was changed.
         case unavailable
         /// The deadline leaves no time for the call.
         case timeIsUp
-        /// The request may have had its effect: read before anything else.
+        /// The request may have taken effect. Read the ticket before anything else.
         case outcomeUnknown
-        /// The token, its owner's rights, the URL or a field is not as it has to be; a person has
-        /// to mend it.
+        /// The token, its owner's permissions, the URL or a field is wrong. A person has to fix it.
         case misconfigured
         /// The request can never succeed as it is.
         case rejected
@@ -53,7 +52,7 @@ package struct ZendeskError: Error, Equatable {
         self.detail = detail
     }
 
-    /// Whether the same request can succeed at another time.
+    /// Whether the same request can succeed later.
     package var canSucceedLater: Bool {
         switch kind {
         case .conflict, .limited, .tooManyJobs, .unavailable, .timeIsUp, .outcomeUnknown, .misconfigured, .cancelled: true

@@ -1,10 +1,10 @@
 package import FoundationEssentials
 
-/// Sends one request to Zendesk and brings the whole answer.
+/// Sends one request to Zendesk and returns the whole answer.
 package protocol ZendeskTransport: Sendable {
-    /// - Parameter timeout: bounds the call as a whole, from the making of a connection to the last
-    ///   byte of the answer's body.
-    /// - Throws: ``TransportError`` where there is no answer.
+    /// - Parameter timeout: limits the whole call, from connecting to the last byte of the answer's
+    ///   body.
+    /// - Throws: ``TransportError`` if there is no answer.
     func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse
 }
 
@@ -46,12 +46,12 @@ package struct ZendeskResponse: Sendable {
     }
 }
 
-/// Why there is no answer.
+/// The reason for a missing answer.
 package enum TransportError: Error, Equatable {
     /// The request cannot have reached Zendesk.
     case notSent(String)
-    /// The request may have reached Zendesk and may have had its effect.
+    /// The request may have reached Zendesk and taken effect.
     case noAnswer(String)
-    /// The task was cancelled; the request may have had its effect.
+    /// The task was cancelled. The request may have taken effect.
     case cancelled
 }

@@ -1,8 +1,8 @@
 package import FoundationEssentials
 import Timing
 
-/// The fields and tickets of an account, as a person can write them: in the words of Zendesk's own
-/// JSON, with defaults for the rest.
+/// The fields and tickets of an account, as a hand-written file. It uses the member names of
+/// Zendesk's JSON; omitted members get defaults.
 ///
 /// ```json
 /// {
@@ -43,11 +43,12 @@ package struct AccountFile: Decodable {
         }
     }
 
-    /// The account at this moment.
+    /// Creates the account.
     ///
     /// - Parameters:
-    ///   - defaultFields: the ticket fields where the file names none.
-    ///   - now: seconds since 1970; a ticket without `created_at` is an hour old.
+    ///   - defaultFields: the ticket fields if the file names none.
+    ///   - now: the current time, in seconds since 1970. A ticket without `created_at` is an hour
+    ///     old.
     package func account(defaultFields: [TicketField], now: Double) -> SimulatedZendesk {
         var account = SimulatedZendesk(
             fields: ticket_fields.map { $0.map(\.definition) } ?? defaultFields

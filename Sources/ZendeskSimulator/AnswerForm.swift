@@ -1,22 +1,22 @@
-/// How an account writes what Zendesk has written in several ways, and documents in none. A seed
-/// picks one reading of each.
+/// Undocumented details that vary between recorded Zendesk answers. A seed picks one variant of
+/// each.
 ///
 /// Sources: recorded traffic in zenpy's tests (2023, 2024) for the headers; a published audit of
 /// 2017, whose drop-downs had the former value `""` where the same audit has `null` for system
 /// fields; Zendesk API reference, "Tickets", for custom fields.
 package struct AnswerForm: Equatable, Sendable {
-    /// The value of a custom field that is empty.
+    /// The value of an empty custom field.
     package var emptyFieldValue = Empty.null
     /// `previous_value` of a change to a field that was empty.
     package var emptyFormerValue = Empty.null
-    /// `rate-limit` and `zendesk-rate-limit-tickets-update`, instead of `ratelimit-limit` and
-    /// `zendesk-ratelimit-tickets-update`.
+    /// Names the headers `rate-limit` and `zendesk-rate-limit-tickets-update`, instead of
+    /// `ratelimit-limit` and `zendesk-ratelimit-tickets-update`.
     package var spellsLimitsAsIn2023 = false
 
     package enum Empty: CaseIterable, Sendable {
         case null, text, absent
 
-        /// The member with this name; nil where it is left out.
+        /// The member with this name; nil if it is left out.
         func member(_ name: String) -> JSON.Member? {
             switch self {
             case .null: .init(name: name, value: nil)
@@ -36,7 +36,7 @@ package struct AnswerForm: Equatable, Sendable {
     }
 }
 
-/// What nobody documents of the list of tickets by their update.
+/// Undocumented properties of the list of tickets by update time.
 package struct ListForm: Equatable, Sendable {
     package var isSorted = true
     package var hasCustomFields = true
@@ -44,17 +44,17 @@ package struct ListForm: Equatable, Sendable {
     package init() {}
 }
 
-/// The sizes of what an account gives at once.
+/// Page sizes and result limits.
 ///
 /// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".
 package struct PageLimits: Equatable, Sendable {
-    /// Items on a page.
+    /// Items per page.
     package var items = 100
-    /// Items on a page of the search's export.
+    /// Items per page of the search export.
     package var exported = 1000
-    /// Results of a search in all.
+    /// Total results of a search.
     package var hits = 1000
-    /// Tickets that one request names.
+    /// Ticket IDs in one request.
     package var ids = 100
 
     package init() {}

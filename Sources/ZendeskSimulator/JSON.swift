@@ -1,7 +1,7 @@
 package import FoundationEssentials
 
-/// JSON as the simulator answers it. Members keep their order, so that one seed gives the same
-/// bytes in every run.
+/// The simulator's JSON. Members keep their order, so that one seed gives the same bytes in every
+/// run.
 package enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)

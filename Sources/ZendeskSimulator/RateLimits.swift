@@ -1,10 +1,10 @@
-/// How much the account allows.
+/// The account's rate limits.
 ///
 /// Source: Zendesk API reference, "Rate limits".
 package struct RateLimits: Equatable, Sendable {
-    /// Requests a minute.
+    /// Requests per minute.
     package var requests = 700
-    /// Ticket updates a minute.
+    /// Ticket updates per minute.
     package var ticketUpdates = 100
     /// Updates of one ticket in ten minutes.
     package var updatesOfOneTicket = 30
@@ -12,7 +12,7 @@ package struct RateLimits: Equatable, Sendable {
     package init() {}
 }
 
-/// Counts what falls into a window of fixed length, which begins with the first that is counted.
+/// Counts events in a window of fixed length. The first event opens the window.
 struct RateWindow: Sendable {
     private let length: Double
     private var end: Double?
@@ -20,7 +20,7 @@ struct RateWindow: Sendable {
 
     init(length: Double) { self.length = length }
 
-    /// Counts one more, unless the limit is reached.
+    /// Counts one more event. Returns false if the limit is reached.
     mutating func take(limit: Int, now: Double) -> Bool {
         if end.map({ now >= $0 }) ?? true {
             end = now + length
@@ -31,7 +31,7 @@ struct RateWindow: Sendable {
         return true
     }
 
-    /// How many the window that is open has counted.
+    /// The count of the open window; 0 if none is open.
     func used(now: Double) -> Int { end.map { now < $0 } ?? false ? count : 0 }
 
     /// Whole seconds until the window ends.

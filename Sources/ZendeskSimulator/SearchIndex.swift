@@ -1,8 +1,8 @@
-/// What search knows: each ticket as it was some time ago.
+/// The search index: each ticket as it was some time ago.
 struct SearchIndex: Sendable {
     private var entries: [Int: SimulatedTicket] = [:]
     private var pending: [(visibleAt: Double, ticket: SimulatedTicket)] = []
-    /// The words of each field that has been searched for words.
+    /// Word lists of the fields that queries have searched.
     private var words: [Int: WordList] = [:]
 
     mutating func add(_ ticket: SimulatedTicket, visibleAt: Double) {
@@ -23,7 +23,7 @@ struct SearchIndex: Sendable {
         let visible = pending.filter { $0.visibleAt <= now }
         guard !visible.isEmpty else { return }
         pending.removeAll { $0.visibleAt <= now }
-        // An index may take up changes in any order, but keeps the newest of a ticket.
+        // Changes may be indexed in any order. The newest version of a ticket stays.
         for (_, ticket) in visible where entries[ticket.id].map({ $0.updatedAt <= ticket.updatedAt }) ?? true { set(ticket.id, ticket) }
     }
 
@@ -35,8 +35,8 @@ struct SearchIndex: Sendable {
         entries[id] = ticket
     }
 
-    /// Not all of the tickets, where the query has a word: a search costs the same whatever their
-    /// number.
+    /// Narrows a search to tickets with the query's words, so that its cost does not grow with the
+    /// account. A query without words gets every ticket.
     private mutating func candidates(_ query: SearchQuery) -> [SimulatedTicket] {
         guard let (field, prefixes) = query.prefixes else { return Array(entries.values) }
         let list = words[field] ?? WordList(entries.values, field: field)
@@ -47,7 +47,7 @@ struct SearchIndex: Sendable {
 
 /// The words of one field, and the tickets that have them.
 private struct WordList {
-    /// In order, so that those with the same prefix stand together.
+    /// Sorted, so that words with the same prefix are adjacent.
     private var words: [String]
     private var ids: [String: Set<Int>] = [:]
 
@@ -79,7 +79,7 @@ private struct WordList {
         words[position(prefix)...].prefix { $0.hasPrefix(prefix) }.reduce(into: []) { $0.formUnion(ids[$1] ?? []) }
     }
 
-    /// Where the word stands, or would stand.
+    /// The index of the word, or where to insert it.
     private func position(_ word: String) -> Int {
         var range = 0..<words.count
         while !range.isEmpty {

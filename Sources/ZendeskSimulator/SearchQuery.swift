@@ -1,26 +1,26 @@
 import Timing
 
-/// What Zendesk documents nowhere about a query with several terms of one field.
+/// Undocumented behavior of a query with several terms of one field.
 package struct SearchBehavior: Equatable, Sendable {
     package var repeatedTerms = RepeatedTerms.any
-    /// Terms of fields beyond so many are ignored; nil for no such limit.
+    /// The number of field terms that count; further ones are ignored. Nil for no limit.
     package var maximumTerms: Int?
-    /// A query of more characters is refused with 422; nil for no such limit.
+    /// Longer queries, in characters, are refused with 422. Nil for no limit.
     package var maximumQueryLength: Int?
 
-    /// Which of the terms a ticket has to meet. Zenpy and agent-ruby rely on `any`,
-    /// agent-nodejs#1658 says that it is `all`.
+    /// Which of the terms a ticket must match. Zenpy and agent-ruby rely on `any`;
+    /// agent-nodejs#1658 says `all`.
     package enum RepeatedTerms: String, CaseIterable, Sendable { case any, all, first, last }
 
     package init() {}
 }
 
-/// A query of Zendesk's search language, as far as it is simulated.
+/// A query of Zendesk's search language. Only part of the language is simulated.
 ///
 /// Source: Zendesk help, "Zendesk Support search reference".
 struct SearchQuery {
     private var terms: [Term] = []
-    /// The phrases that each field is searched for, as far as they count.
+    /// The phrases to search for in each field, without the ignored ones.
     private var phrases: [Int: [[String]]] = [:]
     private let repeatedTerms: SearchBehavior.RepeatedTerms
 
@@ -66,7 +66,8 @@ struct SearchQuery {
         }
     }
 
-    /// What some word begins with in each ticket that is found; nil for a query without words.
+    /// A field and word prefixes: every match has a word with one of them. Nil for a query without
+    /// words.
     var prefixes: (field: Int, [String])? {
         guard let (field, phrases) = phrases.min(by: { $0.key < $1.key }) else { return nil }
         switch repeatedTerms {
@@ -98,8 +99,8 @@ struct SearchQuery {
             }
     }
 
-    /// A value is matched without regard to case, word by word, the last word as a prefix. Quotes
-    /// make the words a phrase, but do not make the match exact.
+    /// Matches word by word, ignoring case; the last word matches as a prefix. Quotes make the
+    /// words a phrase, but not an exact match.
     private static func contains(_ phrase: [String], in text: String) -> Bool {
         let words = Self.words(text)
         guard !phrase.isEmpty, words.count >= phrase.count else { return false }
@@ -114,7 +115,7 @@ struct SearchQuery {
         text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
     }
 
-    /// At spaces that are not between quotes.
+    /// Splits at spaces outside quotes.
     private static func split(_ text: String) -> [String] {
         var terms: [String] = [""]
         var isQuoted = false

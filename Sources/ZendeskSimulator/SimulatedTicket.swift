@@ -1,15 +1,15 @@
 import Timing
 
-/// A ticket as the simulated account holds it.
+/// A ticket of the simulated account.
 package struct SimulatedTicket: Equatable, Sendable {
     package var id: Int
     package var subject: String
     /// `new`, `open`, `pending`, `hold`, `solved` or `closed`.
     package var status: String
-    /// Seconds since 1970. Zendesk tells whole seconds only.
+    /// Seconds since 1970. Zendesk reports whole seconds only.
     package var createdAt: Double
     package var updatedAt: Double
-    /// By field id; an empty field is not there.
+    /// By field ID. Empty fields are absent.
     package var customFields: [Int: JSON]
     package var audits: [Audit] = []
 
@@ -35,7 +35,7 @@ package struct SimulatedTicket: Equatable, Sendable {
         self.customFields = customFields
     }
 
-    /// The value of a custom field; null and "" empty it.
+    /// The value of a custom field. Null and "" empty the field.
     package subscript(field: Int) -> JSON {
         get { customFields[field] ?? .null }
         set {
@@ -46,7 +46,7 @@ package struct SimulatedTicket: Equatable, Sendable {
 
     package func text(of field: Int) -> String? { customFields[field]?.string }
 
-    /// Writes down in the history what was done to the ticket by hand.
+    /// Adds an audit of the changes made by hand.
     package mutating func noteChanges(since before: SimulatedTicket, at time: Double) {
         var changes: [Change] = []
         for field in Set(customFields.keys).union(before.customFields.keys).sorted() where self[field] != before[field] {
@@ -86,7 +86,7 @@ package struct SimulatedTicket: Equatable, Sendable {
         value: ["channel": "web", "source": ["from": [:], "to": [:], "rel": nil]]
     )
 
-    /// What every ticket has, and nobody here looks at.
+    /// Members that every ticket has and that nothing here reads.
     private static let unused: [JSON.Member] = {
         let empty: [JSON.Member] = [
             "external_id", "type", "priority", "recipient", "assignee_id", "group_id", "forum_topic_id", "problem_id", "due_at",
@@ -105,14 +105,13 @@ package struct SimulatedTicket: Equatable, Sendable {
         return empty + lists + numbers + flags + [via, .init(name: "description", value: "")]
     }()
 
-    /// A ticket among the results of a search.
+    /// The ticket as a search result.
     func hit(_ fields: [TicketField], _ form: AnswerForm) -> JSON {
         guard case .object(let members) = json(fields, form) else { return .null }
         return .object(members + [.init(name: "result_type", value: "ticket")])
     }
 
-    /// - Parameter index: of ``audits``; a ticket that was never updated has one of its creation,
-    ///   before the first.
+    /// - Parameter index: the position in ``audits``, or -1 for the audit of the ticket's creation.
     func auditJSON(_ index: Int, _ form: AnswerForm) -> JSON {
         let audit = audits.indices.contains(index) ? audits[index] : nil
         let events: [JSON] = (audit?.changes ?? []).enumerated().map { number, change in
@@ -143,7 +142,7 @@ package struct SimulatedTicket: Equatable, Sendable {
         ])
     }
 
-    /// Whole seconds, as in `updated_at`.
+    /// A time in whole seconds, as in `updated_at`.
     static func stamp(_ seconds: Double) -> String {
         RFC3339(seconds: Int64(seconds.rounded(.down))).description
     }

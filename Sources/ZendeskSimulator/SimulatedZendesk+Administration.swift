@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// What administrators do: ticket fields, views, and who one is.
+/// Administration: ticket fields, views and the current user.
 ///
 /// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and
 /// "OAuth tokens".
@@ -12,7 +12,7 @@ extension SimulatedZendesk {
         package var role = "agent"
         package var isSuspended = false
         package var ticketRestriction: String?
-        /// Of its tokens.
+        /// The scopes of the user's tokens.
         package var scopes = ["read", "write"]
         package var mayUpdateTickets = true
         package var mayAdminister = true
@@ -99,7 +99,7 @@ extension SimulatedZendesk {
         let options = field.custom_field_options?.map { TicketField.Option(name: $0.name, tag: $0.value) }
         if let refusal = refusal(of: options ?? [], for: nil) { return refusal }
         var created = TicketField(id: (fields.map(\.id).max() ?? 1000) + 1, title: title, options: type == "tagger" ? options ?? [] : nil)
-        // Zendesk's own default is visible to nobody but agents.
+        // As in Zendesk, only agents see a new field by default.
         created.isVisibleInPortal = field.visible_in_portal ?? false
         created.isEditableInPortal = field.editable_in_portal ?? false
         created.defaultTag = field.custom_field_options?.first { $0.default == true }?.value
@@ -107,7 +107,7 @@ extension SimulatedZendesk {
         return Response(201, ["ticket_field": created.json])
     }
 
-    /// The options that are sent are the options there are from then on.
+    /// Changes a field. The options sent replace all of its options.
     private mutating func changeField(_ id: String, _ body: Data) -> Response {
         guard let index = fields.firstIndex(where: { String($0.id) == id }) else { return notFound }
         guard let change = try? JSONDecoder().decode(FieldBody.self, from: body).ticket_field else { return invalid("ticket_field") }
@@ -119,7 +119,7 @@ extension SimulatedZendesk {
         return Response(200, ["ticket_field": fields[index].json])
     }
 
-    /// A tag can be that of one option only, in all fields.
+    /// Refuses duplicate tags. A tag belongs to one option only, across all fields.
     private func refusal(of options: [TicketField.Option], for field: Int?) -> Response? {
         let taken = Set(fields.filter { $0.id != field }.flatMap { $0.options ?? [] }.map(\.tag))
         guard Set(options.map(\.tag)).count == options.count, options.allSatisfy({ !taken.contains($0.tag) }) else {

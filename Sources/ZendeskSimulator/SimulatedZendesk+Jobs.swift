@@ -1,24 +1,24 @@
 import FoundationEssentials
 
-/// How an account does its jobs. Zendesk documents little of it.
+/// How an account runs jobs. Zendesk documents little of it.
 ///
 /// Sources: recorded traffic in zenpy's tests (2023), where jobs of 100, 50 and 1 tickets took 10,
 /// 5 and 2 seconds; Zendesk API reference, "Job statuses", for thirty jobs at a time.
 package struct JobBehavior: Equatable, Sendable {
-    /// How long a job waits before it begins, in seconds.
+    /// Seconds that a job waits before it begins.
     package var queueing = 1.0
     package var secondsPerTicket = 0.1
-    /// Whether an item is left undone if its ticket has changed since its stamp.
+    /// Whether an item is left undone if its ticket changed after its stamp.
     package var honorsStamps = true
-    /// The same for a job that began late.
+    /// The same as `honorsStamps`, for a job that began late.
     package var honorsStampsLate = true
-    /// Whether the metadata of an item ends in the ticket's audit.
+    /// Whether the ticket's audit keeps an item's metadata.
     package var keepsMetadata = true
-    /// Whether a result that failed names the item's position as its id, instead of the ticket.
+    /// Whether a failed result has the item's position as its ID, instead of the ticket's.
     package var namesPositions = false
-    /// The jobs that may be queued or running.
+    /// The maximum number of jobs that are queued or running.
     package var maximum = 30
-    /// The status of the answer to one job too many.
+    /// The status code when there are too many jobs.
     package var tooManyStatus = 429
 
     package init() {}
@@ -30,11 +30,11 @@ package struct JobUpdate: Sendable {
     package let isLate: Bool
     package let before: SimulatedTicket
     package let after: SimulatedTicket
-    /// As it was sent, whether or not it was kept.
+    /// The metadata as sent, whether or not the account kept it.
     package let metadata: JSON
 }
 
-/// How often jobs went wrong.
+/// Counts of job faults.
 package struct JobFaults: Equatable, Sendable {
     package var stalled = 0
     package var vanished = 0
@@ -43,7 +43,7 @@ package struct JobFaults: Equatable, Sendable {
     package var tooMany = 0
 }
 
-/// Updates of many tickets, done one after the other while time passes.
+/// A job that updates many tickets one after the other, as time passes.
 struct SimulatedJob: Sendable {
     let id: String
     var items: [(ticket: Int, change: JSON)]
@@ -60,7 +60,7 @@ struct SimulatedJob: Sendable {
     var nextAt: Double { beginsAt + secondsPerTicket * Double(results.count + 1) }
 }
 
-/// Updates of many tickets at once, which become a job.
+/// Bulk updates, which run as jobs.
 ///
 /// Source: Zendesk API reference, "Update Many Tickets" and "Job statuses".
 extension SimulatedZendesk {
@@ -82,7 +82,7 @@ extension SimulatedZendesk {
         }
         guard !items.isEmpty else { return malformedTicket }
         guard items.count <= pages.ids else { return tooManyValues }
-        // A status lives for a day.
+        // A status is kept for a day.
         jobs.removeAll { $0.isOver && now - $0.queuedAt > 86_400 }
         let running = jobs.filter { !$0.isOver }
         guard running.count < jobBehavior.maximum, !chance(faults.tooManyJobs) else { return tooManyJobs(running) }
@@ -117,7 +117,7 @@ extension SimulatedZendesk {
         )
     }
 
-    /// Does what the jobs have come to by now, in the order of time.
+    /// Processes the items that are due by now, in order of time.
     package mutating func runJobs(now: Double) {
         while let index = jobs.indices.filter({ !jobs[$0].isOver && jobs[$0].nextAt <= now }).min(by: { jobs[$0].nextAt < jobs[$1].nextAt })
         {
@@ -145,7 +145,7 @@ extension SimulatedZendesk {
             change.remove("safe_update")
             change.remove("updated_stamp")
         } else if change["updated_stamp"] == nil {
-            // Without a stamp of its own an item has the time at which the job was queued.
+            // An item without a stamp gets the time when the job was queued.
             change.set("safe_update", true)
             change.set("updated_stamp", .string(SimulatedTicket.stamp(job.queuedAt)))
         }
@@ -157,7 +157,7 @@ extension SimulatedZendesk {
         ]
     }
 
-    /// The tickets of each job that still has something to do.
+    /// The tickets that each unfinished job has yet to process.
     package var unfinishedJobs: [String: [Int]] {
         Dictionary(uniqueKeysWithValues: jobs.filter { !$0.isOver }.map { job in (job.id, job.items[job.results.count...].map(\.ticket)) })
     }

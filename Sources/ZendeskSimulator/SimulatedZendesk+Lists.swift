@@ -1,13 +1,12 @@
 import FoundationEssentials
 
-/// What is read in pages: search export, tickets, audits, views and their tickets.
+/// Paged lists: search export, tickets, audits, views and their tickets.
 ///
 /// Source: Zendesk API reference, "Pagination", "Search", "Ticket audits" and "Views".
 extension SimulatedZendesk {
-    /// Part of a list by its cursor, which is the number of items before it.
+    /// A page of a list by cursor. The cursor is the number of items before the page.
     ///
-    /// - Parameter export: where the page begins, if it is one of an export, and the cursor behind
-    ///   so many items.
+    /// - Parameter export: for an export, the page's start and the cursor after a number of items.
     private func cursorPage(
         _ name: String,
         _ items: [JSON],
@@ -44,7 +43,7 @@ extension SimulatedZendesk {
                     name: "links",
                     value: [
                         "prev": isExport || start == end ? .null : link("page[before]", start),
-                        // Also after the last page: only has_more tells.
+                        // Also set after the last page: only has_more marks the end.
                         "next": end > start ? link("page[after]", end) : .null,
                     ]
                 ),
@@ -52,10 +51,10 @@ extension SimulatedZendesk {
         )
     }
 
-    /// Beyond every list, and small enough to calculate with.
+    /// A page number beyond every list, small enough not to overflow in calculations.
     static let lastPage = 1 << 32
 
-    /// Part of a list by its page's number.
+    /// A page of a list by number.
     func offsetPage(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String]) -> Response {
         let size = min(max(Int(query["per_page"] ?? "") ?? 100, 1), pages.items)
         let page = min(max(Int(query["page"] ?? "") ?? 1, 1), Self.lastPage)
@@ -76,7 +75,8 @@ extension SimulatedZendesk {
         )
     }
 
-    /// A list that comes by cursor where `page[size]` is asked for, and else by number.
+    /// A page of a list: by cursor if the request has `page[size]` or `page[after]`, otherwise by
+    /// number.
     func page(_ name: String, _ items: [JSON], _ path: String, _ query: [String: String]) -> Response {
         let isByCursor = query["page[size]"] != nil || query["page[after]"] != nil
         return isByCursor ? cursorPage(name, items, path, query) : offsetPage(name, items, path, query)
@@ -92,8 +92,8 @@ extension SimulatedZendesk {
             return invalidSearch("Invalid search: \(error.term)")
         }
         let hits = index.hits(parsed, now: now)
-        // A ticket that leaves the list moves no other one to another page: the cursor names the
-        // last ticket.
+        // The cursor names the last ticket, so a ticket that leaves the list moves no other ticket
+        // to another page.
         let passed = query["page[after]"].flatMap(Self.lastTicket)
         let start = passed.map { last in hits.firstIndex { ($0.createdAt, $0.id) > last } ?? hits.count } ?? 0
         let items = hits.map { $0.hit(fields, form) }
@@ -125,7 +125,7 @@ extension SimulatedZendesk {
         return page("audits", audits, "/api/v2/tickets/\(id)/audits.json", query)
     }
 
-    /// Tickets that meet a view's conditions, in its order.
+    /// The tickets that match a view's conditions, in its order.
     mutating func tickets(ofView id: String, _ query: [String: String]) -> Response {
         guard let view = views.first(where: { String($0.id) == id }) else { return notFound }
         let definition = view.definition
@@ -178,7 +178,7 @@ extension SimulatedZendesk {
     }
 }
 
-/// One condition of a view, as far as views are simulated.
+/// A condition of a view. Only some conditions are simulated.
 ///
 /// Source: Zendesk API reference, "Conditions reference".
 private enum ViewCondition {

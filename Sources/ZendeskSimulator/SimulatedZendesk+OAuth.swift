@@ -31,7 +31,7 @@ extension SimulatedZendesk {
         if accessToken == nil, clients.isEmpty { return true }
         guard let authorization = request.authorization else { return false }
         if authorization.hasPrefix("Basic ") {
-            // EMAIL/token:TOKEN, as long as Zendesk takes API tokens.
+            // EMAIL/token:TOKEN, while Zendesk still accepts API tokens.
             let text = Data(base64Encoded: String(authorization.dropFirst(6))).map { String(decoding: $0, as: UTF8.self) } ?? ""
             return accessToken.map { text.hasSuffix("/token:\($0)") } ?? false
         }
@@ -40,6 +40,6 @@ extension SimulatedZendesk {
         return token == accessToken || mintedTokens[token].map { now < $0 } ?? false
     }
 
-    /// Makes every minted token invalid, as an administrator can.
+    /// Invalidates every minted token, as an administrator can.
     package mutating func revokeTokens() { mintedTokens = mintedTokens.mapValues { _ in -.infinity } }
 }

@@ -15,7 +15,7 @@ extension SimulatedZendesk {
         var hits = index.hits(parsed, now: now)
         if query["sort_order"] != "asc" { hits.reverse() }
         var found = offsetPage("results", hits.map { $0.hit(fields, form) }, "/api/v2/search.json", query)
-        // No more than so many are given, whatever the count.
+        // Pages end at the result limit, even if the count is larger.
         guard case .object(var members) = found.json else { return found }
         if page * perPage >= min(hits.count, pages.hits), let next = members.firstIndex(where: { $0.name == "next_page" }) {
             members[next].value = nil
@@ -27,7 +27,7 @@ extension SimulatedZendesk {
     func showMany(_ query: [String: String]) -> Response {
         let ids = (query["ids"] ?? "").split(separator: ",").compactMap { Int($0) }
         guard ids.count <= pages.ids else { return tooManyValues }
-        // In the order of the ids, whatever was asked.
+        // Sorted by ID, whatever the order of the request.
         let found = ids.sorted().compactMap { tickets[$0]?.json(fields, form) }
         return Response(200, ["tickets": .array(found), "next_page": nil, "previous_page": nil, "count": .int(found.count)])
     }

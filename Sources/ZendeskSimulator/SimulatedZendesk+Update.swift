@@ -22,7 +22,8 @@ extension SimulatedZendesk {
         return response
     }
 
-    /// - Parameter isInJob: an update of a job is not counted among the account's ticket updates.
+    /// - Parameter isInJob: true for an update in a job, which does not use the account's limit of
+    ///   ticket updates.
     mutating func tryToUpdate(_ id: Int, _ body: Data, now: Double, isInJob: Bool = false) -> Response {
         guard let ticket = tickets[id] else { return notFound }
         guard let change = try? JSONDecoder().decode(UpdateBody.self, from: body).ticket else {
@@ -59,8 +60,8 @@ extension SimulatedZendesk {
             return response
         }
         if !isInJob, chance(faults.conflicts) { return Response(409, ["error": "DatabaseConflict", "description": "Database collision"]) }
-        // Whatever the property's value, safe_update makes the update safe. The stamp has whole
-        // seconds: what changed within the stamp's second goes unnoticed.
+        // Any value of safe_update makes the update safe. The stamp has whole seconds: a change
+        // within the stamp's second goes unnoticed.
         if change.safe_update != nil, let stamp = change.updated_stamp.flatMap({ RFC3339($0) }),
             Int64(ticket.updatedAt.rounded(.down)) > stamp.seconds
         {
@@ -108,7 +109,8 @@ extension SimulatedZendesk {
             updated.subject = subject
             changes.append(.init(field: "subject", from: .string(ticket.subject), to: .string(subject)))
         }
-        // Only an update that changes something makes an event, and only an event moves updated_at.
+        // Only an update that changes something creates an event, and only an event moves
+        // updated_at.
         if !changes.isEmpty {
             updated.updatedAt = max(now, ticket.updatedAt)
             let audit = SimulatedTicket.Audit(at: now, changes: changes, metadata: change.metadata ?? .null)
@@ -116,7 +118,7 @@ extension SimulatedZendesk {
             put(updated, now: now)
             onAudit?(ticket.id, audit)
         }
-        // An update that changes nothing is answered with the audit of an older one.
+        // The answer to an update without changes contains an older update's audit.
         return ["ticket": updated.json(fields, form), "audit": updated.auditJSON(updated.audits.count - 1, form)]
     }
 }

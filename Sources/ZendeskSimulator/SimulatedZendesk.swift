@@ -1,51 +1,48 @@
 package import FoundationEssentials
 import Timing
 
-/// A Zendesk account in memory: a request goes in, the answer comes out, and nothing else happens.
-/// Time and chance are given.
+/// A Zendesk account in memory. It answers requests and does nothing else; time and randomness are
+/// inputs.
 ///
-/// It is written from Zendesk's documentation and from recorded answers, and shares no type with
-/// the client that it tests.
+/// It follows Zendesk's documentation and recorded answers, and shares no type with the client
+/// under test.
 ///
 /// Sources: Zendesk API reference, "Search", "Tickets", "Rate limits"; real answers in the issue
 /// trackers of zendesk_api_client_rb and zendesk_api_client_php.
 package struct SimulatedZendesk: Sendable {
     package internal(set) var tickets: [Int: SimulatedTicket] = [:]
     package var fields: [TicketField]
-    /// A token that never expires; nil, where there are no clients either, takes any.
+    /// A token that never expires. If it is nil and there are no clients, any token is accepted.
     package var accessToken: String?
     /// The OAuth clients, which mint tokens for themselves.
     package var clients: [Client] = []
-    /// What a minted token lasts where the request does not say, in seconds.
+    /// The lifetime of a minted token if the request names none, in seconds.
     package var tokenLifetime = 1800.0
     package var limits = RateLimits()
-    /// How often some tickets may be updated in ten minutes, where that is not what ``limits``
-    /// says.
+    /// Update limits of single tickets in ten minutes, which override ``limits``.
     package var limitsOfTickets: [Int: Int] = [:]
     package var pages = PageLimits()
     package var form: AnswerForm
     package var searchBehavior = SearchBehavior()
     package var jobBehavior = JobBehavior()
     package var listForm = ListForm()
-    /// How long the search index lags behind, in seconds: each change takes a random time from this
-    /// range.
+    /// The delay of the search index, in seconds. Each change gets a random delay from this range.
     package var searchLag: ClosedRange<Double> = 0...0
-    /// What goes wrong besides, while it is switched on.
+    /// The faults to inject; none by default.
     package var faults = Faults()
-    /// Is told of each update that changed something, with the ticket's id.
+    /// Called for each update that changed something, with the ticket's ID.
     package var onAudit: (@Sendable (Int, SimulatedTicket.Audit) -> Void)?
-    /// Where the account is reached: what the links in its answers begin with.
+    /// The account's URL, which starts the links in its answers.
     package var baseURL = "https://simulated.zendesk.com"
-    /// Whom every token acts as.
+    /// The user that every token acts as.
     package var user = User()
     package internal(set) var views: [View] = []
-    /// Triggers and ticket forms, as Zendesk's JSON has them.
+    /// Triggers and ticket forms, as Zendesk's JSON.
     package var triggers: [JSON] = []
     package var ticketForms: [JSON] = []
-    /// What was asked that the simulator does not know, for whoever relies on it.
+    /// Requests that the simulator does not know. Callers can check that there are none.
     package internal(set) var unknownRequests: [String] = []
-    /// How many requests of each kind there were, by method, path without numbers, and the answer's
-    /// status.
+    /// The number of requests by method, path without numbers, and status.
     package private(set) var answered: [String: Int] = [:]
 
     var index = SearchIndex()
@@ -56,25 +53,25 @@ package struct SimulatedZendesk: Sendable {
     var mintedTokens: [String: Double] = [:]
     var jobs: [SimulatedJob] = []
     var lastJob = 0
-    /// Is told of each update that a job made.
+    /// Called for each update by a job.
     package var onJobUpdate: (@Sendable (JobUpdate) -> Void)?
     package internal(set) var jobFaults = JobFaults()
 
-    /// Each a chance for every request that it can meet.
+    /// The probability of each fault, for every request that it can affect.
     package struct Faults: Equatable, Sendable {
-        /// 503, whatever is asked.
+        /// 503 for any request.
         package var outage = 0.0
-        /// 429, with a second to wait.
+        /// 429, with a wait of one second.
         package var tooManyRequests = 0.0
-        /// 409 for an update: somebody else's was faster.
+        /// 409 for an update, as if another update had been faster.
         package var conflicts = 0.0
         /// A job that begins minutes late.
         package var stalledJobs = 0.0
-        /// A job whose status cannot be read, whether or not it does its work.
+        /// A job whose status cannot be read. It may still do its work.
         package var vanishedJobs = 0.0
         /// A job that fails as a whole.
         package var failedJobs = 0.0
-        /// An item of a job that loses its drop-down's tag.
+        /// A job item that loses its drop-down's tag.
         package var tagsDroppedByJobs = 0.0
         /// 429 for a job: too many are queued.
         package var tooManyJobs = 0.0
@@ -113,7 +110,7 @@ package struct SimulatedZendesk: Sendable {
         package var headers: [String: String] = [:]
         package var contentType = "application/json; charset=utf-8"
         package var body: Data
-        /// The body, where it is JSON.
+        /// The body, if it is JSON.
         private(set) var json = JSON.null
 
         init(_ status: Int, _ json: JSON) {
@@ -135,13 +132,13 @@ package struct SimulatedZendesk: Sendable {
         random = SplitMix64(seed: seed)
     }
 
-    /// What is used of the account's allowance.
+    /// The used part of the account's limits.
     package struct Usage: Equatable, Sendable {
         package let limits: RateLimits
-        /// Of the minute that Zendesk counts now.
+        /// Requests in the current rate-limit minute.
         package let requests: Int
         package let updates: Int
-        /// Queued or running.
+        /// Jobs that are queued or running.
         package let jobs: Int
         package let maximumJobs: Int
     }
@@ -256,14 +253,13 @@ package struct SimulatedZendesk: Sendable {
 }
 
 extension SimulatedZendesk {
-    /// Adds a ticket, or puts it in the place of the one with its id.
+    /// Adds a ticket, or replaces the one with its ID.
     package mutating func put(_ ticket: SimulatedTicket, now: Double) {
         tickets[ticket.id] = ticket
         index.add(ticket, visibleAt: now + Double.random(in: searchLag, using: &random))
     }
 
-    /// Does to a ticket what a person does in Zendesk's own pages: no safe update, no limit of the
-    /// API.
+    /// Edits a ticket as a person does in Zendesk's own pages: without safe update or API limits.
     package mutating func edit(_ id: Int, now: Double, _ change: (inout SimulatedTicket) -> Void) {
         runJobs(now: now)
         guard let before = tickets[id] else { return }
@@ -274,7 +270,7 @@ extension SimulatedZendesk {
         put(ticket, now: now)
     }
 
-    /// - Parameter keepsIndex: whether search goes on finding it for a while.
+    /// - Parameter keepsIndex: whether search still finds the ticket for a while.
     package mutating func delete(_ id: Int, keepsIndex: Bool = false) {
         tickets[id] = nil
         if !keepsIndex { index.remove(id) }

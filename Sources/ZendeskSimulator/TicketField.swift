@@ -4,7 +4,7 @@ package struct TicketField: Equatable, Sendable {
     package var title: String
     /// The options of a drop-down, in their order; nil for a text field.
     package var options: [Option]?
-    /// The tag of the option that a new ticket gets.
+    /// The tag of a new ticket's option.
     package var defaultTag: String?
     package var isActive = true
     package var isVisibleInPortal = false
@@ -26,8 +26,8 @@ package struct TicketField: Equatable, Sendable {
         self.options = options
     }
 
-    /// Whether the field takes the value. Zendesk drops what a drop-down does not know, and says
-    /// nothing.
+    /// Whether the field accepts the value. Zendesk silently drops values that a drop-down does not
+    /// have.
     func accepts(_ value: JSON) -> Bool {
         switch value {
         case .null, "": true

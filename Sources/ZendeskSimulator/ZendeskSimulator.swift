@@ -8,7 +8,7 @@ import FunctionServer
 import ServiceLifecycle
 import Synchronization
 
-/// The simulated account behind HTTP, for local work and tests. It listens on loopback only.
+/// Serves the simulated account over HTTP, for local work and tests. It listens on loopback only.
 package final class ZendeskSimulator: Service {
     private let account: Mutex<SimulatedZendesk>
     private let port: Int
@@ -18,9 +18,9 @@ package final class ZendeskSimulator: Service {
     private let onListening: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
-    ///   - port: 0 takes a free one.
-    ///   - delay: how long each answer takes.
-    ///   - front: what else lives on the port; nil leaves a request to the account.
+    ///   - port: 0 picks a free port.
+    ///   - delay: the delay of each answer.
+    ///   - front: answers other requests on the port; nil passes a request on to the account.
     package init(
         _ account: SimulatedZendesk,
         port: Int = 0,
@@ -37,13 +37,13 @@ package final class ZendeskSimulator: Service {
         self.onListening = onListening
     }
 
-    /// Reads the account, or does to it what does not go through the API. The second argument is
-    /// the time, in seconds since 1970.
+    /// Reads the account, or changes it without the API. The second argument is the time, in
+    /// seconds since 1970.
     package func withAccount<Result>(_ body: (inout SimulatedZendesk, Double) throws -> sending Result) rethrows -> sending Result {
         try account.withLock { try body(&$0, Date().timeIntervalSince1970) }
     }
 
-    /// How long each answer takes.
+    /// The delay of each answer.
     package var delay: Duration {
         get { currentDelay.withLock { $0 } }
         set { currentDelay.withLock { $0 = newValue } }

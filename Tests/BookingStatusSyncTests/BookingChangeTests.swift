@@ -12,7 +12,7 @@ struct BookingChangeTests {
         let modType: DataChangeRecord.ModType
         let old: [String: ColumnValue]
         let new: [String: ColumnValue]
-        /// Nil if the status is as it was.
+        /// Nil if the status did not change.
         let expected: Expected?
 
         struct Expected: Equatable, Sendable {

@@ -53,7 +53,7 @@ struct BookingStatusHandlerTests {
             """
         for _ in 0..<2 { await #expect(throws: FunctionFailure.self) { try await world.deliver(record) } }
         #expect(world.status(1) == "Booked")
-        // The rest can never be: what is left says so in the end.
+        // The rest can never succeed, and the last error says so.
         await #expect {
             try await world.deliver(record)
         } throws: {
@@ -186,7 +186,7 @@ struct BookingStatusHandlerTests {
         world.open(1, booking: "b", status: "Tentative")
         world.transport.before { [world] request, _ in
             guard request.method == .put, world.transport.writes.count == 1 else { return nil }
-            // The edit leaves no trace in updated_at, as if it fell into the second of the stamp.
+            // The edit leaves updated_at alone, as if it fell into the second of the stamp.
             world.transport.withAccount { account, now in
                 var ticket = account.tickets[1]!
                 ticket.customFields[HandlerWorld.statusField] = .string(HandlerWorld.tag("CheckedOut"))
@@ -224,7 +224,7 @@ struct BookingStatusHandlerTests {
         try await world.deliver("b", from: "Booked", to: "Tentative", at: 1)
         let version = world.kept(1)
         world.time.advance(.seconds(5))
-        // The option goes away after it was looked up.
+        // The option disappears after its lookup.
         world.transport.before { [world] request, _ in
             guard request.method == .put else { return nil }
             let number = world.transport.writes.count
@@ -254,7 +254,7 @@ struct BookingStatusHandlerTests {
             #expect(after == (status < 429 ? .seconds(10) : .seconds(17)))
         }
         #expect(world.outcomes == ["deferred"])
-        // What only a person can mend is an error, the rest passes by itself.
+        // A problem that needs a person is an error; the others pass by themselves.
         #expect(world.log.entries.map(\.level) == [status < 429 ? .error : .notice])
     }
 

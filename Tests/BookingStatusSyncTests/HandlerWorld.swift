@@ -8,8 +8,7 @@ import Timing
 import Zendesk
 import ZendeskSimulator
 
-/// The handler with a simulated account behind it, called in place: no socket, and no time that
-/// passes.
+/// The handler with a simulated account, called directly: no socket, and no real waiting.
 struct HandlerWorld {
     static let bookingField = 11
     static let statusField = 12
@@ -19,12 +18,11 @@ struct HandlerWorld {
     let transport: SimulatorTransport
     let log = InMemoryLogHandler()
     var settings: BookingStatusSettings { didSet { handler = makeHandler() } }
-    /// What proves a search for several bookings.
+    /// The proof of a search for several bookings.
     var proof = SearchProof() { didSet { handler = makeHandler() } }
     private(set) var handler: BookingStatusHandler!
 
-    /// - Parameter maximumPause: what lies between the pauses that are to pass at once, and the
-    ///   deadlines that are not.
+    /// - Parameter maximumPause: longer sleeps are deadlines, and do not pass at once.
     init(keepsVersions: Bool = true, maximumPause: Duration = .seconds(20)) {
         time = ManualTime(maximumPause: maximumPause)
         let statuses = ["Tentative", "Booked", "InStay", "CheckedOut"]
@@ -43,7 +41,7 @@ struct HandlerWorld {
         handler = makeHandler()
     }
 
-    /// Where the sweep reads bookings.
+    /// The bookings that the sweep reads.
     let bookings = StoredBookings()
 
     private func makeHandler(sweeps: Bool = true) -> BookingStatusHandler {
@@ -57,7 +55,7 @@ struct HandlerWorld {
         )
     }
 
-    /// Another instance takes over: nothing is remembered.
+    /// Replaces the handler with a new instance, which remembers nothing.
     mutating func restart() { handler = makeHandler() }
 
     mutating func withoutDatabase() { handler = makeHandler(sweeps: false) }
@@ -106,8 +104,8 @@ struct HandlerWorld {
         }
     }
 
-    /// Makes a ticket one that was opened, and last updated, so many seconds ago; that cannot be
-    /// before it was opened at first.
+    /// Ages a ticket: it was opened, and last updated, so many seconds ago. That cannot be before
+    /// its first opening.
     func age(_ id: Int, by seconds: Double) {
         transport.withAccount { account, now in
             guard var ticket = account.tickets[id] else { return }
@@ -130,7 +128,7 @@ struct HandlerWorld {
         transport.withAccount { account, _ in account.tickets[id]?.text(of: Self.versionField) }
     }
 
-    /// Delivers the change of a booking, committed `seconds` after some moment.
+    /// Delivers a booking's change, committed `seconds` after a fixed moment.
     func deliver(
         _ booking: String,
         from: String?,
@@ -168,7 +166,7 @@ struct HandlerWorld {
         try await handler.whileRunning { try await handler.handle(message, context: context) }
     }
 
-    /// The outcomes that were logged, with their tickets.
+    /// The logged outcomes, with their tickets.
     var outcomes: [String] {
         log.entries.map { entry in
             [entry.metadata["ticket"], entry.metadata["outcome"]].compactMap { $0.map { "\($0)" } }.joined(separator: " ")

@@ -46,7 +46,7 @@ struct JobBoardTests {
         #expect(board.polled([status], now + .seconds(2)).isEmpty)
     }
 
-    /// Begins what the board forms.
+    /// Begins the jobs that the board forms.
     private func begin(_ board: inout JobBoard, _ now: Duration = .zero) -> [[Int]] {
         guard board.next(now) == .begin else { return [] }
         let jobs = board.form()

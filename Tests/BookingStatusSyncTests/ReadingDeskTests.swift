@@ -7,8 +7,8 @@ import Zendesk
 
 @testable import BookingStatusSync
 
-/// Requests that are answered by one call have nothing to do with one another: what is wrong with a
-/// ticket of one is not the others' affair.
+/// Requests that share a call are independent. A problem with one request's ticket does not affect
+/// the others.
 @Suite("Reading tickets together")
 struct ReadingDeskTests {
     private let world = HandlerWorld()
@@ -22,7 +22,7 @@ struct ReadingDeskTests {
         return await withTaskGroup(of: Void.self) { group in
             async let first = desk.read([1, 2], priority: .normal, deadline: deadline)
             async let second = desk.read([3], priority: .normal, deadline: deadline)
-            // Both are there before anybody reads.
+            // Both requests wait before any reading begins.
             while desk.gathering.withLock({ $0.waiting.count }) < 2 { await Task.yield() }
             group.addTask { await desk.run() }
             let both = await (first, second)

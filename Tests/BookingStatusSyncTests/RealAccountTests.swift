@@ -10,8 +10,8 @@ import Timing
 import Zendesk
 import ZendeskSimulator
 
-/// What a real account answers, and a wished-for one would not. Each test is named after what went
-/// wrong before.
+/// Answers that a real account gives, and an ideal one would not. Each test is named after an
+/// earlier failure.
 @Suite("On a real account")
 struct RealAccountTests {
     private static let recordNotFound = ZendeskResponse(
@@ -31,7 +31,7 @@ struct RealAccountTests {
             """
     }
 
-    /// An update of a stream that captures new values alone.
+    /// An update from a stream that captures new values only.
     private static func newRow(_ status: String, at seconds: Int64) -> String {
         """
         {"commitTimestamp":{"seconds":\(1_795_464_800 + seconds),"nanos":0},"serverTransactionId":"t\(seconds)","recordSequence":"00000000",
@@ -138,8 +138,8 @@ struct RealAccountTests {
 
     // MARK: Taking back
 
-    /// Lets the option go away right before the second update, which then leaves a version without
-    /// its tag.
+    /// Removes the option right before the second update, which then leaves a version without its
+    /// tag.
     private func dropTag(_ world: HandlerWorld, takeBack: @escaping @Sendable () -> ZendeskResponse?) {
         world.transport.before { [world] request, _ in
             guard request.method == .put else { return nil }

@@ -86,7 +86,7 @@ struct RoundScheduleTests {
         for booking in ["b-1", "b-2", "b-3"] { #expect(schedule.take(booking).count == 1) }
         schedule.leave("b-2")
         room.isRelaxed = false
-        // What has been read keeps nobody back; but where calls are scarce rounds keep apart.
+        // Finished readings hold nothing back, but rounds stay apart while calls are scarce.
         #expect(schedule.draw(room, .init(), now: .milliseconds(1299)).isEmpty)
         #expect(schedule.untilNextRound(.milliseconds(1299), isRelaxed: false) == .milliseconds(1))
         #expect(schedule.draw(room, .init(), now: .milliseconds(1300)) == ["b-4"])
@@ -166,7 +166,7 @@ struct RoundScheduleTests {
         _ = schedule.submit(changes(["l-1", "l-2"]))
         #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["l-1", "l-2", "s-1", "s-2"])
         #expect(schedule.takeKnown("s-1", .zero)?.count == 1)
-        // What a live change asks for has to be found.
+        // A live change needs a search.
         #expect(schedule.takeKnown("l-1", .zero) == nil)
         #expect(schedule.take("l-1").count == 2)
         #expect(schedule.take("l-2").count == 1)

@@ -2,7 +2,7 @@ import BookingStatusSync
 import SpannerChangeStreams
 import Testing
 
-/// A row of the table in `decide`'s documentation, or a way to miss it narrowly.
+/// A row of the table in `decide`'s documentation, or a near miss.
 struct RuleCase: CustomTestStringConvertible, Sendable {
     var testDescription: String
     var ticket = TicketState(bookingID: "b", tag: "old")
@@ -17,7 +17,7 @@ struct RuleCase: CustomTestStringConvertible, Sendable {
     }
 }
 
-/// A version whose commit lies `seconds` after some moment.
+/// A version whose commit is `seconds` after a fixed moment.
 func version(_ seconds: Int64, nanoseconds: Int32 = 0, record: String = "00000000", transaction: String? = nil) -> BookingVersion {
     BookingVersion(
         commitTimestamp: CommitTimestamp(seconds: 1_795_464_800 + seconds, nanoseconds: nanoseconds, precision: .microseconds),

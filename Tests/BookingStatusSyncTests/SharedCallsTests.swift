@@ -6,8 +6,8 @@ import ZendeskSimulator
 
 @testable import BookingStatusSync
 
-/// What changes in flight share, on accounts that do what Zendesk documents nowhere in every way
-/// that one can think of.
+/// Calls shared by changes in flight, on accounts with every conceivable variant of Zendesk's
+/// undocumented behavior.
 @Suite("Shared calls")
 struct SharedCallsTests {
     /// A record of inserts.
@@ -21,8 +21,8 @@ struct SharedCallsTests {
             """
     }
 
-    /// Bookings with a ticket each, none of which is contained in another; and tickets of other
-    /// bookings.
+    /// Opens one ticket for each booking, and tickets of other bookings. No booking's ID contains
+    /// another one's.
     private static func world(_ count: Int, others: [String], _ prepare: (inout SimulatedZendesk) -> Void = { _ in }) -> HandlerWorld {
         let world = HandlerWorld()
         for number in 0..<count {
@@ -118,13 +118,13 @@ struct SharedCallsTests {
         #expect((1...3).allSatisfy { world.status($0) == "Booked" })
     }
 
-    /// One condition of the proof left out, and an account on which changes are lost without it.
+    /// A proof without one of its conditions, and an account that then loses changes.
     struct Hole: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let proof: SearchProof
         let others: [String]
         let behavior: @Sendable (inout SearchBehavior) -> Void
-        /// Of the last witness, in the moment of the search.
+        /// The last witness's booking at the moment of the search.
         var becomes: String?
     }
 
@@ -182,7 +182,7 @@ struct SharedCallsTests {
 
     // MARK: Jobs
 
-    /// A burst of which most tickets are updated in jobs.
+    /// A burst in which jobs update most tickets.
     private static func burst(_ count: Int = 80, _ prepare: (inout SimulatedZendesk) -> Void) async -> HandlerWorld {
         let world = Self.world(count, others: ["VIP-1", "QT-2"], prepare)
         await deliverAll(world, (0..<count).map { "A-\($0)x" })
@@ -198,10 +198,10 @@ struct SharedCallsTests {
         let world = await Self.burst { _ in }
         #expect((1...80).allSatisfy { world.status($0) == "Booked" && world.kept($0) != nil })
         let jobs = Self.jobs(world)
-        // Two that prove, of which the second has the stamps the other way round; they set nothing.
+        // Two jobs are proofs, and set no fields. The second has the stamps swapped.
         #expect(jobs.prefix(2).allSatisfy { String(decoding: $0.body ?? Data(), as: UTF8.self).contains(#""custom_fields":[]"#) })
         #expect(jobs.count > 2)
-        // Half of the budget, and a few that a job left to be looked at.
+        // Half of the budget, and a few tickets that a job left to be looked at.
         #expect(world.transport.writes.count - jobs.count <= 30)
         #expect(world.transport.requests.count < 80)
     }
@@ -217,7 +217,7 @@ struct SharedCallsTests {
     func failsForItsOwnReasons() async throws {
         let world = Self.world(80, others: []) { account in
             account.jobBehavior.honorsStamps = false
-            // The one that is to fail for its stale stamp fails for its own limit.
+            // The item with the stale stamp fails for its ticket's own limit instead.
             for id in 1...40 { account.limitsOfTickets[id] = 0 }
         }
         for _ in 0..<10 {

@@ -1,8 +1,7 @@
 import BookingStatusSync
 import Testing
 
-/// `setup`, `check` and the function read the statuses with this one parser: what one takes, all
-/// take.
+/// `setup`, `check` and the function share this parser, so that all accept the same statuses.
 @Suite("The tag of each status")
 struct StatusTagsTests {
     @Test("is read in order, with spaces around it")

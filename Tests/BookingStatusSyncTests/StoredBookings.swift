@@ -12,7 +12,7 @@ final class StoredBookings: BookingSource {
         var ambiguous: Set<String> = []
         var error: BookingSourceError?
         var reads: [[String]] = []
-        /// Happens while the first reading is under way.
+        /// Runs during the first reading.
         var duringFirstRead: (@Sendable () async -> Void)?
     }
 

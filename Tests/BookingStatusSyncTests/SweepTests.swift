@@ -42,7 +42,7 @@ struct SweepTests {
         #expect(world.transport.requests.count == targets.count + 3 + 1)
         #expect(world.bookings.state.withLock(\.reads).count == 2)
 
-        // As long as search may not show them, a change may have missed them.
+        // Search may not show them yet, so a change may have missed them.
         world.time.advance(.seconds(60))
         try await world.sweep()
         #expect(world.bookings.state.withLock(\.reads).count == 3)
@@ -114,7 +114,7 @@ struct SweepTests {
         world.bookings.set("b", "InStay")
         try await world.sweep()
         #expect(world.status(300) == "InStay")
-        // In order, the first page tells that the rest is old.
+        // If the list is sorted, the first page shows that the rest is old.
         #expect(world.transport.requests.count { $0.target.contains("tickets.json") } == (isSorted ? 1 : 3))
         #expect(world.bookings.state.withLock(\.reads) == [["b"]])
     }
@@ -129,8 +129,8 @@ struct SweepTests {
         try await world.sweep()
         #expect(world.log.entries.contains { $0.level == .warning && "\($0.metadata["reason"] ?? "")".contains("more tickets") })
         #expect(world.transport.requests.count { $0.target.contains("tickets.json") } == 30)
-        // What was left is looked at as soon as there is room for it, though that is long ago by
-        // then.
+        // Leftover tickets are looked at as soon as there is room, even if their update is long
+        // past by then.
         world.time.advance(.seconds(300))
         for id in 1...3000 { world.transport.withAccount { account, _ in account.delete(id) } }
         world.bookings.set("b-3050x", "Booked")
@@ -300,7 +300,7 @@ struct SweepTests {
         #expect((1...250).allSatisfy { world.status($0) == "Booked" })
         #expect(report.tickets == 250)
         #expect(report.written == 250)
-        // The change that we had was overtaken by one that never came.
+        // A later change, which never arrived, overtook the change that we had.
         #expect(report.repaired == 2)
         #expect(seen.tickets == [100, 200, 250])
         #expect(report.seenUpTo == Int64(world.transport.withAccount { account, _ in account.tickets[250]?.createdAt ?? 0 }))
@@ -356,7 +356,7 @@ struct SweepTests {
         world.age(2, by: 60)
         world.bookings.set("b-2", "Booked")
         for _ in 0..<30 { try? await world.sweep() }
-        // A tenth is the sweeps' own, so that they are not starved.
+        // A tenth is reserved for sweeps, so that they are not starved.
         #expect(world.transport.requests.count - before <= 35 + 2)
         #expect(world.status(2) == "Booked")
     }

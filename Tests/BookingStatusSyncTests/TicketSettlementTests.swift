@@ -5,8 +5,8 @@ import Zendesk
 
 @testable import BookingStatusSync
 
-/// Every path of a settlement, without a simulator: events go in, and each action is told in a few
-/// words.
+/// Every path of a settlement, without a simulator. Events go in, and each action comes out as a
+/// few words.
 @Suite("The settlement of a ticket")
 struct TicketSettlementTests {
     struct Path: CustomTestStringConvertible, Sendable {
@@ -48,7 +48,7 @@ struct TicketSettlementTests {
         KeptVersion(bookingID: "bk", version: version(seconds), tag: tag)
     }
 
-    /// A ticket last updated so many seconds before it was read.
+    /// A ticket last updated `age` seconds before it was read.
     private static func ticket(_ tag: String?, _ version: KeptVersion? = nil, age: Int64 = 60, status: String = "open") -> Ticket {
         var fields: [Int: FieldValue] = [1: .text("bk")]
         if let tag { fields[2] = .text(tag) }
@@ -195,7 +195,7 @@ struct TicketSettlementTests {
             ["ask b", "write b, version b", "read after 150.0", "ask b", "write alone b, version b", "done updated"]
         ),
 
-        // Jobs, of which only a reading tells
+        // Jobs, whose result only a reading shows
         Path(
             "a job that wrote",
             [read(ticket("a")), .option(exists: true), read(done)],

@@ -28,7 +28,7 @@ struct VersionTests {
         let millis = try exact(at: "2026-11-23T20:13:31.535Z", transaction: "b")
         #expect(micros.order(to: millis) == .unordered)
         #expect(millis.order(to: micros) == .unordered)
-        // The same record of both producers is the same version.
+        // Both producers' records of one change have the same version.
         #expect(try micros.order(to: exact(at: "2026-11-23T20:13:31.535Z", transaction: "a")) == .same)
     }
 

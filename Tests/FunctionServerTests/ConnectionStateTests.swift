@@ -29,7 +29,8 @@ struct ConnectionStateTests {
     @Test("a connection on which nothing comes is closed when its idle time is over")
     func idle() {
         var state = state
-        // Before its first request no longer than a request may take to arrive.
+        // Before its first request, a connection waits only as long as a request may take to
+        // arrive.
         #expect(deadline(state) == 20)
         #expect(state.timeIsUp(at: at(19)) == .nothing)
         #expect(state.timeIsUp(at: at(20)) == .close)
@@ -69,7 +70,7 @@ struct ConnectionStateTests {
         #expect(state.endRead(at: start) == .nothing)
         #expect(deadline(state) == 31)
         #expect(state.timeIsUp(at: at(31)) == .interrupt(.outOfTime))
-        // Its answer has been given: the client has a second to read it.
+        // The answer has been sent. The client has a second to read it.
         #expect(state.isOver)
         #expect(deadline(state) == 32)
         #expect(state.timeIsUp(at: at(32)) == .close)
@@ -91,7 +92,7 @@ struct ConnectionStateTests {
         var state = state
         state.headRead(at: at(0))
         #expect(state.answerBegins() == true)
-        // The rest comes while the answer is on its way.
+        // The rest arrives while the answer is being sent.
         #expect(state.endRead(at: start) == .nothing)
         #expect(state.answered(at: at(1)) == .linger)
         #expect(state.isOver)
@@ -105,7 +106,7 @@ struct ConnectionStateTests {
         state.headRead(at: at(0))
         #expect(state.endRead(at: start) == .nothing)
         state.headRead(at: at(1))
-        // The second one may rest unread as long as the first has not been answered.
+        // The second request may stay unread until the first has been answered.
         #expect(deadline(state) == 30)
         #expect(state.answerBegins() == false)
         #expect(state.answered(at: at(25)) == .nothing)

@@ -42,7 +42,7 @@ struct ConnectionTests {
                 let bodies = (1...20).map { #"{"message":{"messageId":"\#($0)"}}"# }
                 try await connection.send(bodies.map { Self.request($0) }.joined())
                 for _ in bodies { #expect(try await connection.response()?.status == 204) }
-                // A refusal of a whole request leaves the connection as it is.
+                // Refusing a complete request leaves the connection open.
                 try await connection.send(Self.request("{\"message\":{}}"))
                 #expect(try await connection.response()?.status == 400)
                 try await connection.send(Self.request())
@@ -154,7 +154,7 @@ struct ConnectionTests {
                 try await first.send(Self.request())
                 try await eventually("the handler was called") { !begun.all.isEmpty }
                 try await RawConnection.open(port: server.port) { second in
-                    // 20 MB are announced, and not a byte is waited for.
+                    // 20 MB are announced, and the server waits for none of them.
                     try await second.send("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20000000\r\n\r\n")
                     let refused = try #require(try await second.response())
                     #expect(refused.status == 429)
@@ -182,7 +182,7 @@ struct ConnectionTests {
                 var sent = 0
                 let megabyte = String(repeating: "x", count: 1 << 20)
                 while sent < 200, (try? await connection.send(megabyte)) != nil { sent += 1 }
-                // What fits into the buffers of two sockets, and the megabyte that is thrown away.
+                // The buffers of two sockets, and the megabyte that is discarded.
                 #expect(sent < 30)
             }
         }
@@ -255,7 +255,7 @@ struct ConnectionTests {
         try await serving(Self.configuration(read: .seconds(5))) { (message: PubSubMessage, _) in
             #expect(message.id != "dripped")
         } _: { server in
-            // So long that it is never whole, however late the server's clock strikes on a busy
+            // Too long ever to be complete, however late the server's timer fires on a busy
             // machine.
             let padding = String(repeating: " ", count: 10_000)
             let request = Self.request(#"{"message":{"messageId":"dripped"}\#(padding)}"#)
@@ -324,14 +324,14 @@ struct ConnectionTests {
             try await RawConnection.open(port: server.port) { unfinished in
                 try await unfinished.send("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 116000\r\n\r\n")
                 try await unfinished.send(String(repeating: " ", count: 115_000))
-                // The only place is free, and a short request needs no room.
+                // The only slot is free, and a short request needs no room.
                 try await eventually("its bytes are counted") {
                     let long = #"{"message":{"messageId":"1","data":"\#(String(repeating: "A", count: 24_000))"}}"#
                     return try await server.post(long).status == 429
                 }
                 #expect(try await server.post(Self.push).status == 204)
             }
-            // What it held is given back.
+            // Its bytes are released.
             let long = #"{"message":{"messageId":"1","data":"\#(String(repeating: "A", count: 80_000))"}}"#
             try await eventually("there is room again") { try await server.post(long).status == 204 }
             for _ in 0..<5 { #expect(try await server.post(long).status == 204) }
@@ -389,7 +389,7 @@ struct ConnectionTests {
     }
 }
 
-/// What a handler saw, from whatever thread.
+/// Records what a handler saw, from any thread.
 final class Recorder<Value: Sendable>: Sendable {
     private let values = Mutex<[Value]>([])
     var all: [Value] { values.withLock { $0 } }

@@ -3,7 +3,7 @@ import FunctionServer
 import TestSupport
 import Testing
 
-/// What RFC 9110 and RFC 9112 ask of a server, and the server beneath leaves open.
+/// Requirements of RFC 9110 and RFC 9112 that the underlying server leaves open.
 @Suite("HTTP/1.1, as its specification has it", .timeLimit(.minutes(2)))
 struct HTTPConformanceTests {
     private static let body = #"{"message":{"messageId":"7"}}"#
@@ -12,7 +12,7 @@ struct HTTPConformanceTests {
         ([line] + fields + ["content-length: \(body.utf8.count)", "", body]).joined(separator: "\r\n")
     }
 
-    /// Sends what it is given on one connection, and returns all that comes up to the server's end.
+    /// Sends the text on one connection. Returns everything until the server closes it.
     private func exchange(_ text: String) async throws -> (answer: String, events: [String]) {
         let events = Recorder<String>()
         let answer = Recorder<String>()

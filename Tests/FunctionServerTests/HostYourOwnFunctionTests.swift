@@ -6,7 +6,7 @@ import Testing
 
 @testable import Greeter
 
-/// The page's whole package is built outside of the tree by `Tests/System/test_host_your_own.py`.
+/// `Tests/System/test_host_your_own.py` builds the page's whole package outside the tree.
 @Suite("The page \"Host your own function\"")
 struct HostYourOwnFunctionTests {
     @Test("shows the code that is compiled here", arguments: ["Greeter", "Main"])

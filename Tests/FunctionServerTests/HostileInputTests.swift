@@ -32,7 +32,7 @@ struct HostileInputTests {
         String(repeating: open, count: levels) + "1" + String(repeating: close, count: levels)
     }
 
-    /// What cannot be read as an envelope is unwrapped data, and none of the server's business.
+    /// Data that is not an envelope counts as unwrapped. The server does not judge it.
     @Test(
         "it is answered, and the server goes on",
         arguments: [

@@ -39,7 +39,7 @@ struct LogWriterTests {
             while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = String(decoding: rest[..<end], as: UTF8.self)
                 rest = rest[(end + 1)...]
-                // How often what was dropped is counted depends on when the thread comes to it.
+                // The number of reports of dropped lines depends on the thread's timing.
                 if line.hasPrefix("dropped ") {
                     dropped += Int(line.dropFirst(8)) ?? 0
                 } else {

@@ -1,7 +1,7 @@
 import NIOCore
 import NIOPosix
 
-/// A TCP connection on which a test says what it likes, byte by byte.
+/// A TCP connection on which a test sends arbitrary bytes.
 final class RawConnection {
     private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
     private let channel: any Channel
@@ -26,13 +26,13 @@ final class RawConnection {
         return try await channel.executeThenClose { inbound, _ in try await body(RawConnection(inbound, channel.channel)) }
     }
 
-    /// Returns when the operating system has taken all of it.
+    /// Returns once the operating system has accepted all of the text.
     func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)).get() }
 
-    /// Sends a FIN; what comes can still be read.
+    /// Sends a FIN. Incoming data can still be read.
     func finish() async throws { try await channel.close(mode: .output).get() }
 
-    /// Everything up to the end that the server makes, or nil in its place if that is a reset.
+    /// Everything until the server closes the connection; nil for a reset without data.
     func rest() async -> String? {
         do {
             while let more = try await inbound.next(isolation: #isolation) { buffer += String(buffer: more) }
@@ -43,7 +43,7 @@ final class RawConnection {
         return buffer
     }
 
-    /// The next response's status and body; nil if the server ends the connection before that.
+    /// The next response; nil if the server closes the connection first.
     func response() async throws -> (status: Int, head: String, body: String)? {
         while true {
             if let end = buffer.firstRange(of: "\r\n\r\n") {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import FunctionServer
 
-/// Bytes of all kinds, cut anywhere, into the pipeline of a connection whose handler answers each
+/// Feeds damaged bytes, cut anywhere, into the pipeline of a connection whose handler answers each
 /// request.
 @Suite("Damaged requests, byte by byte", .timeLimit(.minutes(10)))
 struct RawHTTPMutationTests {
@@ -43,8 +43,8 @@ struct RawHTTPMutationTests {
             while !rest.isEmpty, channel.isActive {
                 let part = rest.prefix(mutation.pick([1, 3, 17, 100, 100_000]))
                 rest = rest.dropFirst(part.count)
-                // What is no HTTP is an error of the pipeline, which whoever reads requests gets to
-                // see.
+                // Bytes that are not HTTP are a pipeline error, which the reader of the requests
+                // receives.
                 _ = try? channel.writeInbound(ByteBuffer(bytes: part))
                 while let part = try channel.readInbound(as: RequestPart.self) {
                     if part.head != nil { requests += 1 }

@@ -41,7 +41,7 @@ struct ServerUnderTest: Sendable {
     }
 }
 
-/// A function with something to do beside its events.
+/// A handler with background work.
 struct BusyHandler<Event: FunctionEvent>: FunctionHandler {
     let handler: ClosureHandler<Event>
     let beside: @Sendable () async throws -> Void

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Plays many seeds on a few threads.
+/// Runs many seeds on a few threads.
 package struct Campaign: Sendable {
     private let mutant: Mutant?
     private let keepsVersions: Bool
@@ -24,7 +24,7 @@ package struct Campaign: Sendable {
         package var counts: [Fault: Int] = [:]
         package var knownLimits: [KnownLimit: Int] = [:]
 
-        /// How often each kind of violation was the first of its history.
+        /// The kinds of violation, with the number of histories in which each came first.
         package var kinds: [(kind: String, count: Int)] {
             let kinds = Dictionary(grouping: failures) { failure in
                 String(failure.violation.map { $0.isNumber ? "N" : $0 })
@@ -35,7 +35,7 @@ package struct Campaign: Sendable {
 
         private static let shown = 12
 
-        /// What never happened, so that nothing is known of it.
+        /// Faults that never happened, so that their handling is untested.
         package var missing: [Fault] { Fault.allCases.filter { counts[$0] == nil } }
 
         package func report(command: String) -> String {
@@ -52,7 +52,7 @@ package struct Campaign: Sendable {
         }
     }
 
-    /// - Parameter stopsAtFirst: ends once a seed has failed.
+    /// - Parameter stopsAtFirst: whether to end after the first failed seed.
     package func run(seeds: ClosedRange<UInt64>, stopsAtFirst: Bool) async -> Tally {
         let progress = Progress(seeds)
         await withTaskGroup { group in
@@ -103,9 +103,8 @@ package struct Campaign: Sendable {
     }
 }
 
-/// Runs what takes long beside what has to be on time, such as tests of servers: on a thread of its
-/// own, since on those that all tasks share everything else would stand still, and with the
-/// machine's lowest priority.
+/// Runs long work beside time-critical work, such as tests of servers. It uses its own thread,
+/// since work on the shared ones would block all other tasks, and the machine's lowest priority.
 package func onThreadThatGivesWay<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
     await withCheckedContinuation { continuation in
         let thread = Thread {

@@ -4,13 +4,13 @@ import SpannerChangeStreams
 import Zendesk
 import ZendeskSimulator
 
-/// Looks at everything that reaches the account, and says what must not have happened.
+/// Checks everything that reaches the account, and records violations.
 final class Checker {
     private unowned let world: World
     private(set) var violations: [String] = []
     /// Updates of ours that changed something.
     private(set) var updates = 0
-    /// What a person has set a ticket's status to, until it is replaced rightly.
+    /// The status that a person set on a ticket, until it is rightly replaced.
     private var setByHand: [Int: String] = [:]
     private var emptiedByHand: Set<Int> = []
     private var lastCall: [Int: Double] = [:]
@@ -20,7 +20,7 @@ final class Checker {
     private var mintsBlockedUntil: [Int: Double] = [:]
     /// What our last write of a version replaced on a ticket: version and status.
     private var lastWrite: [Int: (written: String, former: String?, status: String?)] = [:]
-    /// The outcomes that were told of each change that is done with.
+    /// The logged outcomes of finished changes.
     private var told: Set<Told> = []
 
     private struct Call: Hashable {
@@ -50,7 +50,7 @@ final class Checker {
 
     // MARK: Calls
 
-    /// No instance makes more calls in any sixty seconds than it was given.
+    /// Checks a call. No instance exceeds its limit in any sixty seconds.
     func saw(_ request: ZendeskRequest, by instance: Instance, at now: Double) {
         lastCall[instance.number] = now
         let isJob = request.target.contains("update_many")
@@ -81,8 +81,7 @@ final class Checker {
 
     // MARK: Jobs
 
-    /// An instance has begun a job: no ticket is in two of its jobs that still have something to
-    /// do.
+    /// Checks a new job. None of its tickets is in another unfinished job of the instance.
     func began(_ job: String, by instance: Instance, unfinished: [String: [Int]]) {
         let own = Set(unfinished[job] ?? [])
         for (other, tickets) in unfinished where other != job && world.jobOwners[other] === instance {
@@ -90,10 +89,10 @@ final class Checker {
         }
     }
 
-    /// An event was given up. Where nothing fails and there is room, an instance is at work on what
-    /// it has, and a change that waits for the one before it is looked at again.
+    /// Checks an event that was given up. Without faults and tight limits, the instance must have
+    /// been at work, and a change that waits for an earlier one must be looked at again.
     ///
-    /// - Parameter begin: when it was delivered.
+    /// - Parameter begin: when the event was delivered.
     func gaveUp(_ instance: Instance, since begin: Double) {
         guard instance.isAlive, world.isCalm else { return }
         let last = max(lastCall[instance.number] ?? 0, begin)
@@ -106,9 +105,9 @@ final class Checker {
 
     // MARK: Writes
 
-    /// What an update of ours did.
+    /// Checks one of our updates.
     ///
-    /// - Parameter metadata: what the update was sent with.
+    /// - Parameter metadata: the metadata that the update was sent with.
     func wrote(_ before: SimulatedTicket, _ after: SimulatedTicket, metadata: JSON, by instance: Instance) {
         guard before != after, let booking = metadata["booking"]?.string else { return }
         world.trace {
@@ -122,7 +121,7 @@ final class Checker {
             if raced.by === instance, raced.isKnown {
                 violation("ticket \(after.id) was written before the status that a person had set was put back")
             }
-            // Another instance knows nothing of it, nor does one that got no answer.
+            // Another instance does not know of it, nor does one that got no answer.
             world.overtaken.insert(after.id)
             world.raced[after.id] = nil
         }
@@ -147,12 +146,12 @@ final class Checker {
         checkHandEdit(before, after, former, written, booking, isSweep)
     }
 
-    /// A write that was taken back leaves what was there before it, and a person's status only with
-    /// an old stamp.
+    /// Checks a write that was taken back. The version before it must be restored; a person's
+    /// status is put back only with an old stamp.
     private func tookBack(_ version: String, _ before: SimulatedTicket, _ after: SimulatedTicket) {
         world.count(.takeBack)
         let id = after.id
-        // A follow-up has copied a version without its tag.
+        // A follow-up copied a version without its tag.
         if lastWrite[id] == nil, after.text(of: World.versionField) == nil,
             before.text(of: World.statusField) == after.text(of: World.statusField)
         {
@@ -197,8 +196,8 @@ final class Checker {
         }
     }
 
-    /// A status that a person set is replaced only where the rules say so: by a change that expects
-    /// it, or if it is what we had written.
+    /// Checks that a person's status is replaced only as the rules allow: by a change that expects
+    /// it, or if it is the status that we wrote.
     private func checkHandEdit(
         _ before: SimulatedTicket,
         _ after: SimulatedTicket,
@@ -227,7 +226,7 @@ final class Checker {
             emptiedByHand.remove(before.id)
         }
         guard let hand = setByHand[before.id], shown == hand else { return }
-        // A leftover of another booking is the sweep's to replace.
+        // A sweep may replace a leftover of another booking.
         if former?.tag == hand, former?.bookingID == booking || isSweep { return }
         let commits = world.history.commits[booking] ?? []
         let last = written.map { world.history.position($0.version, booking) } ?? commits.count - 1
@@ -248,21 +247,21 @@ final class Checker {
         }
     }
 
-    /// A reading is known to the millisecond: of what was committed in the same one nobody can
-    /// tell.
+    /// Whether a reading and a version share a millisecond. A reading is known to the millisecond
+    /// only, so their order is unknown.
     private func isReadWithin(_ former: BookingVersion, _ written: BookingVersion?) -> Bool {
         former.transactionID == "sweep" && written.map { former.order(to: $0) == .unordered } ?? false
     }
 
     // MARK: Outcomes
 
-    /// Whether a record tells a change of the booking's status.
+    /// Whether a record reports a change of the booking's status.
     func isChange(_ commit: History.Commit) -> Bool {
         let capture = world.history.capture
         return capture.tellsStatus(commit.kind) && !(capture.knowsOldValues && commit.from == commit.to)
     }
 
-    /// An outcome that ends a change was logged.
+    /// Records a logged outcome that ends a change.
     func told(_ bookingID: String, _ ticket: Int?, of record: Int) {
         told.insert(Told(record: record, bookingID: bookingID, ticket: nil))
         if let ticket { told.insert(Told(record: record, bookingID: bookingID, ticket: ticket)) }
@@ -270,7 +269,7 @@ final class Checker {
 
     func hasTold(_ bookingID: String, of record: Int) -> Bool { told.contains(Told(record: record, bookingID: bookingID, ticket: nil)) }
 
-    /// The tickets that a record's changes can be expected to find from now on.
+    /// The tickets that a record's changes should find from now on.
     func dueTickets(of record: Int) -> [String: Set<Int>] {
         var due: [String: Set<Int>] = [:]
         let bookings = Set(world.history.records[record].commits.filter(isChange).map(\.bookingID))
@@ -280,7 +279,7 @@ final class Checker {
         return due
     }
 
-    /// Nothing is acknowledged without an outcome for each ticket that is still what it was.
+    /// Checks an acknowledged record. Each ticket that still matches must have an outcome.
     func acknowledged(_ record: Int, _ due: [String: Set<Int>], since begin: Double) {
         for commit in world.history.records[record].commits where isChange(commit) {
             guard told.contains(Told(record: record, bookingID: commit.bookingID, ticket: nil)) else {

@@ -1,5 +1,4 @@
-/// What can go wrong in a history, and what else can happen in it. Each one is counted, so that
-/// none is only believed to happen.
+/// Faults and other events of a history. Each one is counted, to prove that it really happens.
 package enum Fault: String, CaseIterable, Sendable {
     // Delivery
     case duplicateDelivery = "delivered again after it was acknowledged"

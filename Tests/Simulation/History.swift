@@ -1,13 +1,13 @@
 package import BookingStatusSync
 import SpannerChangeStreams
 
-/// What happens to the bookings of one history, and how it is published: decided before anything
-/// runs.
+/// The changes of one history's bookings, and how they are published. All of it is decided before
+/// anything runs.
 package struct History: Sendable {
     /// Simulated time begins here, in seconds since 1970.
     package static let start = 1_795_000_000.0
 
-    /// What one transaction did to one booking's row.
+    /// One transaction's change of one booking's row.
     package struct Commit: Sendable {
         package var bookingID: String
         package var from: String?
@@ -25,11 +25,11 @@ package struct History: Sendable {
         case insert = "INSERT"
         case update = "UPDATE"
         case delete = "DELETE"
-        /// The status was written again as it was.
+        /// The status was written again, unchanged.
         case sameValue
         /// Another watched column was written.
         case otherColumn
-        /// Deleted when the row's time to live ended: the stream leaves that out.
+        /// Deleted when the row's time to live ended. The stream leaves this out.
         case timeToLive
 
         var modType: String {
@@ -49,7 +49,7 @@ package struct History: Sendable {
 
         var knowsOldValues: Bool { self == .oldAndNew || self == .newRowAndOld }
 
-        /// Whether a row of the kind tells a status at all, so that it may be a change.
+        /// Whether a row of this kind has a status, and so may be a change.
         func tellsStatus(_ kind: Kind) -> Bool {
             switch kind {
             case .insert, .update, .delete: true
@@ -65,20 +65,21 @@ package struct History: Sendable {
         package var commits: [Commit]
         package var cutsToMilliseconds: Bool
         package var capture: Capture
-        /// Two rows of one booking, told apart by another key column: it can never be processed.
+        /// Has two rows of one booking that differ in another key column. It can never be
+        /// processed.
         package var isAmbiguous = false
         package var hasCompositeKey = false
         package var writesNulls = false
     }
 
-    /// Some are the beginning of another.
+    /// Some IDs are prefixes of others.
     static let bookings = ["BK-1", "BK-12", "BK-3", "RES-7", "RES-71"]
     package static let statuses = ["Tentative", "Booked", "InStay", "CheckedOut", "Cancelled"]
-    /// A status that no tag is configured for until a later deployment.
+    /// A status without a configured tag until a later deployment.
     package static let newStatus = "Blocked"
     package static func tag(_ status: String?) -> String? { status.map { "tag_\($0.lowercased())" } }
 
-    /// All commits of a booking in their true order.
+    /// All commits of each booking, in their true order.
     package var commits: [String: [Commit]] = [:]
     package var records: [Record] = []
     /// The status of each booking before anything happens.
@@ -86,7 +87,7 @@ package struct History: Sendable {
     package let capture: Capture
     /// Whether five bookings change, often together.
     package let isCrowd: Bool
-    /// Bookings of one large record, each changed once.
+    /// The bookings of one large record, each changed once.
     package var bulk: [String] = []
     package var usesNewStatus: Bool { commits.values.contains { $0.contains { $0.to == Self.newStatus } } }
 
@@ -120,20 +121,20 @@ package struct History: Sendable {
         commits = writer.commits
     }
 
-    /// The status of the booking in the end.
+    /// The booking's final status.
     package func finalStatus(_ bookingID: String, withTimeToLive: Bool = true) -> String? {
         let last = commits[bookingID]?.last { withTimeToLive || $0.kind != .timeToLive }
         return last.map(\.to) ?? initial[bookingID]
     }
 
-    /// The status of the booking at a time, in microseconds after the start.
+    /// The booking's status at a time, in microseconds after the start.
     package func status(_ bookingID: String, at microseconds: Int64) -> String? {
         guard let last = commits[bookingID]?.last(where: { $0.microseconds <= microseconds }) else { return initial[bookingID] }
         return last.to
     }
 
-    /// Whether nobody can tell which of two commits of a booking came first: a producer cut them to
-    /// the same millisecond.
+    /// Whether the order of two commits of a booking is unknown, because a producer cut them to the
+    /// same millisecond.
     package func areUnordered(_ left: Commit, _ right: Commit) -> Bool {
         guard left.microseconds / 1000 == right.microseconds / 1000, left.transaction != right.transaction else { return false }
         return records.contains { record in
@@ -146,17 +147,17 @@ package struct History: Sendable {
         (time.seconds - Int64(start)) * 1_000_000 + Int64(time.nanoseconds) / 1000
     }
 
-    /// Whether everything that was committed before a version can have led to this tag.
+    /// Whether the commits before a version can have led to this tag.
     func couldRead(_ tag: String?, of bookingID: String, at version: BookingVersion) -> Bool {
         let microseconds = Self.microseconds(version.commitTimestamp)
         let later = commits[bookingID]?.filter { $0.microseconds >= microseconds } ?? []
         return ([status(bookingID, at: microseconds - 1)] + later.map(\.to)).contains { Self.tag($0) == tag }
     }
 
-    /// Which of the booking's commits a version names; -1 for none.
+    /// The index of the commit that a version names; -1 for none.
     package func position(_ version: BookingVersion, _ bookingID: String) -> Int {
         if version.transactionID == "sweep" {
-            // What was read: everything up to some moment of this millisecond.
+            // A reading includes everything up to some moment of this millisecond.
             let time = version.commitTimestamp
             let milliseconds = (time.seconds - Int64(Self.start)) * 1000 + Int64(time.nanoseconds) / 1_000_000
             return commits[bookingID]?.lastIndex { $0.microseconds / 1000 <= milliseconds } ?? -1
@@ -166,11 +167,11 @@ package struct History: Sendable {
     }
 }
 
-/// Writes transactions one after the other, and the records that a stream makes of them.
+/// Writes transactions one after the other, with the stream's records of them.
 private struct Writer {
     let executor: SeededExecutor
     let capture: History.Capture
-    /// The rows that are there, each with its status.
+    /// The existing rows, each with its status.
     var rows: [String: String?] = [:]
     var clock: Int64 = 0
     var records: [History.Record] = []
@@ -196,7 +197,7 @@ private struct Writer {
         transactions += 1
         var written: [History.Commit] = []
         for bookingID in bookings { written += changes(of: bookingID) }
-        // A record holds rows that one transaction changed in one way; a row that was replaced is
+        // A record holds rows that one transaction changed in the same way. A replaced row is
         // deleted first.
         let cuts = cuts
         for modType in ["DELETE", "INSERT", "UPDATE"] {
@@ -271,7 +272,7 @@ private struct Writer {
         )
     }
 
-    /// Of a booking of its own, since its change is lost for good.
+    /// Uses a booking of its own, since the change is lost for good.
     mutating func ambiguousRecord() {
         transactions += 1
         clock += 1_000_000
@@ -288,7 +289,7 @@ private struct Writer {
         publish(bookings.map { commit($0, from: nil, to: "Booked", .insert) }, false)
     }
 
-    /// The row is deleted, and no record tells it.
+    /// Deletes the row without a record.
     mutating func endTimeToLive(of bookingID: String) {
         guard rows[bookingID] != nil else { return }
         transactions += 1
@@ -311,7 +312,7 @@ extension History.Record {
         let time: String
         if cutsToMilliseconds {
             let text = timestamp.rfc3339
-            // For a mutant: digits that nobody knows, as if they were known.
+            // For a mutant: invents unknown digits.
             let digits = 100 + (Int(commit.transaction.dropFirst()) ?? 0) * 377 % 900
             time = "\"\(finer ? text.dropLast() + "\(digits)Z" : text[...])\""
         } else {
@@ -332,7 +333,7 @@ extension History.Record {
             """
     }
 
-    /// The columns of a side; nil for a value that is SQL's NULL.
+    /// One side's columns; nil for SQL's NULL.
     private typealias Side = [(column: String, value: String?)]
 
     private func oldValues(of commit: History.Commit) -> Side {

@@ -2,12 +2,12 @@ import BookingStatusSync
 import Timing
 import Zendesk
 
-/// One instance of the function: the real handler with the real client, until it dies or is
+/// One instance of the function: the real handler with the real client. It runs until it dies or is
 /// drained.
 final class Instance: @unchecked Sendable {
     let number: Int
     private let life: Life
-    /// What its clock is ahead of the true time, in seconds.
+    /// How far its clock is ahead of the true time, in seconds.
     let clockError: Double
     private let (stops, stop) = AsyncStream.makeStream(of: Never.self)
     var isAlive: Bool {
@@ -56,8 +56,8 @@ final class Instance: @unchecked Sendable {
         )
     }
 
-    /// Runs what the handler does beside its events, until the task is cancelled or the instance
-    /// has been drained.
+    /// Runs the handler's background work until the task is cancelled or the instance has been
+    /// drained.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await self.handler.run() }

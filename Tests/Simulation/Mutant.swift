@@ -1,8 +1,8 @@
 import BookingStatusSync
 import Zendesk
 
-/// A mistake that somebody could make, put around the product by the test. The simulation has to
-/// notice each of them.
+/// A deliberate mistake that the test wraps around the product. The simulation must notice each
+/// one.
 package enum Mutant: String, CaseIterable, Sendable {
     case talkAlone = "talk-alone"
     case noSafeUpdate = "no-safe-update"
@@ -20,18 +20,18 @@ package enum Mutant: String, CaseIterable, Sendable {
     case sweepTrustsSearch = "sweep-trusts-search"
     case sweepOfEmptyFieldsOnly = "sweep-of-empty-fields-only"
     case sweepWritesVersionsEverywhere = "sweep-writes-versions-everywhere"
-    // What an earlier checker let pass
+    // Mistakes that an earlier checker missed
     case tokensRepeated = "tokens-repeated"
     case takesBackTooMuch = "takes-back-too-much"
     case earlierStatusTakenForExpected = "earlier-status-taken-for-expected"
     case oneLineABooking = "one-line-a-booking"
     case garbledTicketForgotten = "garbled-ticket-forgotten"
     case takeBackLost = "take-back-lost"
-    // Rules that are new
+    // Mistakes in new rules
     case unknownTakenForNone = "unknown-taken-for-none"
     case versionStaysWithoutOldValues = "version-stays-without-old-values"
 
-    // What shared calls may be taken for
+    // Mistakes about shared calls
     case unprovenTakenForWhole = "unproven-search-taken-for-whole"
     case oneWitness = "one-witness"
     case witnessByID = "witness-by-id"
@@ -42,13 +42,13 @@ package enum Mutant: String, CaseIterable, Sendable {
     case lateJobOverNewerWrite = "late-job-over-newer-write"
     case parkedNeverWoken = "parked-never-woken"
 
-    /// Within how many seeds it must be noticed.
+    /// The number of seeds within which it must be noticed.
     package static let seeds = 3000
 
-    /// The rules as they are.
+    /// The rules without a mistake.
     static let none: Rule = { ticket, change, keepsVersions in decide(ticket, change, keepsVersions: keepsVersions) }
 
-    /// What proves a search for several bookings, with the mistake in it if it is one of that.
+    /// The proof of a search for several bookings, with the mutant's mistake if it is in the proof.
     var proof: SearchProof {
         switch self {
         case .unprovenTakenForWhole: SearchProof(isWhole: { _, _ in true })
@@ -59,7 +59,7 @@ package enum Mutant: String, CaseIterable, Sendable {
         }
     }
 
-    /// The rules, with the mistake in them if it is one of theirs.
+    /// The rules, with the mutant's mistake if it is in the rules.
     func rule(_ history: History) -> Rule {
         switch self {
         case .rowSevenWithoutConditions:

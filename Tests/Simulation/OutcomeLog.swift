@@ -1,7 +1,7 @@
 import BookingStatusSync
 import Logging
 
-/// Hears what the handler says of a delivery.
+/// Receives the outcomes that the handler logs for a delivery.
 struct OutcomeLog: LogHandler {
     let heard: @Sendable (Logger.Metadata) -> Void
     var logLevel = Logger.Level.info

@@ -1,7 +1,7 @@
 import Foundation
 package import ZendeskSimulator
 
-/// Runs tasks on one thread, in an order that a seed decides, in virtual time: the same seed gives
+/// Runs tasks on one thread in virtual time, in an order that the seed decides. The same seed gives
 /// the same run.
 ///
 /// A job that is enqueued from another thread has left the simulation, and traps.
@@ -12,7 +12,7 @@ package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
     private var sleepers: [Sleeper] = []
     private var nextSleeper = 0
     package private(set) var now = Duration.zero
-    /// Chance of what happens in the world, apart from that of the order of jobs.
+    /// The world's randomness, separate from that of the job order.
     package var random: SplitMix64
 
     private struct Sleeper {
@@ -31,7 +31,7 @@ package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
         ready.append(UnownedJob(job))
     }
 
-    /// Runs the body, and everything that it starts, to its end.
+    /// Runs the body, and everything it starts, to completion.
     package func run(_ body: @escaping @Sendable () async -> Void) {
         let isDone = Flag()
         var jobsAtOnce = 0

@@ -3,8 +3,8 @@ import SpannerChangeStreams
 import Timing
 import Zendesk
 
-/// Spanner, as one instance reads it: each answer is the truth of one moment, and is old by the
-/// time that it arrives.
+/// Spanner, as one instance reads it. Each answer is the state of one moment, and is outdated when
+/// it arrives.
 final class SimulatedBookings: BookingSource, @unchecked Sendable {
     private let world: World
     private let instance: Instance
@@ -24,7 +24,7 @@ final class SimulatedBookings: BookingSource, @unchecked Sendable {
         let microseconds = Int64(world.elapsed * 1_000_000)
         let found = ids.compactMap { id in world.history.status(id, at: microseconds).map { (id, Optional($0)) } }
         var readAt = microseconds
-        // Whatever was committed in the rest of the millisecond is claimed to be known.
+        // For a mutant: claims to know all commits in the rest of the millisecond.
         if world.mutant == .readTimestampRoundedUp { readAt += 999 }
         let time = CommitTimestamp(
             seconds: Int64(History.start) + readAt / 1_000_000,
@@ -35,7 +35,7 @@ final class SimulatedBookings: BookingSource, @unchecked Sendable {
         return BookingReading(statuses: Dictionary(uniqueKeysWithValues: found), readTimestamp: time)
     }
 
-    /// Reads in the very millisecond of a commit, just before it, if one is near.
+    /// Waits for the millisecond of a nearby commit, to read just before it.
     private func waitForCommit(of ids: [String]) async {
         let now = Int64(world.elapsed * 1_000_000)
         let next = ids.compactMap { id in world.history.commits[id]?.first { $0.microseconds > now }?.microseconds }.min()

@@ -2,16 +2,14 @@ import Foundation
 import Zendesk
 import ZendeskSimulator
 
-/// The mistakes that are made of answers: each makes the product see what a mistaken one would take
-/// for the truth.
+/// Mutants of answers. Each shows the product what a mistaken version of it would believe.
 extension SimulatedTransport {
     func exchange(_ request: ZendeskRequest, _ timeout: Duration, _ mutant: Mutant) async throws(TransportError) -> ZendeskResponse {
         var request = request
         if mutant == .noSafeUpdate { request.body = request.body.map(Self.withoutStamp) }
         if mutant == .takesBackTooMuch, isTakeBack(request) { request.body = request.body.map(Self.emptyingVersion) }
         if let answer = pretends(request, mutant) { return answer }
-        // A stamp that is trusted too early matters where people edit in the very second of a
-        // reading.
+        // Trusting a young stamp matters only if people edit in the very second of a reading.
         let read = mutant == .youngStampsTrusted && world.isChaos ? ticketsRead(by: request).filter { _ in executor.chance(0.1) } : []
         for id in read { world.editInSameSecond(id) }
         if mutant == .jobWithoutStamps, isRealJob(request) { request.body = request.body.map(Self.withoutStamps) }
@@ -26,7 +24,7 @@ extension SimulatedTransport {
         case .jobBelieved: return asJobsSay(request, response)
         case .droppedTagTakenForSuccess: return taggedAsSent(request, response)
         case .repeatsTimedOutUpdates where request.method == .put && world.isChaos && executor.chance(0.2):
-            // The answer is lost, and the update is sent once more, with a stamp that will do.
+            // The answer is lost, and the update is sent again without a safe update.
             try await pause(timeout)
             request.body = request.body.map(Self.withoutStamp)
             return arrive(request)
@@ -34,7 +32,7 @@ extension SimulatedTransport {
         }
     }
 
-    /// Answers that come without the account, as if something had been done.
+    /// Answers without the account, as if something had been done.
     private func pretends(_ request: ZendeskRequest, _ mutant: Mutant) -> ZendeskResponse? {
         guard let id = Self.ticket(of: request) else { return nil }
         switch mutant {
@@ -52,7 +50,7 @@ extension SimulatedTransport {
         request.body.map { String(decoding: $0, as: UTF8.self).contains("takes_back") } ?? false
     }
 
-    /// Reads the ticket that an update is for, instead of updating it.
+    /// Reads the ticket instead of updating it.
     private func read(_ request: ZendeskRequest) -> ZendeskResponse {
         arrive(ZendeskRequest(.get, request.target, headers: request.headers))
     }
@@ -89,7 +87,7 @@ extension SimulatedTransport {
 
     // MARK: Jobs
 
-    /// A job that proves something sets no field.
+    /// Whether a job is real. A job that proves something sets no field.
     private func isRealJob(_ request: ZendeskRequest) -> Bool {
         guard request.target.contains("update_many"), let body = request.body else { return false }
         return !String(decoding: body, as: UTF8.self).contains("\"custom_fields\":[]")
@@ -100,7 +98,7 @@ extension SimulatedTransport {
         return Data(text.replacing(/"updated_stamp":"[^"]*"/, with: "\"x\":0").utf8)
     }
 
-    /// Every item of a job that was begun is shown as if it had worked.
+    /// Shows every item of a started job as successful.
     private func asJobsSay(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
         if isRealJob(request), response.status == 200, let sent = try? JSONDecoder().decode(JSON.self, from: request.body ?? Data()) {
             for item in sent["tickets"]?.array ?? [] { if case .int(let id)? = item["id"] { hits[id] = item } }

@@ -2,14 +2,14 @@ import Foundation
 import Zendesk
 import ZendeskSimulator
 
-/// The way from one instance to the simulated account: slow, lossy, and with people who get in
-/// between.
+/// The connection from one instance to the simulated account: slow, lossy, and with people who edit
+/// in between.
 final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     let world: World
     let instance: Instance
-    /// How many hits each search had on its first page.
+    /// The number of hits that each search reported on its first page.
     private var counted: [String: Int] = [:]
-    /// For a mutant: the tickets as search showed them last.
+    /// For a mutant: the tickets as search last showed them.
     var hits: [Int: JSON] = [:]
 
     init(_ world: World, _ instance: Instance) {
@@ -77,7 +77,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         }
     }
 
-    /// What goes wrong before a request has its effect; nil if nothing does.
+    /// Spoils a request before it takes effect; nil if nothing goes wrong.
     private func before(_ fault: Int, _ request: ZendeskRequest, _ timeout: Duration) async throws(TransportError) -> ZendeskResponse? {
         let isUpdate = request.method == .put
         switch fault {
@@ -129,7 +129,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         return nil
     }
 
-    /// An update of which nobody hears any more has its effect at some later moment.
+    /// Applies an abandoned update at some later moment.
     private func landLate(_ request: ZendeskRequest) {
         world.at(world.elapsed + executor.number(0.1...1800.0)) {
             self.world.count(.landedLate)
@@ -143,7 +143,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         return try await exchange(request, timeout, mutant)
     }
 
-    /// The request reaches the account.
+    /// Delivers the request to the account.
     func arrive(_ request: ZendeskRequest, isLate: Bool = false) -> ZendeskResponse {
         world.lookAtJobs()
         if world.isChaos, executor.chance(world.mutant == .witnessByID ? 0.5 : 0.02) { world.rebookWitness(of: Self.terms(of: request)) }
@@ -190,7 +190,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         guard let before, let after = world.account.tickets[ticket] else { return }
         if let raced {
             if after.text(of: World.statusField) != raced {
-                // Our update replaced it, and only the audit tells.
+                // Our update replaced it, and only the audit shows that.
                 world.count(.editedInRace)
                 world.touch(ticket)
                 world.raced[ticket] = (raced, instance, request.body, false)
@@ -218,10 +218,10 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         world.trace { "    job \(job) for \(self.world.account.unfinishedJobs[job] ?? [])" }
     }
 
-    // MARK: Answers that are not what one would wish
+    // MARK: Spoiled answers
 
     private func spoilDate(_ response: inout ZendeskResponse) {
-        // And the instance's own clock agrees with it.
+        // The instance's own clock has the same error.
         if world.mutant == .youngStampsTrusted { response.headers["date"] = Self.httpDate(world.now + 3) }
         switch world.clocks {
         case .noDate:
@@ -243,7 +243,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         return formatter.string(from: Date(timeIntervalSince1970: seconds.rounded(.down)))
     }
 
-    /// Searches flap, and lists leave out what is there.
+    /// Drops an item from a search or a list.
     private func leaveOut(_ request: ZendeskRequest, _ response: inout ZendeskResponse) {
         let isSearch = request.target.contains("search.json") || request.target.contains("search/export")
         let isList = request.target.contains("show_many")
@@ -287,7 +287,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         guard world.isChaos, let answer = try? JSONDecoder().decode(SearchHits.self, from: body) else { return }
         if answer.next_page != nil { world.count(.severalPages) }
         if request.target.ranges(of: "custom_field_").count > 2 { world.count(.sharedSearch) }
-        // What comes or goes between two pages moves others from one to the other.
+        // A ticket that joins or leaves between two pages moves others to another page.
         let query = String(request.target.prefix { $0 != "&" })
         if request.target.hasSuffix("&page=1") {
             counted[query] = answer.count
@@ -327,7 +327,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         request.target.hasPrefix("/api/v2/tickets/") ? Int(request.target.dropFirst("/api/v2/tickets/".count).prefix { $0 != "." }) : nil
     }
 
-    /// The texts that a search asks for.
+    /// The search terms of a request.
     private static func terms(of request: ZendeskRequest) -> [String] {
         guard request.target.contains("search.json"), let query = request.target.removingPercentEncoding else { return [] }
         return query.matches(of: /custom_field_\d+:"([^"]*)"/).map { String($0.output.1) }

@@ -6,7 +6,7 @@ package struct Verdict: Sendable {
     package var trace: [String]
 }
 
-/// What the rules are known not to cover: a ticket may end wrong for these reasons, and is counted.
+/// The known limits of the rules. A ticket may end wrong for one of these reasons; it is counted.
 package enum KnownLimit: String, CaseIterable, Sendable {
     case lateTicket = "a ticket that the booking's newest change could not find"
     case unversionedBeyondWindow = "a status from before our first write, and reordering beyond the window"
@@ -21,12 +21,12 @@ package enum KnownLimit: String, CaseIterable, Sendable {
 }
 
 package enum Simulation {
-    /// Plays the history of a seed.
+    /// Runs the history of a seed.
     ///
     /// - Parameters:
-    ///   - mutant: a mistake to put around the product.
+    ///   - mutant: a mistake to wrap around the product.
     ///   - keepsVersions: false for the talk's logic, without a version field.
-    ///   - traces: whether the verdict tells what happened, line by line.
+    ///   - traces: whether the verdict includes a trace, line by line.
     package static func run(seed: UInt64, mutant: Mutant? = nil, keepsVersions: Bool = true, traces: Bool = false) -> Verdict {
         World(seed: seed, mutant: mutant, keepsVersions: keepsVersions, traces: traces).run()
     }

@@ -3,7 +3,7 @@ import FunctionRuntime
 import Foundation
 import Logging
 
-/// Publication and delivery of records, as Pub/Sub does it: at least once, in no order.
+/// Publishes and delivers records as Pub/Sub does: at least once, in any order.
 extension World {
     func publish(_ record: Int) async {
         await wait(until: history.records[record].commits[0].seconds + executor.number(0.05...2.0))
@@ -34,8 +34,8 @@ extension World {
         }
     }
 
-    /// Delivers a message until it is acknowledged; one that can never be processed until that is
-    /// clear.
+    /// Delivers a message until it is acknowledged. One that can never be processed is delivered
+    /// three times.
     private func deliver(_ record: Int) async {
         var publishedAt = elapsed
         nextMessage += 1
@@ -43,8 +43,8 @@ extension World {
         if executor.chance(0.3) { await wait(until: elapsed + executor.number(0.0...240.0)) }
         var attempt = 0
         var deliveries = 0
-        // What an instance has settled it does not look for again: what the first delivery could
-        // find is due.
+        // An instance does not search again for settled changes. Tickets that the first delivery
+        // could find are due.
         let due = dueTickets[record] ?? (elapsed, checker.dueTickets(of: record))
         dueTickets[record] = due
         while true {
@@ -108,14 +108,14 @@ extension World {
         let isDone = await handle(message, context, instance)
         if !isDone { checker.gaveUp(instance, since: begin) }
         guard instance.isAlive else {
-            // What a dead instance answers, nobody hears.
+            // The answer of a dead instance is lost.
             if instances[index] === instance { instances[index] = newInstance() }
             return false
         }
         return isDone
     }
 
-    /// - Returns: whether the handler succeeded, and somebody was there to hear it.
+    /// - Returns: whether the handler succeeded while its caller was still waiting.
     func handle(_ message: PubSubMessage, _ context: FunctionContext, _ instance: Instance) async -> Bool {
         let patience: Double? = isChaos && executor.chance(0.03) ? executor.number(0.05...20.0) : nil
         return await withTaskGroup(of: Bool?.self) { group in
@@ -153,7 +153,7 @@ extension World {
                 if "\(metadata["reason"] ?? "")".contains("budget") { self.count(.waitedForBudget) }
                 let ticket = metadata["ticket"].flatMap { Int("\($0)") }
                 if known.isDone, let booking = metadata["booking"] {
-                    // For a mutant: the first of a booking's tickets is all that is told.
+                    // For a mutant: only the first of a booking's tickets is reported.
                     let isSilent = self.mutant == .oneLineABooking && self.checker.hasTold("\(booking)", of: record)
                     if !isSilent { self.checker.told("\(booking)", ticket, of: record) }
                 }

@@ -2,12 +2,12 @@ import BookingStatusSync
 import Foundation
 import ZendeskSimulator
 
-/// What every ticket has to show in the end.
+/// Judges the final state of every ticket.
 extension World {
-    /// Every ticket that the newest change could find shows the booking's status; one that a person
-    /// touched, what the rules make of that.
+    /// Checks every ticket. One that the newest change could find must show the booking's status.
+    /// One that a person touched must show what the rules make of it.
     ///
-    /// - Returns: the tickets that are wrong by a known limit of the rules.
+    /// - Returns: the known limits of the rules that left tickets wrong.
     func judge() -> [KnownLimit] {
         var known: [KnownLimit] = []
         for ticket in account.tickets.values.sorted(by: { $0.id < $1.id }) where ticket.status != "closed" {
@@ -16,8 +16,8 @@ extension World {
                 continue
             }
             if let replaced = raced[ticket.id] {
-                // The instance that has to put it back has ended; or it has not seen the ticket
-                // since.
+                // A violation, unless the instance that must put it back has ended, or has not seen
+                // the ticket since.
                 if sweeps, ticket.status != "solved", ticket.text(of: Self.bookingField) != nil, replaced.by === instances.first,
                     replaced.isKnown
                 {
@@ -38,12 +38,12 @@ extension World {
 
     private func judgeUntouched(_ ticket: SimulatedTicket) -> KnownLimit? {
         guard let bookingID = ticket.text(of: Self.bookingField) else { return nil }
-        // A solved ticket is no sweep's.
+        // Sweeps do not repair solved tickets.
         let sweeps = sweeps && ticket.status != "solved"
         guard let commits = history.commits[bookingID] ?? (sweeps ? [] : nil) else { return nil }
         if !sweeps {
-            // Nobody said anything of the booking; or a person's edit was undone, which only sweeps
-            // make good for.
+            // No record reported the booking; or a person's edit was undone, which only sweeps
+            // repair.
             guard commits.contains(where: checker.isChange) else { return nil }
             if self.sweeps, editsByHand[ticket.id] != nil { return nil }
         }
@@ -51,13 +51,13 @@ extension World {
         let expected = History.tag(history.finalStatus(bookingID, withTimeToLive: sweeps))
         let records = self.records(of: bookingID)
         let isLate = records.last.map { indexedAt[ticket.id]! > published[$0]! || missed[ticket.id]?.contains($0) == true } ?? false
-        // A solved one may have been swept before.
+        // A sweep may have written it before it was solved.
         if self.sweeps, !sweeps, shown == History.tag(history.finalStatus(bookingID)) { return nil }
         if shown == expected {
             if isLate, sweeps, shown != nil { count(.lateTicketFilled) }
             return nil
         }
-        // Of a booking that is not there, what was there before us stays.
+        // If the booking does not exist, a status from before us stays.
         if expected == nil, unversioned.contains(ticket.id), ticket.text(of: Self.versionField) == nil { return nil }
         if isLate, !sweeps { return .lateTicket }
         if unversioned.contains(ticket.id), !history.capture.knowsOldValues { return .unversionedWithoutOldValues }
@@ -82,8 +82,9 @@ extension World {
         }
     }
 
-    /// A ticket that a person touched follows its booking again as far as the rules reach: by the
-    /// old status of a change that came later, in order and with nothing from before.
+    /// Checks a ticket that a person touched. It follows its booking again as far as the rules
+    /// reach: by the old status of a later change, in order and with no earlier delivery after the
+    /// edit.
     private func judgeTouched(_ ticket: SimulatedTicket, _ touch: Touch) {
         guard !sweeps, history.capture.knowsOldValues, keepsVersions, counts[.optionMissing] == nil, counts[.fieldHidden] == nil,
             let bookingID = touch.bookingID, ticket.text(of: Self.bookingField) == bookingID, let commits = history.commits[bookingID],
@@ -119,8 +120,9 @@ extension World {
         }
     }
 
-    /// Two changes that cannot be ordered, of which the later one leads back to what a ticket may
-    /// still show, be it nothing, or does not say what it replaces; or three, of which the last one
+    /// Whether the order of commits is unknown in a case that the rules do not cover.
+    /// Either there are two, and the later one leads back to a status that a ticket may still show
+    /// (even none), or does not report the status it replaces. Or there are three, and the last one
     /// came before the second.
     private func isReversedWithinMillisecond(_ commits: [History.Commit]) -> Bool {
         commits.indices.contains { index in
@@ -131,8 +133,8 @@ extension World {
         }
     }
 
-    /// A sweep's version, which is cut to milliseconds, and a change of the same millisecond that
-    /// does not tell what it replaces.
+    /// Whether a sweep's version, which is cut to milliseconds, shares its millisecond with a
+    /// change that does not report the status it replaces.
     private func isSweptWithinMillisecond(_ ticket: SimulatedTicket, _ commits: [History.Commit]) -> Bool {
         guard !history.capture.knowsOldValues, let kept = ticket.text(of: Self.versionField).flatMap({ KeptVersion(text: $0) }),
             kept.version.transactionID == "sweep"

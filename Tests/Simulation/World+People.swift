@@ -20,7 +20,7 @@ extension World {
         }
         for bookingID in history.commits.keys.sorted() where !bookingID.hasPrefix("BULK") {
             for _ in 0..<(executor.chance(0.1) ? executor.number(3...5) : executor.number(1...2)) {
-                // Some tickets were sorted by hand before there was a function.
+                // Some tickets got a status by hand before the function existed.
                 if let status = history.commits[bookingID]?.first?.from, executor.chance(0.5) {
                     count(.unversionedStatus)
                     unversioned.insert(id + 1)
@@ -31,7 +31,7 @@ extension World {
             }
         }
         if history.records.contains(where: \.isAmbiguous) { open("BK-9") }
-        // Tickets of other bookings stand by: they are what a search proves itself with.
+        // Tickets of other bookings, which a search uses as its proof.
         if history.isCrowd {
             for bookingID in Self.others.prefix(executor.number(0...Self.others.count)) {
                 standBy.append(id + 1)
@@ -41,8 +41,8 @@ extension World {
         for bookingID in history.bulk where executor.chance(0.4) { open(bookingID) }
     }
 
-    /// Just when a search is made, the ticket that is to prove it gets the ID of a booking that is
-    /// asked for.
+    /// Gives the ticket that is to prove a search the ID of a booking in that search, just when the
+    /// search is made.
     func rebookWitness(of terms: [String]) {
         guard terms.count > 2,
             let id = standBy.first(where: { account.tickets[$0]?.text(of: Self.bookingField) == terms[terms.count - 1] }),
@@ -55,7 +55,7 @@ extension World {
     }
 
     private func setBooking(_ bookingID: String, on id: Int) {
-        // What leaves a list of several pages moves others from one to the other.
+        // A ticket that leaves a list of several pages moves others to another page.
         if pageLimits.items < 100 {
             for other in account.tickets.values where other.text(of: Self.bookingField) == account.tickets[id]?.text(of: Self.bookingField)
             {
@@ -68,7 +68,7 @@ extension World {
 
     private static let others = ["VIP-40", "HL-1", "HL-2", "HL-11", "QT 5", "QT 6"]
 
-    /// A ticket of another booking is closed, gets another booking's ID, or is solved.
+    /// Closes or solves a ticket of another booking, or gives it another booking's ID.
     func interfereWithOthers() {
         let open = standBy.filter { account.tickets[$0].map { $0.status != "closed" } ?? false }
         guard !open.isEmpty else { return }
@@ -94,7 +94,7 @@ extension World {
         account.edit(id, now: zendeskNow, change)
     }
 
-    /// Remembers what a ticket was like when a person had touched it.
+    /// Records a ticket's state after a person touched it.
     func touch(_ id: Int) {
         editsByHand[id, default: 0] += 1
         guard let ticket = account.tickets[id] else { return }
@@ -109,7 +109,7 @@ extension World {
         raced[id] = nil
     }
 
-    /// A person does something in Zendesk's pages.
+    /// Makes a random edit, as a person does in Zendesk's pages.
     func interfere() {
         let open = openIDs()
         guard !open.isEmpty else { return }
@@ -171,7 +171,7 @@ extension World {
         }
     }
 
-    /// Whether the ticket shows nothing, or what we wrote last.
+    /// Whether the ticket's status is empty, or the one that we wrote last.
     private func isOurs(_ id: Int) -> Bool {
         guard let ticket = account.tickets[id] else { return false }
         let kept = ticket.text(of: Self.versionField).flatMap { KeptVersion(text: $0) }
@@ -188,7 +188,7 @@ extension World {
         touch(id)
     }
 
-    /// Somebody edits just when we do.
+    /// Edits a ticket at the moment of our update.
     func editInSameSecond(_ id: Int) {
         guard account.tickets[id].map({ $0.status != "closed" }) ?? false else { return }
         count(.editedInSameSecond)
@@ -200,10 +200,10 @@ extension World {
         trace { "a person edited ticket \(id) in the same second" }
     }
 
-    /// Somebody sets the status between Zendesk's check of the stamp and the update: nothing but
-    /// the audit tells.
+    /// Sets the status between Zendesk's check of the stamp and the update. Only the audit shows
+    /// it.
     ///
-    /// - Returns: what was set; nil if nobody did.
+    /// - Returns: the tag that was set; nil if none was.
     func editInRace(_ id: Int) -> String? {
         lookAtJobs()
         guard keepsVersions, var ticket = account.tickets[id], ticket.status != "closed" else { return nil }
@@ -217,7 +217,7 @@ extension World {
         return tag
     }
 
-    // MARK: What only sweeps repair
+    // MARK: Damage that only sweeps repair
 
     func interfereWithSweeps() async {
         let open = openIDs()
@@ -240,7 +240,7 @@ extension World {
         trace { "a person emptied the status of ticket \(id)" }
     }
 
-    /// A guest answers to a closed ticket: the new one has the old one's fields.
+    /// A guest replies to a closed ticket. The new ticket copies the fields of the old one.
     private func followUp(of source: Int) {
         guard let former = account.tickets[source] else { return }
         count(.followUp)
@@ -267,14 +267,14 @@ extension World {
         count(.undoneEdit)
         edit(id) { $0[Self.statusField] = former }
         checker.person(set: formerTouch != nil ? former.string : nil, on: id)
-        // Where we have written meanwhile, or never have, it is not what it was to us.
+        // If we wrote meanwhile, or never wrote, the ticket is not what it was to us.
         if formerTouch == nil, isOurs(id), former != .null || !hasVersion(id) { touches[id] = nil } else { touch(id) }
         trace { "a person set ticket \(id) back to \(former.string ?? "nothing")" }
     }
 
     // MARK: Administrators
 
-    /// An administrator removes an option, and puts it back.
+    /// Removes an option for a while, as an administrator can.
     func removeOption() async {
         await wait(until: executor.number(0.0...chaosEnds))
         guard let index = account.fields.firstIndex(where: { $0.id == Self.statusField }) else { return }
@@ -289,7 +289,7 @@ extension World {
         trace { "the option is back" }
     }
 
-    /// An administrator deactivates a field, or deletes it and has it restored; its values are
+    /// Deactivates a field, or deletes and restores it, as an administrator can. Its values are
     /// hidden meanwhile.
     func hideField() async {
         await wait(until: executor.number(0.0...chaosEnds))

@@ -6,9 +6,9 @@ import Timing
 import Zendesk
 import ZendeskSimulator
 
-/// Sweeps, as a schedule and a job ask for them.
+/// Sweeps, requested by a schedule and by a job.
 extension World {
-    /// A schedule, badly kept.
+    /// Requests sweeps at irregular intervals.
     func sweepAgainAndAgain() async {
         var number = 0
         while isChaos {
@@ -53,8 +53,7 @@ extension World {
         }
     }
 
-    /// A job with an instance of its own, in the middle of it all: it stops, and goes on where it
-    /// stopped.
+    /// Runs a job with its own instance during the chaos. It stops, and resumes where it stopped.
     func sweepAllInChaos() async {
         await wait(until: executor.number(0.0...chaosEnds * 0.8))
         var instance = newInstance()
@@ -77,11 +76,10 @@ extension World {
         instance.end()
     }
 
-    /// In the end every ticket is looked at, until none is left; and once more, which must find
-    /// nothing to do.
+    /// Sweeps all tickets in the end, until none is unfinished. One more sweep must find nothing to
+    /// do.
     func sweepAll() async {
-        // Search has taken up everything by then, and what Zendesk refused to update has its daily
-        // try again.
+        // By then search has indexed everything, and refused updates get their daily retry.
         await wait(until: max(elapsed, chaosEnds + account.searchLag.upperBound + 3600) + 90_000)
         trace { "sweep of all tickets" }
         var isDone = false
@@ -94,7 +92,7 @@ extension World {
     }
 
     private func sweepOnce() async -> Bool {
-        // What an event has left behind may have been its end.
+        // A leftover of an event may have ended the instance.
         if !instances[0].isAlive { instances[0] = newInstance() }
         let instance = instances[0]
         let deadline = Deadline(after: .seconds(86_400), instance.time)

@@ -5,7 +5,7 @@ import Zendesk
 import ZendeskSimulator
 
 /// One history: bookings change, records are delivered badly, Zendesk fails, people interfere,
-/// instances die. Then the faults stop, and it has to settle.
+/// instances die. Then the faults stop, and everything must settle.
 final class World: @unchecked Sendable {
     static let bookingField = 1
     static let statusField = 2
@@ -20,9 +20,9 @@ final class World: @unchecked Sendable {
     let writesPerMinute: Int
     let pageLimits: Zendesk.PageLimits
     let roundLimits: RoundLimits
-    /// What jobs did, and nobody has looked at yet.
+    /// Updates by jobs that are not checked yet.
     private var landed: [JobUpdate] = []
-    /// Who has begun a job.
+    /// The instance that began each job.
     var jobOwners: [String: Instance] = [:]
     let isTight: Bool
     let faultRate: Double
@@ -39,7 +39,7 @@ final class World: @unchecked Sendable {
     let laterSettings: BookingStatusSettings
     var isDeployed = false
 
-    // What goes wrong, drawn once for the history
+    // Faults, drawn once for the history
     let clocks: Clocks
     let chaosEnds: Double
     private let outage: ClosedRange<Double>?
@@ -47,52 +47,52 @@ final class World: @unchecked Sendable {
     let takeBacksFail: Bool
     let hasDeadLetters: Bool
     let maximumAttempts: Int
-    /// In half of the histories tickets are swept: there no ticket may stay wrong for want of a
-    /// change. In the others the changes are alone, and nothing repairs what they spoil.
+    /// Half of the histories have sweeps: no ticket may stay wrong for lack of a change. In the
+    /// others there are only changes, and nothing repairs their damage.
     let sweeps: Bool
 
-    // What the end depends on
+    // State that the verdict depends on
     var nextMessage = 0
     var touches: [Int: Touch] = [:]
     var editsByHand: [Int: Int] = [:]
     var unversioned: Set<Int> = []
-    /// Follow-up tickets whose fields were copied while they contradicted each other, with what was
-    /// copied.
+    /// Follow-up tickets whose fields contradicted each other when they were copied, with the
+    /// copied fields.
     var copiedUnfinished: [Int: [Int: JSON]] = [:]
     var indexedAt: [Int: Double] = [:]
     var flappedAt: [Int: Double] = [:]
-    /// The records that did not come to a ticket, since search had left it out.
+    /// The records that missed a ticket because search had left it out.
     var missed: [Int: Set<Int>] = [:]
-    /// The tickets that the first delivery of each record could find.
+    /// The tickets that each record's first delivery could find.
     var dueTickets: [Int: (from: Double, tickets: [String: Set<Int>])] = [:]
     var published: [Int: Double] = [:]
     var acknowledged: [Int: Double] = [:]
     var lastDelivery: [Int: Double] = [:]
     var inFlight: [String: Int] = [:]
     var delivered: [String: Int] = [:]
-    /// When a field that is hidden became so.
+    /// When the hidden field was hidden; nil if none is.
     var hiddenSince: Double?
-    /// Tickets that were read while a field was hidden, and the product could not know it yet: it
+    /// Tickets that were read while a field was hidden and the product could not know it yet. It
     /// looks at the fields once a minute, and a round lasts half a minute.
     var readWhileHidden: [Int: Double] = [:]
-    /// And those that were written then, having been read before: no version was kept.
+    /// Tickets that were read before that and written during it, without a version.
     var writtenWhileHidden: Set<Int> = []
     var isFreshlyHidden: Bool { hiddenSince.map { elapsed - $0 < 95 } ?? false }
-    /// Tickets on which a person's status was replaced between check and update, and is to be put
-    /// back by an instance that got the answer.
+    /// Tickets on which a person's status was replaced between check and update. The instance that
+    /// got the answer must put it back.
     var raced: [Int: (status: String, by: Instance, update: Data?, isKnown: Bool)] = [:]
-    /// Those of them that another instance wrote since.
+    /// Those tickets that another instance has written since.
     var overtaken: Set<Int> = []
     var everRaced: Set<Int> = []
     var garbled: Set<Int> = []
-    /// Tickets of bookings of which nothing is told.
+    /// Tickets of bookings that no record reports.
     var standBy: [Int] = []
 
-    /// The last thing that a person did to a ticket.
+    /// A person's last edit of a ticket.
     struct Touch {
         var at: Double
         var tag: String?
-        /// What our version says, if it can be read and names the ticket's booking.
+        /// Our version, if it is readable and names the ticket's booking.
         var kept: KeptVersion?
         var bookingID: String?
     }
@@ -102,14 +102,14 @@ final class World: @unchecked Sendable {
         let action: @Sendable () -> Void
     }
 
-    /// Clocks that are wrong. No two of them err in the same direction in one history: nothing
-    /// could tell them from the truth.
+    /// Clock errors. One history never has two errors in the same direction, since nothing could
+    /// tell them from the truth.
     enum Clocks {
         case right
         case instances(Double)
-        /// All of Zendesk.
+        /// Zendesk's clock as a whole.
         case zendesk(Double)
-        /// The header alone.
+        /// The `date` header alone.
         case date(Double)
         case noDate
     }
@@ -196,15 +196,15 @@ final class World: @unchecked Sendable {
         account.onJobUpdate = { [unowned self] in landed.append($0) }
     }
 
-    /// What Zendesk documents nowhere, one reading of each for the history.
+    /// Draws the undocumented behavior of Zendesk for the history.
     private func drawSharedCalls() {
         guard history.isCrowd else { return }
         if executor.chance(0.4) {
             account.searchBehavior.repeatedTerms = executor.pick([.all, .first, .last])
             count(.termsRestrict)
         }
-        // A ticket alone proves too little where terms are cut off behind the booking that it names
-        // by now.
+        // If terms are cut off, a witness found by its ticket alone proves too little: the ticket
+        // may name another booking by now.
         if executor.chance(mutant == .witnessByID ? 1 : 0.15) {
             account.searchBehavior.maximumTerms = executor.number(2...(mutant == .witnessByID ? 3 : 4))
             count(.termsCutOff)
@@ -226,7 +226,7 @@ final class World: @unchecked Sendable {
         account.faults.tooManyJobs = executor.number(0...0.1)
     }
 
-    /// Takes up what the account's jobs have done by now.
+    /// Runs the account's jobs up to now, and checks their updates.
     func lookAtJobs(until moment: Double? = nil) {
         account.runJobs(now: moment ?? zendeskNow)
         while !landed.isEmpty {
@@ -242,7 +242,7 @@ final class World: @unchecked Sendable {
     var elapsed: Double { executor.now / .seconds(1) }
     var now: Double { History.start + elapsed }
     var isChaos: Bool { elapsed < chaosEnds }
-    /// Whether nothing goes wrong in the whole history that would keep an instance from its work.
+    /// Whether the history has no faults that would keep an instance from its work.
     var isCalm: Bool {
         faultRate == 0 && !isTight && history.bulk.isEmpty && outage == nil && noTokens == nil && account.limits == RateLimits()
             && counts[.optionMissing] == nil
@@ -266,7 +266,7 @@ final class World: @unchecked Sendable {
         try? await executor.sleep(.microseconds(Int64(max(0, moment - elapsed) * 1_000_000)))
     }
 
-    /// Does something at a later moment, beside everything else.
+    /// Schedules an action for a later moment.
     func at(_ moment: Double, _ action: @escaping @Sendable () -> Void) {
         later.yield(Later(moment: moment, action: action))
     }
@@ -382,7 +382,8 @@ final class World: @unchecked Sendable {
         return instance
     }
 
-    /// Another revision takes over, instance by instance: for a while both are at work.
+    /// Replaces the instances with a new revision, one by one. For a while both revisions are at
+    /// work.
     private func deploy() async {
         await wait(until: executor.number(0.0...chaosEnds * 0.9))
         count(.deployment)
@@ -396,14 +397,15 @@ final class World: @unchecked Sendable {
         }
     }
 
-    /// SIGTERM: nothing new comes, and at eight seconds what is left is cancelled.
+    /// Drains an instance, as SIGTERM does. It gets no new events, and the rest is cancelled after
+    /// eight seconds.
     private func drain(_ instance: Instance) async {
         count(.instanceDrained)
         trace { "\(instance.name) is drained" }
         at(elapsed + 8) { instance.end() }
     }
 
-    // MARK: What was drawn
+    // MARK: Counts of the drawn history
 
     private func countHistory() {
         for record in history.records {

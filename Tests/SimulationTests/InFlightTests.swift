@@ -12,7 +12,7 @@ import ZendeskSimulator
 
 @Suite("Changes in flight together")
 struct InFlightTests {
-    /// One instance, one booking with two tickets, and a way to Zendesk that takes a while.
+    /// One instance, one booking with two tickets, and a slow connection to Zendesk.
     private final class Bench: ZendeskTransport, @unchecked Sendable {
         let executor = SeededExecutor(seed: 7)
         var account: SimulatedZendesk
@@ -150,9 +150,8 @@ struct InFlightTests {
             #expect((2..<20).contains(deliveries))
         }
         #expect((10..<22).allSatisfy { bench.account.tickets[$0]?.text(of: 2) == "b" })
-        // However often the record came, each booking was written once, and none was looked for
-        // again once it was settled: the most that can be under way when the budget runs out are
-        // eight.
+        // Each booking was written once, however often the record came. A settled booking is not
+        // searched for again. At most eight can be in flight when the budget runs out.
         #expect(bench.writes == 12)
         #expect(bench.searches.count == 12)
         #expect(bench.searches.values.reduce(0, +) <= 12 + 8)

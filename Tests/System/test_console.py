@@ -138,6 +138,41 @@ class ConsoleTests(unittest.TestCase):
         for step in ("committed", "published", "delivery 1", "ticket #3: added", "ticket #3 shows Tentative", "answered 204"):
             self.assertIn(step, steps)
 
+    def test_the_checkout_hour_shares_calls(self):
+        button = self.browser.find_element(By.ID, "checkout-hour")
+        self.wait(lambda: button.text == "Check 200 guests in at once", "nobody is in")
+        button.click()
+        self.wait(lambda: button.text == "Check 200 guests out at once", "all are in")
+        self.wait(lambda: self.dev.state()["ticketCount"] == 205, "each has a ticket")
+
+        def used(name):
+            meter = self.browser.find_element(By.ID, f"usage-{name}")
+            return float(meter.get_attribute("value")), float(meter.get_attribute("max"))
+
+        self.wait(lambda: used("requests")[0] > 0 and used("updates")[0] > 0, "the gauge shows what is used")
+        self.assertEqual([used(name)[1] for name in ("requests", "updates", "jobs")], [700, 100, 30])
+        # Two hundred updates are more than a minute's budget has places for: jobs do them.
+        wait_until(lambda: self.dev.state()["usage"]["jobs"][0] > 0, 90, "a job is seen")
+        guests = "return [...document.querySelectorAll('#tickets select')].filter((s) => s.value === 'InStay').length"
+        wait_until(lambda: self.browser.execute_script(guests) >= 195, 180, "the tickets show it")
+
+    def test_what_has_the_focus_keeps_it(self):
+        select = self.browser.find_element(By.CSS_SELECTOR, "#tickets tr[data-key='3'] select")
+        self.browser.execute_script("arguments[0].focus(); arguments[0].marked = true", select)
+        self.click(SOON, "Booked")
+        self.wait(lambda: self.shown(3) == "Booked", "the ticket shows it")
+        self.click(SOON, "InStay")
+        self.wait(lambda: self.shown(3) == "InStay" and self.order() == [1, 3, 4, 5, 2], "the row has moved")
+        self.assertTrue(self.browser.execute_script("return document.activeElement.marked"), "it is the same element, in another place")
+
+    def test_an_event_is_seen_on_its_way(self):
+        self.switch("outage")
+        self.click(IN_HOUSE, "InStay")
+        at = "return [...document.querySelectorAll('#way li')].map((place) => place.dataset.count)"
+        self.wait(lambda: any(self.browser.execute_script(at)[2:4]), "it waits in Pub/Sub, or is with the function")
+        self.switch("outage")
+        self.wait(lambda: self.shown(4) == "InStay" or self.browser.find_elements(By.CSS_SELECTOR, "#dead-letters li"), "it ends")
+
     def test_keyboard_phone_and_darkness(self):
         button = self.browser.find_element(By.CSS_SELECTOR, f"#bookings tr[data-key='{SOON}'] [data-action='Booked']")
         self.browser.execute_script("arguments[0].focus()", button)

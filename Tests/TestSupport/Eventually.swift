@@ -1,5 +1,4 @@
-/// Waits until it holds, and gives up after a minute: far longer than it takes on a machine that
-/// has other work to do.
+/// Waits until the condition holds. Gives up after a minute, which is ample even on a busy machine.
 package func eventually(_ what: @autoclosure () -> String, holds: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + .seconds(60)
     while try await !holds() {

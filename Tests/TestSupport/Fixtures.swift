@@ -10,7 +10,7 @@ package enum Fixtures {
     /// The sample events that come with the package.
     package static var events: [URL] { json(in: tests.deletingLastPathComponent().appending(path: "events")) }
 
-    /// The types of each member of real answers of Zendesk, as they were recorded.
+    /// The types of each member of recorded Zendesk answers.
     package static var zendeskAnswers: Data { get throws { try Data(contentsOf: tests.appending(path: "Fixtures/zendesk-answers.json")) } }
 
     package static func record(_ name: String) throws -> Data {

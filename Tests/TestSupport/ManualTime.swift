@@ -1,12 +1,11 @@
 import Synchronization
 package import Timing
 
-/// A clock that moves only when somebody pauses, and then at once: tests of what waits take no
+/// A clock that moves only when a caller pauses, and then at once. Tests of waiting code take no
 /// time.
 ///
-/// Who sleeps for longer than ``maximumPause`` waits for a deadline, beside work that is to be done
-/// before it: that moves nothing, and ends when it is cancelled or when the pauses of others have
-/// led there.
+/// A sleep longer than ``maximumPause`` is a deadline beside other work, and does not move the
+/// clock. It ends when it is cancelled, or when other pauses have reached its time.
 package final class ManualTime: Sendable {
     private let state = Mutex(State())
     /// Seconds since 1970 at the start.

@@ -1,22 +1,22 @@
 package import FoundationEssentials
 import ZendeskSimulator
 
-/// Damages texts at random, the same way for the same seed: for what has to stand any answer, or
-/// any request.
+/// Damages texts at random, the same way for the same seed. It tests code that must survive any
+/// answer or any request.
 package struct Mutation {
     private var random: SplitMix64
     private let texts: [Data]
 
-    /// - Parameter texts: what is damaged; parts of one get into another.
+    /// - Parameter texts: the texts to damage. Parts of one get into another.
     package init(seed: UInt64, _ texts: [String]) {
         random = SplitMix64(seed: seed)
         self.texts = texts.map { Data($0.utf8) }
     }
 
-    /// How many inputs a test tries: more where `FUZZ_INPUTS` says so.
+    /// The number of inputs per test. `FUZZ_INPUTS` overrides it.
     package static let count = UInt64(ProcessInfo.processInfo.environment["FUZZ_INPUTS"] ?? "") ?? 100
 
-    /// What parsers stumble over.
+    /// Texts that parsers stumble over.
     private static let pieces = [
         "9223372036854775807", "-9223372036854775808", "1e400", "-1", "0", "1.5", "null", "true", "[]", "{}", "\"\"", "\"\\ud800\"",
         "\u{0}", "\r\n",

@@ -3,20 +3,19 @@ import Synchronization
 package import Zendesk
 package import ZendeskSimulator
 
-/// Calls the simulated account in place, without a socket.
+/// Calls the simulated account directly, without a socket.
 package final class SimulatorTransport: ZendeskTransport {
     private let account: Mutex<SimulatedZendesk>
     private let log = Mutex<[ZendeskRequest]>([])
     private let time: ManualTime
-    /// Comes between a request and the account, to spoil it.
+    /// Intercepts a request before the account gets it, to spoil it.
     private let interfere = Mutex<(@Sendable (ZendeskRequest, Int) throws(TransportError) -> ZendeskResponse?)?>(nil)
-    /// Is called after the account has answered, and may lose the answer.
+    /// Runs after the account has answered, and may lose the answer.
     private let afterwards = Mutex<(@Sendable (ZendeskRequest, Int) throws(TransportError) -> Void)?>(nil)
 
     private let writtenDate = Mutex<String??>(nil)
 
-    /// The `Date` of every answer: none where it is `.some(nil)`, the account's own where it is
-    /// nil.
+    /// The `Date` of every answer: `.some(nil)` for none, nil for the account's own.
     package var date: String?? {
         get { writtenDate.withLock { $0 } }
         set { writtenDate.withLock { $0 = newValue } }
@@ -30,7 +29,8 @@ package final class SimulatorTransport: ZendeskTransport {
     package var requests: [ZendeskRequest] { log.withLock { $0 } }
     package var writes: [ZendeskRequest] { requests.filter { $0.method == .put } }
 
-    /// What the account should not see, by request and its number from 1.
+    /// Sets the interceptor of requests. It gets each request and its number from 1; nil passes the
+    /// request on to the account.
     package func before(_ body: @escaping @Sendable (ZendeskRequest, Int) throws(TransportError) -> ZendeskResponse?) {
         interfere.withLock { $0 = body }
     }

@@ -3,7 +3,7 @@ import Logging
 import FunctionServer
 import ServiceLifecycle
 
-/// Serves on a free port of loopback while the body runs: a stand-in for whatever the product
+/// Serves on a free loopback port while the body runs, as a stand-in for a service that the product
 /// calls.
 package func withStandIn(
     _ respond: @escaping @Sendable (Request) async throws -> Response,

@@ -17,7 +17,7 @@ extension CloudEvent {
         return try attributes.event(dataContentType: headers.value(.contentType), data: body.isEmpty ? nil : body)
     }
 
-    /// Escapes what a header field cannot hold, and the escapes' own sign.
+    /// Percent-encodes `%` and the characters that a header value cannot hold.
     ///
     /// Source: CloudEvents HTTP protocol binding 1.0.2, section 3.1.3.2.
     static func percentEncoded(_ text: String) -> String {
@@ -33,7 +33,7 @@ extension CloudEvent {
         return encoded
     }
 
-    /// Nil where the text has a broken escape or decodes to something that is not UTF-8.
+    /// Returns nil if an escape is broken or the result is not UTF-8.
     private static func percentDecoded(_ text: String) -> String? {
         guard text.utf8.withContiguousStorageIfAvailable({ $0.contains(UInt8(ascii: "%")) }) ?? true else { return text }
         var decoded: [UInt8] = []

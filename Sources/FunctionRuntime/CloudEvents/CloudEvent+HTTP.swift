@@ -2,21 +2,20 @@ public import FoundationEssentials
 public import HTTPTypes
 
 extension CloudEvent {
-    /// Reads the event that a request carries, in any form in which Google Cloud sends one.
+    /// Reads the event that a request carries, in any form that Google Cloud sends.
     ///
     /// - Parameters:
-    ///   - request: the request's head: its header fields tell the form, its path may name the
+    ///   - request: the request's head. Its header fields give the form; its path may name the
     ///     topic.
     ///   - body: the request's whole body.
-    /// - Throws: ``EnvelopeError``; a request that is no envelope at all is taken for unwrapped
-    ///   data and throws nothing.
+    /// - Throws: ``EnvelopeError``. A request without any envelope does not throw: its body is read
+    ///   as unwrapped data.
     public init(_ request: HTTPRequest, body: Data) throws(EnvelopeError) {
         self = try ReceivedEvent(request, body: body).event
     }
 }
 
-/// An event as it was received, with the message that the reader of its envelope had to decode
-/// anyway.
+/// A received event, with its Pub/Sub message if reading the envelope decoded it.
 package struct ReceivedEvent: Sendable {
     package var event: CloudEvent
     package var message: PubSubMessage?
@@ -24,7 +23,7 @@ package struct ReceivedEvent: Sendable {
     /// Reads the event that a request carries.
     package init(_ request: HTTPRequest, body: Data) throws(EnvelopeError) {
         let headers = request.headerFields
-        // Decoded at most once, and not at all where the headers tell the form.
+        // Decoded at most once, and not at all if the headers give the form.
         lazy var envelope = JSONEnvelope(body: body)
         let form = WireForm.detect(headers) { envelope.has($0) }
         switch form {

@@ -2,10 +2,10 @@ public import FoundationEssentials
 import JSONReader
 
 extension CloudEvent {
-    /// The event as one JSON object, which a request in structured mode has as its body.
+    /// The event as one JSON object: the body of a request in structured mode.
     ///
-    /// Data of a JSON media type, or of none, is a part of the object; text is a string; anything
-    /// else is in base64.
+    /// Data with a JSON media type, or with none, is embedded as JSON. Text is embedded as a
+    /// string, anything else as base64.
     ///
     /// Source: CloudEvents JSON event format 1.0.2.
     public var json: Data {
@@ -31,6 +31,6 @@ extension CloudEvent {
         return ("data_base64", data.base64EncodedString().json)
     }
 
-    /// Whether data of this media type is JSON; data is where nothing is said of it.
+    /// Whether data of this media type is JSON. Data without a media type is.
     static func isJSON(_ mediaType: String?) -> Bool { mediaType?.contains("json") ?? true }
 }

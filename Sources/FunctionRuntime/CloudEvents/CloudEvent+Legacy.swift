@@ -1,8 +1,8 @@
 import FoundationEssentials
 import JSONReader
 
-/// A first generation background event, in the shape with `context` or in the older one where all
-/// stands at the top level.
+/// A first generation background event. Its members are in `context`, or at the top level in the
+/// older shape.
 ///
 /// Source: GoogleCloudPlatform/functions-framework-conformance, `docs/mapping.md`; Cloud Functions'
 /// documentation, "Background functions".
@@ -11,9 +11,9 @@ struct LegacyEvent {
     var timestamp: String?
     var eventType: String
     var service: String?
-    /// Of the resource: the topic, the object, the document.
+    /// The resource's name: a topic, an object or a document.
     var name: String
-    /// Of a Firebase database.
+    /// The domain of a Firebase database.
     var domain: String?
     var data: JSONElement
 
@@ -40,14 +40,14 @@ extension ReceivedEvent {
         var result = try EnvelopeError.naming { () throws(JSONFault) in try CloudEvent(event) }
         guard result.type == CloudEvent.messagePublished else { return ReceivedEvent(event: result) }
         let message = try PubSubMessage(result)
-        // Also where the context has none.
+        // The context may have no timestamp.
         if result.time == nil { result.time = message.publishTime }
         return ReceivedEvent(event: result, message: message)
     }
 }
 
 extension Substring {
-    /// The generation, `#` and digits at its end, is not a part of an object's name.
+    /// The object's name without its generation, the `#` and digits at the end.
     fileprivate var withoutGeneration: Substring {
         guard let mark = lastIndex(of: "#"), case let digits = self[index(after: mark)...], !digits.isEmpty,
             digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
@@ -57,7 +57,7 @@ extension Substring {
 }
 
 extension CloudEvent {
-    /// What a background event is as a CloudEvent, by Google's table.
+    /// Converts a background event to a CloudEvent by Google's table.
     fileprivate init(_ event: LegacyEvent) throws(JSONFault) {
         guard let type = Self.types[event.eventType] else {
             throw JSONFault(
@@ -89,7 +89,7 @@ extension CloudEvent {
             source = source.replacing("/projects/_/instances/", with: "/projects/_/locations/\(location)/instances/")
         case "firebaseanalytics.googleapis.com":
             subject = String(try split(event, before: "events/"))
-            // Read on its own: it lies deeper than what an envelope keeps.
+            // Parsed again on its own: these members lie deeper than those that an envelope keeps.
             guard let data = JSONElement(event.data.bytes) else { throw event.data.wrongType }
             let user = try data.object().require("userDim").object()
             source += "/apps/\(try user.require("appInfo").object().require("appId").requireString())"
@@ -100,8 +100,7 @@ extension CloudEvent {
         }
     }
 
-    /// Cuts the resource's name in two: the first part stays the source, the second one is
-    /// returned.
+    /// Splits the resource's name. The first part stays in `source`; the second one is returned.
     private mutating func split(_ event: LegacyEvent, before mark: String) throws(JSONFault) -> Substring {
         guard let range = source.firstRange(of: "/\(mark)") else { throw JSONFault("the resource names no \(mark)") }
         let rest = source[source.index(after: range.lowerBound)...]
@@ -109,7 +108,7 @@ extension CloudEvent {
         return rest
     }
 
-    /// The message with all the members that came, and with id and time of the context.
+    /// The message with all received members, and with the id and time of the context.
     private static func messagePublished(_ event: LegacyEvent) throws(JSONFault) -> Data {
         var own = [("messageId", event.eventID.json)]
         if let timestamp = event.timestamp { own.append(("publishTime", timestamp.json)) }
@@ -120,7 +119,7 @@ extension CloudEvent {
         return JSONObject.text([("message", JSONObject.text(members + own))])
     }
 
-    /// Two members of a user's metadata have other names in a CloudEvent.
+    /// Renames the two members of a user's metadata that have other names in a CloudEvent.
     private static func userWithNewNames(_ event: LegacyEvent) throws(JSONFault) -> Data {
         let newNames = ["createdAt": "createTime", "lastSignedInAt": "lastSignInTime"]
         var members: [(String, Data)] = []

@@ -20,7 +20,7 @@ extension ReceivedEvent {
 }
 
 extension CloudEvent {
-    /// The event that Eventarc makes of a message.
+    /// Wraps a message in an event as Eventarc does.
     init(_ message: PubSubMessage, topic: Topic, data: Data) {
         self.init(
             id: message.id,
@@ -33,17 +33,17 @@ extension CloudEvent {
     }
 }
 
-/// The topic that a push's URL names, in its path or as Google's frameworks take it:
+/// The topic that a push URL names, in its path or in the query that Google's frameworks use:
 /// `?__GCP_CloudEventsMode=CUSTOM_PUBSUB_TOPIC`.
 struct Topic: Equatable {
-    /// `projects/P/topics/T`, or nil where the URL names none.
+    /// `projects/P/topics/T`, or nil if the URL names none.
     var name: String?
 
     init(name: String? = nil) { self.name = name }
 
     init(path: String?) {
-        // Most requests name it in the path or not at all, and a URL takes its time to be taken
-        // apart.
+        // Parsing a URL is slow. It is needed only for a query or an escape, which most requests do
+        // not have.
         guard let path, path.utf8.count > 1 else { return }
         guard path.utf8.contains(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "%") }) else {
             name = Self.topic(in: path)
@@ -57,8 +57,8 @@ struct Topic: Equatable {
             .lazy.compactMap { Self.topic(in: $0) }.first
     }
 
-    /// `projects/P/topics/T`, wherever in a path it stands. By bytes, and without parts of their
-    /// own: this is looked for in each request.
+    /// Finds `projects/P/topics/T` anywhere in a path. Compares bytes and makes no substrings,
+    /// because this runs for each request.
     private static func topic(in path: String) -> String? {
         var path = path
         return path.withUTF8 { bytes in
@@ -78,7 +78,7 @@ struct Topic: Equatable {
         }
     }
 
-    /// Where the part of a path that begins there ends; the path's end also for a part beyond it.
+    /// The end of the path segment that begins at `start`; the path's end if `start` is beyond it.
     private static func end(of start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int {
         var position = min(start, bytes.count)
         while position < bytes.count, bytes[position] != UInt8(ascii: "/") { position += 1 }

@@ -26,7 +26,7 @@ extension CloudEvent {
         )
     }
 
-    /// JSON is passed on as the bytes that came.
+    /// Returns JSON data byte for byte as received.
     private static func data(of event: JSONObject, isJSON: Bool) throws(EnvelopeError) -> Data? {
         switch (event.element("data"), event.element("data_base64")) {
         case (_?, _?): throw .malformed("data and data_base64 exclude each other")

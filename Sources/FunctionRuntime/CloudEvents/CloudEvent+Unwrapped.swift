@@ -2,8 +2,8 @@ import FoundationEssentials
 import HTTPTypes
 
 extension ReceivedEvent {
-    /// The body is the message's data; what else is known of the message is in headers, if the
-    /// subscription writes them.
+    /// Reads a message whose data is the body. Its other members are in headers, if the
+    /// subscription writes metadata.
     ///
     /// Source: Pub/Sub's documentation, "Payload unwrapping for Pub/Sub push subscriptions".
     static func unwrapped(_ headers: HTTPFields, body: Data, topic: Topic) throws(EnvelopeError) -> ReceivedEvent {
@@ -27,8 +27,8 @@ extension ReceivedEvent {
         return ReceivedEvent(event: event, message: message)
     }
 
-    /// The fields that carry the request or the message; every other one is an attribute of the
-    /// message.
+    /// Fields that belong to the request or to the message itself. Every other field is an
+    /// attribute of the message.
     private static let transportFields: Set<HTTPField.Name> = [
         .pubSubMessageID, .pubSubPublishTime, .pubSubOrderingKey, .pubSubSubscriptionName, .contentLength, .contentType,
         .transferEncoding, .connection, .accept, .acceptEncoding, .userAgent, .authorization, .traceparent,
@@ -39,7 +39,7 @@ extension ReceivedEvent {
 }
 
 extension Encodable {
-    /// As JSON, the same bytes for the same value.
+    /// The value as JSON. Equal values give equal bytes.
     var json: Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -1,6 +1,6 @@
 public import FoundationEssentials
 
-/// One event as the CloudEvents specification 1.0 describes it, whatever form it arrived in.
+/// An event of the CloudEvents specification 1.0, whatever form it arrived in.
 ///
 /// Source: CloudEvents specification 1.0.2, "Context Attributes" and "Event Data".
 public struct CloudEvent: Sendable {
@@ -13,17 +13,17 @@ public struct CloudEvent: Sendable {
     public var type: String
     /// When it happened.
     public var time: Date? { didSet { writtenTime = nil } }
-    /// The text of `time` as it was read; nil where it was set.
+    /// The received text of `time`; nil if `time` was set by code.
     var writtenTime: String?
-    /// What in the source it is about.
+    /// The part of the source that the event is about.
     public var subject: String?
     /// The media type of `data`.
     public var dataContentType: String?
-    /// The schema that `data` keeps to, a URI.
+    /// The URI of the schema of `data`.
     public var dataSchema: String?
-    /// Every other attribute, its name in lower case.
+    /// All other attributes, by lowercase name.
     public var extensions: [String: String]
-    /// The event's data as it came; nil where it has none.
+    /// The event's data as received; nil if it has none.
     public var data: Data?
 
     public init(
@@ -50,11 +50,10 @@ public struct CloudEvent: Sendable {
 }
 
 extension CloudEvent {
-    /// When it happened as RFC 3339: the text that came, with its digits and its zone, or that of a
-    /// `time` that was set.
+    /// The event's time as RFC 3339. Keeps the received digits and zone, unless `time` was set.
     public var timeText: String? { writtenTime ?? time?.rfc3339 }
 
-    /// - Returns: false where the text is no RFC 3339 time.
+    /// - Returns: false if the text is not an RFC 3339 time.
     mutating func setTime(_ text: String) -> Bool {
         guard let time = Date(rfc3339: text) else { return false }
         self.time = time
@@ -64,7 +63,7 @@ extension CloudEvent {
 }
 
 extension CloudEvent: Equatable {
-    /// Two texts of one time are the same.
+    /// Compares times as moments, not as text.
     public static func == (left: CloudEvent, right: CloudEvent) -> Bool {
         left.id == right.id && left.source == right.source && left.type == right.type && left.time == right.time
             && left.subject == right.subject && left.dataContentType == right.dataContentType && left.dataSchema == right.dataSchema

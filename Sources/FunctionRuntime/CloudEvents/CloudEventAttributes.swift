@@ -1,8 +1,7 @@
 import FoundationEssentials
 
-/// The attributes of an event as they are read, by their names in the specification. Those that it
-/// names have a place each: a dictionary of all of them costs more than everything else that the
-/// binary form needs.
+/// Collects an event's attributes by name while they are read. Each standard attribute has its own
+/// property: a dictionary of all of them would cost more than the rest of reading the binary form.
 struct CloudEventAttributes {
     private var specversion, id, source, type, time, subject, dataschema: String?
     private var extensions: [String: String] = [:]
@@ -34,7 +33,7 @@ struct CloudEventAttributes {
         }
     }
 
-    /// The event, if it has the attributes that every event must have.
+    /// Makes the event. Throws if a required attribute is missing or invalid.
     func event(dataContentType: String?, data: Data?) throws(EnvelopeError) -> CloudEvent {
         guard try required(specversion, "specversion") == "1.0" else {
             throw .malformed("the CloudEvents attribute specversion is not 1.0")

@@ -2,13 +2,14 @@ import JSONReader
 
 /// Why a request could not be read as an event.
 public struct EnvelopeError: Error, Equatable, CustomStringConvertible {
-    /// What is wrong: it names the attribute and says what is expected of it. Of what came it
-    /// quotes at most an event's type and the names of members.
+    /// Names the attribute that is wrong and says what is expected. Quotes nothing from the request
+    /// but an event's type and the names of members.
     public let description: String
 
-    /// The envelope breaks its form's rules, or the event is not of the kind that is wanted.
+    /// The envelope breaks the rules of its form, or the event is not of the expected kind.
     ///
-    /// - Parameter reason: names what is wrong, and quotes no value: it is logged and sent back.
+    /// - Parameter reason: names what is wrong. It is logged and sent back, so it must quote no
+    ///   value.
     public static func malformed(_ reason: String) -> EnvelopeError { EnvelopeError(description: reason) }
 
     /// Several events in one request (`application/cloudevents-batch+json`): send them one by one.
@@ -16,7 +17,7 @@ public struct EnvelopeError: Error, Equatable, CustomStringConvertible {
 }
 
 extension EnvelopeError {
-    /// Reads JSON, whose faults name their place.
+    /// Runs a JSON read and turns its fault, which names the place, into an envelope error.
     static func naming<Value>(_ read: () throws(JSONFault) -> Value) throws(EnvelopeError) -> Value {
         do {
             return try read()

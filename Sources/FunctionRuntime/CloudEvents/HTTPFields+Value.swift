@@ -1,8 +1,8 @@
 package import HTTPTypes
 
 extension HTTPFields {
-    /// The same as `self[name]`, which joins the values of several fields with that name, at a
-    /// quarter of its cost where there is one at most.
+    /// The value of a field. Same result as `self[name]`, which joins repeated fields, at a quarter
+    /// of the cost if the field occurs at most once.
     package func value(_ name: HTTPField.Name) -> String? {
         var found: String?
         for index in indices where self[index].name == name {

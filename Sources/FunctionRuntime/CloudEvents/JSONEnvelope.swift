@@ -1,9 +1,9 @@
 import FoundationEssentials
 import JSONReader
 
-/// What a request's body turns out to be where no header tells its form.
+/// A request's JSON body, which gives the form if no header does.
 struct JSONEnvelope {
-    /// Nil for a body that is no JSON object.
+    /// Nil if the body is not a JSON object.
     private let body: JSONObject?
 
     init(body: Data) { self.body = try? JSONElement(body)?.object() }

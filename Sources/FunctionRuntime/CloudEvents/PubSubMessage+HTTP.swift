@@ -2,10 +2,10 @@ public import FoundationEssentials
 public import HTTPTypes
 
 extension PubSubMessage {
-    /// The request with which Pub/Sub, or Eventarc, would deliver this message.
+    /// The request that Pub/Sub or Eventarc would send to deliver this message.
     ///
     /// - Parameters:
-    ///   - form: what delivers it.
+    ///   - form: how the message is delivered.
     ///   - topic: `projects/P/topics/T`; only a CloudEvent and a background event can name it.
     /// - Returns: the request's head, with path `/`, and its body.
     public func request(as form: DeliveryForm, topic: String? = nil) -> (head: HTTPRequest, body: Data) {
@@ -38,7 +38,7 @@ extension PubSubMessage {
         }
     }
 
-    /// How a message is posted.
+    /// The form in which a message is delivered.
     public struct DeliveryForm: RawRepresentable, CaseIterable, Hashable, Sendable {
         private enum Name: String { case push, binary, structured, unwrapped, legacy }
 
@@ -51,21 +51,21 @@ extension PubSubMessage {
             self.name = name
         }
 
-        /// Its name in lower case: push, binary, structured, unwrapped or legacy.
+        /// The form's name: push, binary, structured, unwrapped or legacy.
         public var rawValue: String { name.rawValue }
 
-        /// As a push subscription does.
+        /// The push of an ordinary subscription.
         public static let push = DeliveryForm(.push)
-        /// As Eventarc does, with the event's attributes in headers.
+        /// The CloudEvent that Eventarc sends, with its attributes in headers.
         public static let binary = DeliveryForm(.binary)
-        /// A CloudEvent that is all JSON.
+        /// A CloudEvent as one JSON object.
         public static let structured = DeliveryForm(.structured)
-        /// As a push subscription with payload unwrapping and metadata does. Which delivery it is
-        /// does not come along, nor does an attribute that no header can hold, or whose name is
-        /// that of a header with a meaning of its own.
+        /// The push of a subscription with payload unwrapping and metadata. Omits the delivery
+        /// attempt, attributes that no header can hold, and attributes named like a header with a
+        /// meaning of its own.
         public static let unwrapped = DeliveryForm(.unwrapped)
-        /// As a first generation background function is called. Subscription and delivery attempt
-        /// do not come along.
+        /// The event of a first generation background function. Omits the subscription and the
+        /// delivery attempt.
         public static let legacy = DeliveryForm(.legacy)
 
         public static let allCases: [DeliveryForm] = [.push, .binary, .structured, .unwrapped, .legacy]

@@ -1,12 +1,12 @@
 public import FoundationEssentials
 import JSONReader
 
-/// A message of Google Cloud Pub/Sub with everything that a push says about it.
+/// A Google Cloud Pub/Sub message with all the metadata of a push.
 ///
 /// Source: Pub/Sub's REST reference, `PubsubMessage`, and "Push subscriptions", "Receive messages".
 public struct PubSubMessage: Equatable, Sendable {
-    /// The id that Pub/Sub gave the message when it was published. A producer that publishes again
-    /// gets another id.
+    /// The id that Pub/Sub assigned on publication. Publishing the same message again assigns
+    /// another id.
     public var id: String
     /// The payload, base64 decoded; empty for a message that has attributes only.
     public var data: Data
@@ -14,11 +14,13 @@ public struct PubSubMessage: Equatable, Sendable {
     public var attributes: [String: String]
     /// When Pub/Sub accepted the message.
     public var publishTime: Date?
-    /// The key within which messages are delivered in order; nil where the publisher set none.
+    /// The ordering key; nil if the publisher set none. Messages with the same key are delivered in
+    /// order.
     public var orderingKey: String?
     /// `projects/P/subscriptions/S`.
     public var subscription: String?
-    /// Which delivery this is, from 1; known only where the subscription has a dead-letter policy.
+    /// The number of this delivery, from 1. Known only if the subscription has a dead-letter
+    /// policy.
     public var deliveryAttempt: Int?
 
     public init(
@@ -39,9 +41,9 @@ public struct PubSubMessage: Equatable, Sendable {
         self.deliveryAttempt = deliveryAttempt
     }
 
-    /// The message that the event carries.
+    /// Decodes the message that an event carries.
     ///
-    /// - Throws: ``EnvelopeError`` if the event's data is no Pub/Sub message.
+    /// - Throws: ``EnvelopeError`` if the event's data is not a Pub/Sub message.
     public init(_ event: CloudEvent) throws(EnvelopeError) {
         guard event.type == CloudEvent.messagePublished || event.data.flatMap({ try? JSONElement($0)?.object().element("message") }) != nil
         else {

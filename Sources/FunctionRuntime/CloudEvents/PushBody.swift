@@ -2,11 +2,10 @@ import FoundationEssentials
 import JSONReader
 import Timing
 
-/// What Pub/Sub posts to a push endpoint, which is also the data of a `messagePublished`
-/// CloudEvent.
+/// The body of a Pub/Sub push, which is also the data of a `messagePublished` CloudEvent.
 ///
-/// Pub/Sub writes `messageId` and `publishTime` in two spellings, and a relay may keep one of them;
-/// either will do.
+/// Pub/Sub writes `messageId` and `publishTime` in two spellings. Either one is enough, since a
+/// relay may keep only one.
 ///
 /// Source: Pub/Sub's documentation, "Push subscriptions", "Receive messages";
 /// googleapis/google-cloudevents, `google.events.cloud.pubsub.v1.MessagePublishedData`.
@@ -24,8 +23,8 @@ struct PushBody {
     }
 
     /// - Parameters:
-    ///   - fallbackID: stands in for a message id that the body does not have.
-    ///   - fallbackTime: stands in for a publish time that the body does not have.
+    ///   - fallbackID: the message id if the body has none.
+    ///   - fallbackTime: the publish time if the body has none.
     func message(fallbackID: String? = nil, fallbackTime: Date? = nil) throws(EnvelopeError) -> PubSubMessage {
         guard let id = message.messageID ?? fallbackID, !id.isEmpty else {
             throw .malformed("message.messageId is missing")
@@ -105,14 +104,14 @@ extension PushBody.Message: Encodable {
 extension Date {
     init?(rfc3339 text: String) {
         guard let time = RFC3339(text) else { return nil }
-        // From the reference date, as Foundation's own parsers do: from 1970 on, the last digit of
-        // a millisecond can be lost.
+        // Counts from the reference date, as Foundation's own parsers do. Counting from 1970 can
+        // lose the last digit of a millisecond.
         self.init(timeIntervalSinceReferenceDate: Double(time.seconds - Self.referenceSeconds) + Double(time.nanoseconds) / 1_000_000_000)
     }
 
     /// To the millisecond, as Pub/Sub writes its publish times.
     var rfc3339: String {
-        // What lies below a microsecond is how a number of this size is held.
+        // A difference below a microsecond is a rounding error of a `Double` of this size.
         let milliseconds = Int64((timeIntervalSinceReferenceDate * 1000 + 0.001).rounded(.down))
         let seconds = milliseconds >= 0 ? milliseconds / 1000 : (milliseconds - 999) / 1000
         return RFC3339(

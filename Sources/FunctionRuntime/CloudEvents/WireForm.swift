@@ -12,26 +12,25 @@ enum WireForm: Equatable, Sendable {
     case structured
     /// An array of such objects.
     case batch
-    /// What a Pub/Sub push subscription posts: `{"message": …, "subscription": …}`.
+    /// The body of a Pub/Sub push: `{"message": …, "subscription": …}`.
     case push
-    /// What a push subscription with `noWrapper` posts: the message's data alone, what is known of
-    /// it in headers.
+    /// The body of a push with `noWrapper`: the message's data alone, with metadata in headers.
     case unwrapped
-    /// What a first generation Cloud Function got: `{"context": …, "data": …}`, or all of it at the
-    /// top level.
+    /// The event of a first generation Cloud Function: `{"context": …, "data": …}`, or all members
+    /// at the top level.
     case legacy
 
-    /// The members of a JSON body by which a form is told from the others.
+    /// Members of a JSON body that identify its form.
     enum Mark {
         case message, context, eventId
     }
 
-    /// Tells the form from a request; the first rule that holds decides.
+    /// Detects the form of a request. The first matching rule decides.
     ///
     /// - Parameters:
     ///   - headers: the request's header fields.
-    ///   - has: whether the body's top level has a mark; a body that is no JSON object has none.
-    ///     Asked only if the headers do not tell.
+    ///   - has: whether the body's top level has a mark; false for a body that is not a JSON
+    ///     object. Called only if the headers do not decide.
     static func detect(_ headers: HTTPFields, has: (Mark) -> Bool) -> WireForm {
         if headers.contains(where: { $0.name.canonicalName.hasPrefix("ce-") }) { return .binary }
         switch mediaType(headers.value(.contentType)) {
@@ -44,9 +43,9 @@ enum WireForm: Equatable, Sendable {
         return has(.context) || has(.eventId) ? .legacy : .unwrapped
     }
 
-    /// `application/json` of `Application/JSON; charset=utf-8`.
+    /// Returns `application/json` for `Application/JSON; charset=utf-8`.
     private static func mediaType(_ field: String?) -> String? {
-        // What nearly every request says, and what can be told without a look at each letter.
+        // Fast path for nearly every request.
         if field == "application/json" { return field }
         guard let type = field?.split(separator: ";", maxSplits: 1).first else { return nil }
         return type.filter { $0 != " " && $0 != "\t" }.lowercased()

@@ -4,7 +4,7 @@ import SpannerChangeStreams
 import Synchronization
 package import Timing
 
-/// Where bookings live, and whose changes come out of a change stream.
+/// Stores bookings. Their changes come out of a change stream.
 package protocol BookingStore: Sendable {
     /// Inserts, updates or deletes a booking.
     ///
@@ -26,7 +26,7 @@ package final class BookingTable: BookingStore {
         var transactions = 0
     }
 
-    /// - Parameter stream: takes the record of each commit.
+    /// - Parameter stream: receives the record of each commit.
     package init(stream: @escaping @Sendable (ChangeRecord) -> Void) { self.stream = stream }
 
     package func commit(_ bookingID: String, _ status: String?) -> Double? {

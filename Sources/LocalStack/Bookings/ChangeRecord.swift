@@ -1,7 +1,7 @@
 package import Timing
 import ZendeskSimulator
 
-/// A data change record as a change stream tells it, whoever reads the stream.
+/// A data change record of a change stream, independent of the stream's reader.
 ///
 /// Source: Cloud Spanner's documentation, "Change streams partitions, records, and queries".
 package struct ChangeRecord: Equatable, Sendable {
@@ -25,20 +25,20 @@ package struct ChangeRecord: Equatable, Sendable {
 
     package struct Column: Equatable, Sendable {
         package var name: String
-        /// As JSON text.
+        /// The type as JSON text.
         package var type: String
         package var isPrimaryKey: Bool
         package var ordinalPosition: Int
     }
 
-    /// A row; all three are JSON texts, columns by name.
+    /// A changed row. All three members are JSON texts with columns by name.
     package struct Mod: Equatable, Sendable {
         package var keys: String
         package var oldValues: String
         package var newValues: String
     }
 
-    /// Microseconds are the most that Spanner has.
+    /// Seconds since 1970. Spanner has microseconds at most.
     package var committedAt: Double { Double(commitTimestamp.seconds) + Double(commitTimestamp.nanoseconds) / 1_000_000_000 }
 }
 

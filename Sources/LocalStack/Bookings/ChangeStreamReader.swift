@@ -4,9 +4,9 @@ import Synchronization
 import Timing
 import ZendeskSimulator
 
-/// Reads a change stream as Dataflow's connector does: every partition from its start on, its
-/// children once all their parents are done, and after an error from the last time that is known to
-/// be complete.
+/// Reads a change stream as Dataflow's connector does. It reads every partition from its start, and
+/// child partitions once all their parents are done. After an error it resumes from the last time
+/// that is known to be complete.
 ///
 /// Source: Cloud Spanner's documentation, "Change streams partitions, records, and queries"; the
 /// records are those of the emulator.
@@ -17,7 +17,7 @@ final class ChangeStreamReader: Service {
     private let start: String
     private let state = Mutex(PartitionTree())
 
-    /// - Parameter start: where to begin, as RFC 3339.
+    /// - Parameter start: where to begin, as an RFC 3339 time.
     init(_ bookings: SpannerBookings, start: String, journal: Journal, onRecord: @escaping @Sendable (ChangeRecord) -> Void) {
         self.bookings = bookings
         self.start = start
@@ -61,7 +61,7 @@ final class ChangeStreamReader: Service {
                         }
                     }
                 }
-                // A partition ends by naming those that go on in its place.
+                // A partition ends by naming its successors.
                 if hasEnded { return state.withLock { $0.finish(partition) } }
             } catch {
                 guard !Task.isCancelled else { break }
@@ -73,10 +73,10 @@ final class ChangeStreamReader: Service {
     }
 }
 
-/// Which partitions there are, and which of them may be read.
+/// The known partitions, and which of them may be read.
 struct PartitionTree {
     struct Partition: Equatable, Sendable {
-        /// Nil for the query that names the first ones.
+        /// Nil for the query that names the first partitions.
         var token: String?
         /// RFC 3339.
         var start: String
@@ -87,12 +87,12 @@ struct PartitionTree {
     private var finished: Set<String> = []
     private var waiting: [Partition] = []
 
-    /// A partition that came out of two is named by both of them.
+    /// Adds partitions. Both parents of a merged partition name it.
     mutating func add(_ partitions: [Partition]) {
         for partition in partitions where partition.token.map({ known.insert($0).inserted }) == true { waiting.append(partition) }
     }
 
-    /// - Returns: the partitions that can be read now that this one is done.
+    /// - Returns: the partitions that can be read now.
     mutating func finish(_ partition: Partition) -> [Partition] {
         if let token = partition.token { finished.insert(token) }
         let ready = waiting.filter { finished.isSuperset(of: $0.parents) }
@@ -101,7 +101,7 @@ struct PartitionTree {
     }
 }
 
-/// What stands in an answer of a change stream's query.
+/// An element in an answer of a change stream's query.
 enum ChangeStreamElement: Equatable {
     case record(ChangeRecord)
     /// Everything up to this time has been read.

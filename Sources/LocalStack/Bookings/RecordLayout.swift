@@ -2,14 +2,14 @@ package import FoundationEssentials
 import Timing
 import ZendeskSimulator
 
-/// In whose layout a change record is published.
+/// The producer whose layout a change record has.
 ///
 /// Sources: GoogleCloudPlatform/DataflowTemplates, "Spanner change streams to Pub/Sub";
 /// mercari/DataflowTemplate v0.9.0.
 package enum RecordLayout: String, CaseIterable, Sendable {
     /// Google's template: timestamps as seconds and nanoseconds, to the microsecond.
     case google
-    /// mercari's template: timestamps as RFC 3339, cut to milliseconds.
+    /// mercari's template: timestamps as RFC 3339, truncated to milliseconds.
     case mercari
 
     /// The record as the producer's JSON.
@@ -19,8 +19,8 @@ package enum RecordLayout: String, CaseIterable, Sendable {
         let columns: [JSON] = record.columns.map { column in
             [
                 "name": .string(column.name),
-                // Google's `code` holds the type as JSON text once more; mercari's looks it up by
-                // that text, and does not find it.
+                // Google's `code` holds the type as JSON text again. mercari's template looks the
+                // type up by that text, and does not find it.
                 "type": self == .google ? ["code": .string(column.type)] : "TYPE_CODE_UNSPECIFIED",
                 "isPrimaryKey": .bool(column.isPrimaryKey), "ordinalPosition": .int(column.ordinalPosition),
             ]

@@ -19,8 +19,7 @@ package struct SpannerBookings: BookingStore {
 
     /// - Parameters:
     ///   - url: the emulator's REST interface, without a path.
-    ///   - statements: what makes the tables and the change stream, where the database is not there
-    ///     yet.
+    ///   - statements: create the tables and the change stream if the database does not exist yet.
     init(client: HTTPClient, url: String, statements: [String]) async throws {
         rest = RESTClient(client: client, baseURL: "\(url)/v1")
         try await rest.create(
@@ -67,7 +66,7 @@ package struct SpannerBookings: BookingStore {
                     Double($0.seconds) + Double($0.nanoseconds) / 1_000_000_000
                 }
             } catch let failure as RESTClient.Failure where failure.status == 409 {
-                // The emulator takes one transaction at a time, and aborts the other.
+                // The emulator runs one transaction at a time, and aborts the other.
                 try await Task.sleep(for: .milliseconds(Int.random(in: 1...20)))
             }
         }
@@ -93,12 +92,12 @@ package struct SpannerBookings: BookingStore {
     }
 
     /// - Parameters:
-    ///   - partition: nil asks for the partitions that there are at the start.
-    ///   - start: an RFC 3339 time, which must not lie before the stream was created.
-    ///   - answer: takes each `PartialResultSet`, as JSON.
+    ///   - partition: nil asks for the initial partitions.
+    ///   - start: an RFC 3339 time, not before the stream's creation.
+    ///   - answer: receives each `PartialResultSet` as JSON.
     func readChanges(partition: String?, start: String, _ answer: (Data) throws -> Void) async throws {
         try await rest.forEachLine(
-            // A session of its own: one that streams takes nothing else.
+            // A session of its own: a streaming session accepts no other request.
             "/\(try await Self.newSession(rest)):executeStreamingSql",
             [
                 "sql": .string(
@@ -113,7 +112,7 @@ package struct SpannerBookings: BookingStore {
         )
     }
 
-    /// The emulator's own time: it is where the change stream is read from.
+    /// The emulator's current time, for the start of the change stream.
     func now() async throws -> String {
         let answer = try await rest.call(.POST, "/\(session):executeSql", ["sql": "SELECT CURRENT_TIMESTAMP()"])
         guard case .array(let rows)? = answer["rows"], case .array(let columns)? = rows.first, let time = columns.first?.string else {
@@ -122,7 +121,7 @@ package struct SpannerBookings: BookingStore {
         return time
     }
 
-    /// The statements of a file as `gcloud spanner databases ddl update --ddl-file` takes it.
+    /// Splits a file for `gcloud spanner databases ddl update --ddl-file` into its statements.
     package static func statements(_ text: String) -> [String] {
         text.split(separator: "\n", omittingEmptySubsequences: false)
             .filter { !$0.drop { $0 == " " }.hasPrefix("--") }

@@ -5,17 +5,17 @@ package protocol Broker: Sendable {
     /// - Returns: the message's id.
     func publish(_ data: Data) async throws -> String
 
-    /// What was given up, oldest first.
+    /// The messages that were given up, oldest first.
     func deadLetters() async throws -> [DeadLetter]
 
-    /// Publishes dead letters again, each as a new message, and takes them out of the queue.
+    /// Publishes dead letters again, each as a new message, and removes them from the queue.
     func replay(_ letters: [DeadLetter]) async throws
 }
 
-/// A message that was delivered as often as the subscription allows, and never acknowledged.
+/// A message that was never acknowledged, despite the maximum number of delivery attempts.
 package struct DeadLetter: Equatable, Sendable {
     package var messageID: String
     package var data: Data
-    /// What acknowledges it in its queue, where the queue has such a thing.
+    /// The ID for acknowledging it in its queue, if the queue has such IDs.
     package var ackID: String?
 }

@@ -6,7 +6,7 @@ package import NIOHTTP1
 
 /// Posts messages to a function, as Pub/Sub and Eventarc do.
 package struct EventSender: Sendable {
-    /// The topic that local messages are said to come from.
+    /// The topic that local messages name as theirs.
     static let topic = "projects/local/topics/bookings-table-status"
 
     private let client: HTTPClient

@@ -2,8 +2,8 @@ import FoundationEssentials
 import ServiceLifecycle
 import Synchronization
 
-/// Stands where Dataflow does: takes change records, and publishes each in a producer's layout;
-/// optionally as badly as a pipeline may.
+/// Stands in for Dataflow. It publishes each change record in a producer's layout, optionally with
+/// a pipeline's faults.
 package final class Pipeline: Service {
     private let layout: RecordLayout
     private let broker: any Broker
@@ -11,14 +11,14 @@ package final class Pipeline: Service {
     private let records: AsyncStream<ChangeRecord>
     private let input: AsyncStream<ChangeRecord>.Continuation
     private let state = Mutex(Faults())
-    /// Records that have been taken and are not published yet.
+    /// The number of records that were taken and not published yet.
     private let underWay = Mutex(0)
 
-    /// What a pipeline may do to records: it delivers at least once, and in any order.
+    /// Faults that a pipeline may have: it delivers at least once, and in any order.
     package struct Faults: Equatable, Sendable {
-        /// Each record is published a second time, under an id of its own.
+        /// Publishes each record a second time, with its own message ID.
         package var duplicates = false
-        /// Each record is held for up to two seconds, so that they overtake one another.
+        /// Delays each record by up to two seconds, so that records overtake one another.
         package var reordering = false
     }
 
@@ -34,7 +34,7 @@ package final class Pipeline: Service {
         set { state.withLock { $0 = newValue } }
     }
 
-    /// Whether nothing is held back.
+    /// Whether every record has been published.
     package var isEmpty: Bool { underWay.withLock { $0 == 0 } }
 
     package func take(_ record: ChangeRecord) {
@@ -47,7 +47,7 @@ package final class Pipeline: Service {
             for await record in records.cancelOnGracefulShutdown() {
                 let faults = faults
                 guard faults != Faults() else {
-                    // One after the other, as they came.
+                    // One at a time, in order of arrival.
                     await publish(record, copies: 1)
                     continue
                 }
@@ -70,7 +70,7 @@ package final class Pipeline: Service {
                     journal.published(id, record, data, isCopy: copy > 1)
                     break
                 } catch {
-                    // A pipeline keeps at a record until the topic has it.
+                    // A pipeline retries a record until the topic accepts it.
                     journal.note("a record cannot be published, and is tried again: \(error)")
                     try? await Task.sleep(for: .seconds(1))
                 }

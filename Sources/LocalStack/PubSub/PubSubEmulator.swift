@@ -10,8 +10,8 @@ import ZendeskSimulator
 /// Source: Pub/Sub's REST reference, `projects.topics`, `projects.subscriptions`.
 package final class PubSubEmulator: Broker {
     private let rest: RESTClient
-    /// Dead letters that were pulled, by their message id, until they are replayed. The emulator
-    /// keeps them, too.
+    /// Dead letters that were pulled and not replayed yet, by message ID. The emulator keeps them,
+    /// too.
     private let pulled = Mutex<[String: DeadLetter]>([:])
 
     private static let topic = "projects/\(SpannerBookings.project)/topics/bookings-table-status"
@@ -21,7 +21,7 @@ package final class PubSubEmulator: Broker {
 
     /// - Parameters:
     ///   - url: the emulator's address, without a path.
-    ///   - endpoint: the URL to push to; the topic's name is added to it.
+    ///   - endpoint: the URL to push to. The topic's name is appended.
     init(client: HTTPClient, url: String, endpoint: String) async throws {
         rest = RESTClient(client: client, baseURL: "\(url)/v1")
         for topic in [Self.topic, Self.deadLetterTopic] { try await rest.create(.PUT, "/\(topic)", [:]) }
@@ -30,7 +30,7 @@ package final class PubSubEmulator: Broker {
             "/\(Self.deadLetterSubscription)",
             ["topic": .string(Self.deadLetterTopic), "ackDeadlineSeconds": 600]
         )
-        // One that is left over pushes to where nobody listens any more.
+        // A leftover subscription pushes to an endpoint that no longer exists.
         _ = try? await rest.call(.DELETE, "/\(Self.subscription)")
         try await rest.create(
             .PUT,
@@ -73,7 +73,7 @@ package final class PubSubEmulator: Broker {
     package func replay(_ letters: [DeadLetter]) async throws {
         for letter in letters {
             guard let ackID = pulled.withLock({ $0[letter.messageID]?.ackID }) else { continue }
-            // In this order: what fails in between is there twice, and not gone.
+            // In this order, a failure in between duplicates the letter instead of losing it.
             _ = try await publish(letter.data)
             _ = try await rest.call(.POST, "/\(Self.deadLetterSubscription):acknowledge", ["ackIds": [.string(ackID)]])
             pulled.withLock { $0[letter.messageID] = nil }

@@ -6,8 +6,8 @@ import NIOHTTP1
 import ServiceLifecycle
 import Synchronization
 
-/// A topic with one push subscription, in memory: it posts each message to the endpoint until that
-/// is acknowledged, waits longer from try to try, and gives up after so many.
+/// A topic with one push subscription, in memory. It posts each message to the endpoint until it is
+/// acknowledged, with growing delays and a maximum number of attempts.
 ///
 /// Source: Pub/Sub's documentation, "Push subscriptions", "Handle message failures", "Order
 /// messages".
@@ -19,12 +19,12 @@ package final class PushSubscription: Broker, Service {
     private let state = Mutex(State())
 
     package struct Settings: Sendable {
-        /// How long an answer may take, before the message counts as not acknowledged.
+        /// The time limit of an answer. After it, the message counts as not acknowledged.
         package var ackDeadline = Duration.seconds(60)
         package var minimumBackoff = Duration.milliseconds(500)
         package var maximumBackoff = Duration.seconds(10)
         package var maximumDeliveryAttempts = 20
-        /// What message ids begin with.
+        /// The prefix of message IDs.
         package var idPrefix = ""
 
         package init() {}
@@ -32,7 +32,7 @@ package final class PushSubscription: Broker, Service {
 
     private struct State {
         var published = 0
-        /// The messages of each ordering key that wait for one before them.
+        /// The messages of each ordering key that wait for an earlier one.
         var waiting: [String: [PubSubMessage]] = [:]
         var deadLetters: [DeadLetter] = []
     }
@@ -46,7 +46,7 @@ package final class PushSubscription: Broker, Service {
 
     package func publish(_ data: Data) -> String { publish(data, orderingKey: nil) }
 
-    /// Publishes a message; it is delivered as soon as the subscription runs.
+    /// Publishes a message. It is delivered once the subscription runs.
     ///
     /// - Parameter orderingKey: messages with the same key are delivered one after the other.
     @discardableResult

@@ -1,8 +1,7 @@
 import FoundationEssentials
 import ServiceLifecycle
 
-/// Asks for a sweep again and again, as Cloud Scheduler does, through a topic and a subscription of
-/// its own.
+/// Requests sweeps at an interval, as Cloud Scheduler does. It has its own topic and subscription.
 struct SweepSchedule: Service {
     let subscription: PushSubscription
     private let interval: Duration
@@ -10,7 +9,7 @@ struct SweepSchedule: Service {
     /// - Parameter endpoint: the URL to push to.
     init(endpoint: String, every interval: Duration) {
         var settings = PushSubscription.Settings()
-        // The next one is due before long.
+        // No retry: the next sweep is due soon.
         settings.maximumDeliveryAttempts = 1
         settings.idPrefix = "sweep-"
         subscription = PushSubscription(endpoint: endpoint, settings: settings)
