@@ -27,7 +27,7 @@ let nio: [Target.Dependency] = ["NIOCore", "NIOFoundationEssentialsCompat", "NIO
 let handler: [Target.Dependency] = ["BookingStatusSync", "FunctionRuntime", "SpannerChangeStreams", "Timing", "Zendesk", .logging]
 
 /// What servers and clients over HTTP are made of.
-let http: [Target.Dependency] = [.asyncHTTPClient, .httpTypes, .hummingbird, .logging, .serviceLifecycle] + nio
+let http: [Target.Dependency] = [.asyncHTTPClient, .httpTypes, .hummingbirdCore, .logging, .serviceLifecycle] + nio
 
 let package = Package(
     name: "booking-status-sync",
@@ -121,7 +121,7 @@ let package = Package(
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
-                "FunctionRuntime", "FunctionServer", "Greeter", "TestSupport", .hummingbirdCore, .inMemoryLogging, .nioEmbedded,
+                "FunctionRuntime", "FunctionServer", "Greeter", "TestSupport", .inMemoryLogging, .nioEmbedded,
             ] + http
         ),
         .testTarget(

@@ -47,10 +47,3 @@ package struct AcceptedConnections<Base: ServerChildChannel>: ServerChildChannel
 
     package func handle(value: Value, logger: Logger) async { await value.handle() }
 }
-
-extension HTTPServerBuilder {
-    /// HTTP/1.1 as Hummingbird serves it, on ``AcceptedConnections``.
-    package static var acceptedHTTP1: HTTPServerBuilder {
-        HTTPServerBuilder { responder in AcceptedConnections(HTTP1Channel(responder: responder)) }
-    }
-}

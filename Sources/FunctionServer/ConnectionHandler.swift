@@ -110,6 +110,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         handOn(context)
         state.bytesRead(at: .now())
+        // Nobody else asks for what is thrown away.
+        if state.isOver { context.read() }
         keepTime(context)
         context.fireChannelReadComplete()
     }
@@ -188,6 +190,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         write(answer, isLast: true, context, nil)
         context.flush()
         context.close(mode: .output, promise: nil)
+        context.read()
     }
 
     /// Keeps a timer that fires at the deadline or before it. Most deadlines move on before they

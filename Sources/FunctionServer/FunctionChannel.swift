@@ -27,7 +27,11 @@ struct FunctionChannel: ServerChildChannel {
             return Value(
                 connection: try NIOAsyncChannel(
                     wrappingChannelSynchronously: channel,
-                    configuration: .init(isOutboundHalfClosureEnabled: true)
+                    configuration: .init(
+                        // Requests that a client sends ahead of its answers; each may have a head of 160 KB.
+                        backPressureStrategy: .init(lowWatermark: 1, highWatermark: 4),
+                        isOutboundHalfClosureEnabled: true
+                    )
                 ),
                 end: end
             )
@@ -86,7 +90,11 @@ struct FunctionChannel: ServerChildChannel {
                             try await respond(to: head, &parts, after: part, outbound, value.end)
                         }
                     } catch is HTTPParserError {
-                        try await outbound.write(.answer(.malformedRequest))
+                        responder.logger.log(.malformedRequest)
+                        // The connection may be over already.
+                        try? await outbound.write(.answer(.malformedRequest))
+                    } catch  where value.end.interruption != nil {
+                        // The connection's handler has answered.
                     }
                     // The connection's handler closes it once the client has had time to read the
                     // answer.
@@ -94,7 +102,8 @@ struct FunctionChannel: ServerChildChannel {
                     try await value.channel.closeFuture.get()
                 }
             } onCancel: {
-                value.channel.close(mode: .input, promise: nil)
+                // After an interruption the client gets to read the answer.
+                if value.end.interruption == nil { value.channel.close(mode: .input, promise: nil) }
             }
         } catch {
             logger.trace("a connection ended", metadata: ["error": "\("\(error)".forLog)"])

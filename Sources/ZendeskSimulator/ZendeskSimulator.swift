@@ -1,6 +1,6 @@
 import FoundationEssentials
 import HTTPTypes
-package import Hummingbird
+package import HummingbirdCore
 package import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
@@ -50,16 +50,12 @@ package final class ZendeskSimulator: Service {
     }
 
     package func run() async throws {
-        var serverLogger = logger
-        serverLogger.logLevel = max(logger.logLevel, .notice)
-        let application = Application(
-            responder: CallbackResponder<SimulatorContext> { request, _ in try await self.respond(to: request) },
-            server: .acceptedHTTP1,
-            configuration: .init(address: .hostname("127.0.0.1", port: port)),
-            onServerRunning: { channel in await self.listens(on: channel.localAddress?.port ?? 0) },
-            logger: serverLogger
-        )
-        try await application.run()
+        let server = LoopbackServer(port: port, logger: logger) { port in
+            await self.listens(on: port)
+        } respond: { request in
+            try await self.respond(to: request)
+        }
+        try await server.run()
     }
 
     private func listens(on port: Int) async {
@@ -88,8 +84,4 @@ package final class ZendeskSimulator: Service {
         }
         return Response(status: .init(code: answer.status), headers: headers, body: .init(byteBuffer: ByteBuffer(data: answer.body)))
     }
-}
-
-private struct SimulatorContext: InitializableFromSource {
-    init(source: ApplicationRequestContextSource) {}
 }

@@ -2,7 +2,7 @@ import AsyncHTTPClient
 import BookingStatusSync
 import Foundation
 import HTTPTypes
-import Hummingbird
+import HummingbirdCore
 import NIOCore
 import OutboundHTTP
 import BookingStatusService

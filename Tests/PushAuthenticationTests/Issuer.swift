@@ -1,6 +1,7 @@
+import HTTPTypes
 import CryptoExtras
 import FoundationEssentials
-import Hummingbird
+import HummingbirdCore
 import JWTKit
 import NIOCore
 import Synchronization

@@ -1,4 +1,4 @@
-package import Hummingbird
+package import HummingbirdCore
 import Logging
 import FunctionServer
 import ServiceLifecycle
@@ -10,15 +10,10 @@ package func withStandIn(
     _ body: @escaping @Sendable (_ url: String) async throws -> Void
 ) async throws {
     let (ports, listens) = AsyncStream.makeStream(of: Int.self)
-    let application = Application(
-        responder: CallbackResponder { (request: Request, _: BasicRequestContext) in try await respond(request) },
-        server: .acceptedHTTP1,
-        configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-        onServerRunning: { listens.yield($0.localAddress!.port!) },
-        logger: Logger(label: "stand-in") { _ in SwiftLogNoOpLogHandler() }
-    )
+    let logger = Logger(label: "stand-in") { _ in SwiftLogNoOpLogHandler() }
+    let server = LoopbackServer(logger: logger, onListening: { listens.yield($0) }, respond: respond)
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await application.run() }
+        group.addTask { try await server.run() }
         var iterator = ports.makeAsyncIterator()
         let port = await iterator.next()!
         try await body("http://127.0.0.1:\(port)")

@@ -1,7 +1,7 @@
 import AsyncHTTPClient
 import FoundationEssentials
 import HTTPTypes
-import Hummingbird
+import HummingbirdCore
 import NIOCore
 import OutboundHTTP
 import TestSupport

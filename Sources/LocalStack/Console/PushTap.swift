@@ -2,7 +2,7 @@ import AsyncHTTPClient
 import FunctionRuntime
 import FoundationEssentials
 import HTTPTypes
-import Hummingbird
+import HummingbirdCore
 import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
