@@ -44,21 +44,6 @@ struct PushSubscriptionTests {
         }
     }
 
-    @Test("messages with the same ordering key come one after the other, others meanwhile")
-    func orderingKeys() async throws {
-        try await stack { stack, subscription in
-            // No change records: each is answered 422, until it is given up.
-            let first = subscription.publish(Data("1".utf8), orderingKey: "k")
-            let second = subscription.publish(Data("2".utf8), orderingKey: "k")
-            let other = subscription.publish(Data("3".utf8), orderingKey: "l")
-            try await eventually("all are given up") { subscription.deadLetters().count == 3 }
-            let times = try [first, second, other].map { try #require(stack.journal.entry($0)).deliveries.map(\.startedAt) }
-            #expect(times.map(\.count) == [3, 3, 3])
-            #expect(try #require(times[1].first) >= #require(times[0].last))
-            #expect(try #require(times[2].first) < #require(times[0].last))
-        }
-    }
-
     @Test("the journal tells a change's way, with the milliseconds that it took by Zendesk's own audits")
     func journal() async throws {
         try await stack { stack, _ in

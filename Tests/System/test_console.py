@@ -95,13 +95,14 @@ class ConsoleTests(unittest.TestCase):
         self.switch("reordering")
         for status in ("Booked", "InStay", "CheckedOut"):
             self.click(SOON, status)
-        self.wait(
-            lambda: self.shown(3) == "CheckedOut" and all(event["state"] == "done" for event in self.dev.state()["events"]), "all came"
-        )
+
+        def events():
+            return [event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == SOON]
+
+        self.wait(lambda: len(events()) == 1 + 2 * 3 and all(event["state"] == "done" for event in events()), "all came")
+        self.wait(lambda: self.shown(3) == "CheckedOut", "the ticket shows the newest")
         self.wait(lambda: self.order() == [1, 4, 5, 3, 2], "the rows are in order")
-        events = [event for event in self.dev.state()["events"] if event["changes"][0]["booking"] == SOON]
-        self.assertEqual(len(events), 1 + 2 * 3)
-        self.assertEqual(sum(event["copy"] for event in events), 3)
+        self.assertEqual(sum(event["copy"] for event in events()), 3)
 
     def test_an_outage_ends_in_dead_letters_that_can_be_replayed(self):
         self.switch("outage")
@@ -178,7 +179,7 @@ class ConsoleTests(unittest.TestCase):
         self.browser.execute_script("arguments[0].focus()", button)
         self.browser.switch_to.active_element.send_keys(Keys.ENTER)
         self.wait(lambda: self.shown(3) == "Booked", "Enter pressed the button")
-        focused = "return document.activeElement.closest('[data-key]')?.dataset.key"
+        focused = "return document.activeElement.closest('tr')?.dataset.key"
         self.assertEqual(self.browser.execute_script(focused), SOON, "the row has the focus still")
         light = self.browser.execute_script("return getComputedStyle(document.body).backgroundColor")
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})

@@ -9,8 +9,7 @@ import Synchronization
 /// A topic with one push subscription, in memory. It posts each message to the endpoint until it is
 /// acknowledged, with growing delays and a maximum number of attempts.
 ///
-/// Source: Pub/Sub's documentation, "Push subscriptions", "Handle message failures", "Order
-/// messages".
+/// Source: Pub/Sub's documentation, "Push subscriptions", "Handle message failures".
 package final class PushSubscription: Broker, Service {
     private let endpoint: String
     private let settings: Settings
@@ -32,8 +31,6 @@ package final class PushSubscription: Broker, Service {
 
     private struct State {
         var published = 0
-        /// The messages of each ordering key that wait for an earlier one.
-        var waiting: [String: [PubSubMessage]] = [:]
         var deadLetters: [DeadLetter] = []
     }
 
@@ -44,33 +41,25 @@ package final class PushSubscription: Broker, Service {
         (messages, publisher) = AsyncStream.makeStream()
     }
 
-    package func publish(_ data: Data) -> String { publish(data, orderingKey: nil) }
+    package func publish(_ data: Data) -> String { publish(data, attributes: [:]) }
 
     /// Publishes a message. It is delivered once the subscription runs.
-    ///
-    /// - Parameter orderingKey: messages with the same key are delivered one after the other.
     @discardableResult
-    package func publish(_ data: Data, attributes: [String: String] = [:], orderingKey: String?) -> String {
-        let (message, isFirst) = state.withLock { state in
+    package func publish(_ data: Data, attributes: [String: String]) -> String {
+        let id = state.withLock { state in
             state.published += 1
-            let message = PubSubMessage(
-                id: "\(settings.idPrefix)\(state.published)",
+            return "\(settings.idPrefix)\(state.published)"
+        }
+        publisher.yield(
+            PubSubMessage(
+                id: id,
                 data: data,
                 attributes: attributes,
                 publishTime: Date(),
-                orderingKey: orderingKey,
                 subscription: "projects/local/subscriptions/bookings-table-status-push"
             )
-            guard let orderingKey else { return (message, true) }
-            if state.waiting[orderingKey] != nil {
-                state.waiting[orderingKey]?.append(message)
-                return (message, false)
-            }
-            state.waiting[orderingKey] = []
-            return (message, true)
-        }
-        if isFirst { publisher.yield(message) }
-        return message.id
+        )
+        return id
     }
 
     package func deadLetters() -> [DeadLetter] { state.withLock(\.deadLetters) }
@@ -81,7 +70,7 @@ package final class PushSubscription: Broker, Service {
             defer { state.deadLetters.removeAll { ids.contains($0.messageID) } }
             return state.deadLetters.filter { ids.contains($0.messageID) }
         }
-        for letter in found { publish(letter.data, orderingKey: nil) }
+        for letter in found { publish(letter.data, attributes: [:]) }
     }
 
     package func run() async throws {
@@ -89,10 +78,7 @@ package final class PushSubscription: Broker, Service {
             let sender = EventSender(client: client, url: endpoint)
             await withDiscardingTaskGroup { deliveries in
                 for await message in messages.cancelOnGracefulShutdown() {
-                    deliveries.addTask {
-                        await self.deliver(message, sender)
-                        self.settle(message)
-                    }
+                    deliveries.addTask { await self.deliver(message, sender) }
                 }
                 deliveries.cancelAll()
             }
@@ -110,15 +96,6 @@ package final class PushSubscription: Broker, Service {
             wait = min(wait * 2, settings.maximumBackoff)
         }
         state.withLock { $0.deadLetters.append(DeadLetter(messageID: message.id, data: message.data)) }
-    }
-
-    private func settle(_ message: PubSubMessage) {
-        let next: PubSubMessage? = state.withLock { state in
-            guard let key = message.orderingKey, let waiting = state.waiting[key] else { return nil }
-            state.waiting[key] = waiting.isEmpty ? nil : Array(waiting.dropFirst())
-            return waiting.first
-        }
-        if let next { publisher.yield(next) }
     }
 
     /// Whether the answer acknowledges the message.

@@ -19,7 +19,7 @@ struct SweepSchedule: Service {
     func run() async {
         await cancelWhenGracefulShutdown {
             while (try? await Task.sleep(for: interval)) != nil {
-                subscription.publish(Data(), attributes: ["task": "sweep"], orderingKey: nil)
+                subscription.publish(Data(), attributes: ["task": "sweep"])
             }
         }
     }

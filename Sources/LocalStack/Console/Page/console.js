@@ -45,11 +45,15 @@ function reconcile(list, items, key, make, fill = () => {}, { moves = false } = 
     return child;
   });
   const kept = new Set(after);
-  for (const child of [...list.children]) if (!kept.has(child)) child.remove();
+  const gone = [...list.children].filter((child) => !kept.has(child));
+  const hadFocus = gone.some((child) => child.contains(document.activeElement));
+  for (const child of gone) child.remove();
   after.forEach((child, index) => {
     if (list.children[index] !== child) place(list, child, list.children[index] ?? null);
   });
-  if (!moves || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  // What had the focus is gone: its neighbor gets it.
+  if (hadFocus) (list.querySelector("button, select") ?? list.closest("[data-key]"))?.focus();
+  if (!moves || isCalm()) return;
   for (const child of after) {
     const from = places.get(child.dataset.key);
     const distance = from === undefined ? 0 : from - child.getBoundingClientRect().top;
@@ -65,9 +69,12 @@ function place(list, child, next) {
 }
 
 function flash(child) {
-  child.classList.remove("changed");
-  void child.offsetWidth;
-  child.classList.add("changed");
+  if (isCalm()) return;
+  child.animate([{ backgroundColor: "color-mix(in srgb, var(--accent) 35%, transparent)" }, {}], { duration: 2000, easing: "ease-out" });
+}
+
+function isCalm() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
 /** Each status has a shape as well as a color. */
@@ -125,7 +132,7 @@ function placeOf(event) {
 const reached = new Map();
 
 /** Shows how many events are at each place, and lets those that moved on pass by. */
-function showWay(events, isFirst) {
+function showWay(events, isFirst, areAll) {
   const places = [...byId("way").children];
   const counts = places.map(() => 0);
   let passing = 0;
@@ -136,11 +143,11 @@ function showWay(events, isFirst) {
     if (to < 5) counts[to] += 1;
     if (!isFirst && to > from && !event.sweep && passing < 30) pass(places[from], places[Math.min(to, 4)], passing++ * 40);
   }
-  places.forEach((child, index) => { child.dataset.count = counts[index] || ""; });
+  places.forEach((child, index) => { child.dataset.count = counts[index] ? `${counts[index]}${areAll ? "" : "+"}` : ""; });
 }
 
 function pass(from, to, delay) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  if (isCalm()) return;
   const way = byId("way");
   const origin = way.getBoundingClientRect();
   const middle = (place) => {
@@ -227,7 +234,7 @@ function show(state) {
   reconcile(byId("bookings"), state.bookings, (booking) => booking.id, bookingRow, fillBooking);
   reconcile(byId("tickets"), state.tickets, (ticket) => ticket.id, ticketRow(state.statuses), fillTicket, { moves: true });
   reconcile(byId("events"), state.events, (event) => event.id, eventItem, fillEvent);
-  showWay(state.events, isFirst);
+  showWay(state.events, isFirst, state.events.length === state.eventCount);
   isFirst = false;
   showUsage(state.usage);
   byId("checkout-hour").textContent = state.guestsInHouse ? `Check ${state.guestsInHouse} guests out at once` : "Check 200 guests in at once";
@@ -242,13 +249,24 @@ function show(state) {
   plot(state.latency);
 }
 
+let latest = null;
+function draw() {
+  const state = JSON.parse(latest);
+  latest = null;
+  show(state);
+}
+
 let source;
 function listen(booking = "") {
   source?.close();
   source = new EventSource(`/console/changes?booking=${encodeURIComponent(booking)}`);
   source.onopen = () => { byId("connection").textContent = "live"; };
   source.onerror = () => { byId("connection").textContent = "not connected: what is shown is old"; };
-  source.onmessage = (message) => show(JSON.parse(message.data));
+  source.onmessage = (message) => {
+    // States can come faster than they can be drawn: the last one counts.
+    if (!latest) requestAnimationFrame(draw);
+    latest = message.data;
+  };
 }
 
 byId("new-booking").onsubmit = (event) => {
