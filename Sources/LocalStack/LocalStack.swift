@@ -97,43 +97,18 @@ package struct LocalStack: Sendable {
             let consoleURL = "http://127.0.0.1:\(consolePort)"
 
             let tap = "\(consoleURL)\(Console.tapPath)"
-            let broker: any Broker
-            let bookings: any BookingStore
-            let pipeline: Pipeline
-            let source: (any BookingSource)?
-            let database: SpannerSettings?
-            /// In start order.
-            let parts: [any Service]
-            if let google {
-                let spanner = try await SpannerBookings(client: client, url: google.emulators.spannerURL, statements: google.statements)
-                let pubSub = try await PubSubEmulator(client: client, url: google.emulators.pubSubURL, endpoint: tap)
-                let relay = Pipeline(layout: configuration.layout, broker: pubSub, journal: journal)
-                let reader = ChangeStreamReader(spanner, start: try await spanner.now(), journal: journal) { relay.take($0) }
-                (broker, bookings, pipeline, parts) = (pubSub, spanner, relay, [relay, reader])
-                (source, database) = (nil, SpannerSettings(database: SpannerBookings.database, url: google.emulators.spannerURL))
-            } else {
-                let subscription = PushSubscription(endpoint: "\(tap)/\(EventSender.topic)", settings: configuration.push)
-                let relay = Pipeline(layout: configuration.layout, broker: subscription, journal: journal)
-                let table = BookingTable { relay.take($0) }
-                (broker, bookings, pipeline, parts) = (subscription, table, relay, [subscription, relay])
-                (source, database) = (table, nil)
-            }
-
+            let parts =
+                if let google {
+                    try await Parts.google(google.emulators, google.statements, configuration, client, tap, journal)
+                } else {
+                    Parts.inMemory(configuration, tap, journal)
+                }
             var functionURL = configuration.functionURL
             if functionURL == nil {
-                let settings = ServiceSettings(
-                    server: FunctionServerConfiguration(host: "127.0.0.1", port: configuration.functionPort),
-                    bookingStatus: LocalAccount.settings,
-                    zendeskURL: consoleURL,
-                    zendeskCredentials: .client(id: LocalAccount.client.id, secret: LocalAccount.client.secret),
-                    readsPerMinute: configuration.readsPerMinute,
-                    writesPerMinute: configuration.writesPerMinute,
-                    spanner: database
-                )
                 let (functionPorts, functionListens) = AsyncStream.makeStream(of: Int.self)
                 let function = BookingStatusService(
-                    settings: settings,
-                    bookings: source,
+                    settings: functionSettings(configuration, zendeskURL: consoleURL, parts.database),
+                    bookings: parts.source,
                     logger: logger.observed(by: journal),
                     onListening: { functionListens.yield($0) }
                 )
@@ -141,7 +116,7 @@ package struct LocalStack: Sendable {
                 guard let port = await functionPorts.first else { throw try await tasks.failure() }
                 functionURL = "http://127.0.0.1:\(port)"
             }
-            for part in parts { services.append(tasks.start(part, logger)) }
+            for part in parts.services { services.append(tasks.start(part, logger)) }
             if let interval = configuration.sweepInterval {
                 let schedule = SweepSchedule(endpoint: "\(tap)/\(EventSender.topic)-sweep", every: interval)
                 services.append(tasks.start(schedule.subscription, logger))
@@ -149,9 +124,9 @@ package struct LocalStack: Sendable {
             }
             let stack = LocalStack(
                 zendesk: zendesk,
-                bookings: bookings,
-                pipeline: pipeline,
-                broker: broker,
+                bookings: parts.bookings,
+                pipeline: parts.pipeline,
+                broker: parts.broker,
                 journal: journal,
                 functionURL: "\(functionURL ?? "")/",
                 consoleURL: consoleURL,
@@ -165,6 +140,64 @@ package struct LocalStack: Sendable {
                 try await tasks.next()
             }
             return result
+        }
+    }
+}
+
+extension LocalStack {
+    private static func functionSettings(
+        _ configuration: Configuration,
+        zendeskURL: String,
+        _ database: SpannerSettings?
+    ) -> ServiceSettings {
+        ServiceSettings(
+            server: FunctionServerConfiguration(host: "127.0.0.1", port: configuration.functionPort),
+            bookingStatus: LocalAccount.settings,
+            zendeskURL: zendeskURL,
+            zendeskCredentials: .client(id: LocalAccount.client.id, secret: LocalAccount.client.secret),
+            readsPerMinute: configuration.readsPerMinute,
+            writesPerMinute: configuration.writesPerMinute,
+            spanner: database
+        )
+    }
+
+    /// The bookings, the messages, and what carries changes from the former to the latter.
+    private struct Parts {
+        let broker: any Broker
+        let bookings: any BookingStore
+        let pipeline: Pipeline
+        /// The bookings that a sweep reads: a store of our own, or a database.
+        var source: (any BookingSource)?
+        var database: SpannerSettings?
+        /// In the order in which they start.
+        let services: [any Service]
+
+        static func inMemory(_ configuration: Configuration, _ tap: String, _ journal: Journal) -> Parts {
+            let subscription = PushSubscription(endpoint: "\(tap)/\(EventSender.topic)", settings: configuration.push)
+            let pipeline = Pipeline(layout: configuration.layout, broker: subscription, journal: journal)
+            let table = BookingTable { pipeline.take($0) }
+            return Parts(broker: subscription, bookings: table, pipeline: pipeline, source: table, services: [subscription, pipeline])
+        }
+
+        static func google(
+            _ emulators: GoogleEmulators,
+            _ statements: [String],
+            _ configuration: Configuration,
+            _ client: HTTPClient,
+            _ tap: String,
+            _ journal: Journal
+        ) async throws -> Parts {
+            let spanner = try await SpannerBookings(client: client, url: emulators.spannerURL, statements: statements)
+            let pubSub = try await PubSubEmulator(client: client, url: emulators.pubSubURL, endpoint: tap)
+            let pipeline = Pipeline(layout: configuration.layout, broker: pubSub, journal: journal)
+            let reader = ChangeStreamReader(spanner, start: try await spanner.now(), journal: journal) { pipeline.take($0) }
+            return Parts(
+                broker: pubSub,
+                bookings: spanner,
+                pipeline: pipeline,
+                database: SpannerSettings(database: SpannerBookings.database, url: emulators.spannerURL),
+                services: [pipeline, reader]
+            )
         }
     }
 }
