@@ -18,7 +18,7 @@ enum CheckoutHour {
                 id += 1
                 let ticket = SimulatedTicket(
                     id: id,
-                    subject: "A question of \(guest)",
+                    subject: "Late check-out?",
                     createdAt: now,
                     customFields: [LocalAccount.bookingIDField: .string(guest)]
                 )

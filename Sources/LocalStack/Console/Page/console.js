@@ -148,15 +148,14 @@ function showWay(events, isFirst, areAll) {
 
 function pass(from, to, delay) {
   if (isCalm()) return;
-  const way = byId("way");
-  const origin = way.getBoundingClientRect();
+  const road = byId("road");
+  const origin = road.getBoundingClientRect();
   const middle = (place) => {
     const box = place.getBoundingClientRect();
     return `translate(${box.left + box.width / 2 - origin.left}px, ${box.top + box.height / 2 - origin.top}px)`;
   };
   const dot = element("span", { className: "dot", ariaHidden: "true" });
-  way.parentElement.append(dot);
-  Object.assign(dot.style, { left: `${way.offsetLeft}px`, top: `${way.offsetTop}px` });
+  road.append(dot);
   const frames = [{ transform: middle(from), opacity: 1 }, { transform: middle(to), opacity: 1, offset: 0.9 }, { transform: middle(to), opacity: 0 }];
   dot.animate(frames, { duration: 900, delay, easing: "ease-in-out", fill: "both" }).onfinish = () => dot.remove();
 }
