@@ -12,6 +12,13 @@
 # PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With
 # PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
 set -eu
+case "${1:-}" in
+  dead-letters | since | until-now) ;;
+  *)
+    sed -n '2,13s/^# \{0,1\}//p' "$0"
+    exit 64
+    ;;
+esac
 : "${PROJECT:?}"
 
 topic=bookings-table-status
@@ -76,9 +83,5 @@ case "${1-}" in
     now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     seek "$now"
     echo "everything published until $now counts as done"
-    ;;
-  *)
-    sed -n '2,13s/^# \{0,1\}//p' "$0"
-    exit 64
     ;;
 esac

@@ -18,6 +18,8 @@ extension AccountFacts {
 
     private func who() -> [Finding] {
         switch user {
+        case .failure(let error) where error.kind == .unavailable:
+            return [.problem("\(error)", "look at ZENDESK_URL, and at Zendesk's status page")]
         case .failure(let error):
             return [
                 .problem(

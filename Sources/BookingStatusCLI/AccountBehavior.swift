@@ -4,13 +4,13 @@ import ZendeskSimulator
 /// What Zendesk documents nowhere of searches and jobs, as options: what most accounts were seen to
 /// do where they are not given.
 struct AccountBehavior: ParsableArguments {
-    @Option(help: "Which of several terms of a field a ticket has to meet: any, all, first or last.")
+    @Option(help: "Which of several terms for one field must match: any, all, first or last.")
     var repeatedTerms = SearchBehavior.RepeatedTerms.any
 
-    @Option(help: "Terms of a field beyond so many are ignored.")
+    @Option(help: "The maximum number of terms for one field; more are ignored.")
     var maximumTerms: Int?
 
-    @Option(help: "Queries of more characters are refused.")
+    @Option(help: "The maximum length of a query, in characters; longer ones are refused.")
     var maximumQueryLength: Int?
 
     @Flag(help: "Jobs ignore the stamps of their items.")

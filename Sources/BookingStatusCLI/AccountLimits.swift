@@ -3,13 +3,13 @@ import ZendeskSimulator
 
 /// What the simulated account allows, as options: Zendesk's own limits where they are not given.
 struct AccountLimits: ParsableArguments {
-    @Option(help: "The simulated account's limit for requests.")
+    @Option(help: "The simulated account's requests a minute.")
     var requestsPerMinute = RateLimits().requests
 
-    @Option(help: "The simulated account's limit for ticket updates.")
+    @Option(help: "The simulated account's ticket updates a minute.")
     var updatesPerMinute = RateLimits().ticketUpdates
 
-    @Option(help: "How often one ticket may be updated in ten minutes.")
+    @Option(help: "The maximum number of updates of one ticket in ten minutes.")
     var updatesPerTicket = RateLimits().updatesOfOneTicket
 
     func validate() throws {

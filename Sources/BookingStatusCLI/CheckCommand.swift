@@ -10,7 +10,7 @@ import Zendesk
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Look at everything that could be wrong with the Zendesk account before the first event.",
+        abstract: "Check the Zendesk account before the first event.",
         discussion: """
             Reads the function's own environment, and changes nothing. Each finding says what to do. Ends \
             with 0 if nothing would keep the function from its \

@@ -6,7 +6,7 @@ import Logging
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Play a few stays through the whole way, in one process, and show the agents' view before and after.",
+        abstract: "Run the whole pipeline in one process, and print the agents' view before and after.",
         discussion: """
             Bookings change in a table in memory; their change records are pushed over HTTP to the function, \
             which updates the tickets of a \

@@ -10,7 +10,7 @@ import ZendeskSimulator
 struct DevCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dev",
-        abstract: "Run all of it on loopback: bookings, push, the function, a simulated Zendesk, and a console to look at it.",
+        abstract: "Run the whole pipeline on loopback, with a simulated Zendesk and a console in the browser.",
         discussion: """
             The function and the Zendesk client are those of production. Bookings and messages are kept in \
             memory; with --google they are in Google's \
@@ -28,28 +28,28 @@ struct DevCommand: AsyncParsableCommand {
     @Flag(help: "Keep bookings and messages in Google's emulators. Needs the Cloud SDK, and the checkout as the current folder.")
     var google = false
 
-    @Option(help: "In whose layout change records are published: google or mercari.")
+    @Option(help: "The layout of change records: google or mercari.")
     var producer = RecordLayout.google
 
     @Option(help: "The function's port; 0 takes a free one.")
     var port = 8080
 
-    @Option(help: "The port of console and Zendesk; 0 takes a free one.")
+    @Option(help: "The port of the console and of Zendesk; 0 takes a free one.")
     var consolePort = 8081
 
-    @Option(name: .customLong("function"), help: "The URL of a function that runs elsewhere on this machine; none of our own is started.")
+    @Option(name: .customLong("function"), help: "The URL of a function that runs already on this machine.")
     var functionURL: String?
 
     @OptionGroup
     var account: AccountLimits
 
-    @Option(help: "How often a message is delivered before it is a dead letter; for messages in memory.")
+    @Option(help: "The maximum number of deliveries before a message is a dead letter; in memory only.")
     var attempts = 20
 
-    @Option(help: "How often the tickets that were updated lately are swept, in seconds; 0 never does it.")
+    @Option(help: "Seconds between sweeps of recently updated tickets; 0 turns them off.")
     var sweepSeconds = 10
 
-    @Flag(help: "Start without the example's bookings and tickets.")
+    @Flag(help: "Start without example bookings and tickets.")
     var empty = false
 
     @Flag(help: "Show the function's log.")
@@ -125,8 +125,9 @@ struct DevCommand: AsyncParsableCommand {
 
         Open the console and check a guest in, or try
           curl -H 'authorization: Bearer \(LocalAccount.accessToken)' '\(stack.consoleURL)/api/v2/tickets/4.json'
-          bookingstatus event --booking \(LocalAccount.exampleBookings.inHouse) --from Booked --to InStay \
-          | bookingstatus invoke - --to \(stack.functionURL)
+          swift run bookingstatus event --booking \(LocalAccount.exampleBookings.inHouse) --from Booked --to InStay \
+          | swift run bookingstatus invoke - --to \(stack.functionURL)
+        (A sweep takes that back within seconds: the booking itself did not change.)
         Ctrl-C ends all of it.
 
         """

@@ -25,13 +25,13 @@ struct EventCommand: AsyncParsableCommand {
     @Option(help: "The status after the change.")
     var to: String?
 
-    @Option(help: "In whose layout: google or mercari.")
+    @Option(help: "The record's layout: google or mercari.")
     var producer = RecordLayout.google
 
-    @Option(help: "The commit time, as RFC 3339; now, if it is left out.")
+    @Option(help: "The commit time, RFC 3339; default: now.")
     var at: String?
 
-    @Option(help: "The transaction's id; one is made up if it is left out.")
+    @Option(help: "The transaction's id; default: a random one.")
     var transaction: String?
 
     func validate() throws {

@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 public import ArgumentParser
 public import FunctionRuntime
 import Foundation
@@ -12,14 +13,13 @@ struct InvokeCommand: AsyncParsableCommand {
         abstract: "Send a sample event to a running function, and print its answer.",
         discussion: """
             FILE holds a change record as JSON, or a whole push body; - reads it from standard input. Ends with 0 if the function \
-            acknowledges the event, else with 1. "unwrapped" is a subscription with payload unwrapping and \
-            metadata, "legacy" the background \
-            event of a first generation function.
+            acknowledges the event, else with 1. "unwrapped" is a subscription with payload unwrapping and metadata, "legacy" the \
+            background event of a first generation function.
 
             Examples:
-              bookingstatus invoke events/checked-in.google.json
+              bookingstatus invoke events/3-checked-in.google.json
               bookingstatus invoke --sweep
-              bookingstatus invoke events/booked.mercari.json --as binary --to http://127.0.0.1:9000/
+              bookingstatus invoke events/2-booked.mercari.json --as binary --to http://127.0.0.1:9000/
             """
     )
 
@@ -32,7 +32,7 @@ struct InvokeCommand: AsyncParsableCommand {
     @Option(name: .customLong("to"), help: "The function's URL.")
     var url = "http://127.0.0.1:8080/"
 
-    @Option(name: .customLong("as"), help: "How the message is posted: push, binary, structured, unwrapped or legacy.")
+    @Option(name: .customLong("as"), help: "The wire form: push, binary, structured, unwrapped or legacy.")
     var form = PubSubMessage.DeliveryForm.push
 
     func validate() throws {
@@ -43,12 +43,18 @@ struct InvokeCommand: AsyncParsableCommand {
         let message = try message()
         let status: HTTPResponseStatus
         do {
-            let answer = try await EventSender(url: url).send(message, as: form, timeout: .seconds(120))
+            // Fail at once if nobody listens.
+            var configuration = HTTPClient.Configuration()
+            configuration.connectionPool.retryConnectionEstablishment = false
+            let answer = try await HTTPClient.withHTTPClient(configuration: configuration) { client in
+                try await EventSender(client: client, url: url).send(message, as: form, timeout: .seconds(120))
+            }
             status = answer.status
             print("\(status.code) \(status.reasonPhrase)")
             if !answer.body.isEmpty { print(answer.body) }
         } catch {
-            throw ValidationError("no answer from \(url): is the function running there? (\(error))")
+            FileHandle.standardError.write(Data("no answer from \(url): is the function running there? (\(error))\n".utf8))
+            throw ExitCode.failure
         }
         guard (200..<300).contains(status.code) else { throw ExitCode.failure }
     }

@@ -10,7 +10,7 @@ import Zendesk
 struct SetupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "setup",
-        abstract: "Create the ticket fields and the view that the function works with, or find them.",
+        abstract: "Find or create the ticket fields and the view that the function needs.",
         discussion: """
             Says what it will do first; --yes does it. A second run changes nothing. The credentials come \
             from the environment, as the function's do: \
@@ -31,7 +31,7 @@ struct SetupCommand: AsyncParsableCommand {
     @Option(help: "Each booking status and the tag of its option, in the order that agents should see: STATUS=TAG,STATUS=TAG.")
     var statuses = LocalAccount.statuses.map { "\($0.status)=\($0.tag)" }.joined(separator: ",")
 
-    @Flag(name: .customLong("yes"), help: "Do it.")
+    @Flag(name: .customLong("yes"), help: "Make the changes.")
     var isMeant = false
 
     func validate() throws {

@@ -27,10 +27,10 @@ struct SimulatorCommand: AsyncParsableCommand {
     @Option(help: "A JSON file with the account's tickets.")
     var tickets: String?
 
-    @Option(help: "The access token that requests have to bear.")
+    @Option(help: "The access token that requests must carry.")
     var token = LocalAccount.accessToken
 
-    @Option(help: "How long each answer takes, in milliseconds.")
+    @Option(help: "The delay of each answer, in milliseconds.")
     var delayMs = 0
 
     @OptionGroup
@@ -60,7 +60,9 @@ struct SimulatorCommand: AsyncParsableCommand {
             port: port,
             delay: .milliseconds(delayMs),
             logger: logger,
-            onListening: { print("Zendesk simulator with \(count) tickets on http://127.0.0.1:\($0)") }
+            onListening: { port in
+                FileHandle.standardOutput.write(Data("Zendesk simulator with \(count) tickets on http://127.0.0.1:\(port)\n".utf8))
+            }
         )
         var quiet = logger
         quiet.logLevel = .notice

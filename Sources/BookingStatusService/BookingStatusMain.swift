@@ -30,6 +30,10 @@ package enum BookingStatusMain {
         let signals = await stopSignals()
         var logger = Logger(label: "booking-status-function") { CloudLogHandler(label: $0) }
         do {
+            if CommandLine.arguments.dropFirst() == ["--help"] {
+                print(Command.Usage().description + "\n\nSettings are environment variables: see function/REFERENCE.md.")
+                exit(0)
+            }
             let command = try Command(CommandLine.arguments.dropFirst())
             let settings = try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider()))
             logger.logLevel = settings.server.logLevel

@@ -120,8 +120,7 @@ enum Command: Equatable {
     struct Usage: Error, CustomStringConvertible {
         let description = """
             usage: booking-status-function                            serve events
-                   booking-status-function sweep --all [--from TIME]  look at every unsolved ticket; TIME, as 2026-11-24T00:00:00Z, is the
-                                                                      creation of the oldest
+                   booking-status-function sweep --all [--from TIME]  look at every unsolved ticket created since TIME
             """
     }
 

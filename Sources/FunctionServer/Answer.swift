@@ -18,39 +18,39 @@ struct Answer: Error, Equatable, Sendable {
     var headers: HTTPFields = [:]
 
     static let done = Answer(status: .noContent)
-    static let reservedPath = Answer(status: .notFound, code: "not_found", message: "this path is not the function's")
+    static let reservedPath = Answer(status: .notFound, code: "not_found", message: "this path is reserved")
     static let methodNotAllowed = Answer(
         status: .methodNotAllowed,
         code: "method_not_allowed",
         message: "events are sent with POST",
         headers: [.allow: "POST"]
     )
-    static let fullHouse = Answer(
+    static let concurrencyLimitReached = Answer(
         status: .tooManyRequests,
         code: "too_many_requests",
-        message: "as many invocations are in flight as this instance takes",
+        message: "concurrency limit reached",
         headers: [.retryAfter: "1"]
     )
 
     static let tooManyBytes = Answer(
         status: .tooManyRequests,
         code: "too_many_bytes",
-        message: "the requests in flight are as long as this instance takes",
+        message: "limit of request bytes in flight reached",
         headers: [.retryAfter: "1"]
     )
 
     /// The request's read timeout expired.
-    static let slowRequest = Answer(status: .requestTimeout, code: "request_timeout", message: "the request did not arrive in time")
+    static let slowRequest = Answer(status: .requestTimeout, code: "request_timeout", message: "request read timed out")
     static let malformedRequest = Answer(
         status: .badRequest,
         code: "malformed_request",
-        message: "this is no HTTP/1.1 request within the limits"
+        message: "not a valid HTTP/1.1 request, or beyond its limits"
     )
-    static let outOfTime = Answer(status: .gatewayTimeout, code: "timeout", message: "the function did not end in time")
+    static let outOfTime = Answer(status: .gatewayTimeout, code: "timeout", message: "the function timed out")
     /// The drain time of a stopping server expired.
     static let stopping = tryAgain(after: .seconds(1), "the instance is stopping")
     /// Only logged: no client is left to read it.
-    static let clientGone = tryAgain(after: .seconds(1), "the client closed the connection before it had its answer")
+    static let clientGone = tryAgain(after: .seconds(1), "the client closed the connection before the answer")
 
     static func bodyTooLarge(_ limit: Int) -> Answer {
         Answer(status: .contentTooLarge, code: "body_too_large", message: "the body is longer than \(limit) bytes")
@@ -80,7 +80,7 @@ struct Answer: Error, Equatable, Sendable {
     static let failed = Answer(
         status: .internalServerError,
         code: "internal",
-        message: "the function failed; its log tells why",
+        message: "the function failed: see its log",
         headers: [HTTPField.Name("x-google-status")!: "error"]
     )
 }

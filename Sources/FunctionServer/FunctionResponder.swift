@@ -39,7 +39,7 @@ struct FunctionResponder: Sendable {
                 return Answer(error)
             }
         }
-        if admission.isFull { return .fullHouse }
+        if admission.isFull { return .concurrencyLimitReached }
         if let length = head.headerFields.value(.contentLength).flatMap({ Int($0) }), length > configuration.maximumBodyBytes {
             return .bodyTooLarge(configuration.maximumBodyBytes)
         }
@@ -62,7 +62,7 @@ struct FunctionResponder: Sendable {
     }
 
     private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Answer) -> Outcome {
-        guard admission.enter() else { throw .fullHouse }
+        guard admission.enter() else { throw .concurrencyLimitReached }
         defer { admission.leave() }
         let (event, invocation) = try read(head, body)
         let logger = execution.logger(messageID: event.id, deliveryAttempt: invocation.deliveryAttempt)

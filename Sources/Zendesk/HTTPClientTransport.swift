@@ -32,7 +32,7 @@ package struct HTTPClientTransport: ZendeskTransport {
             return ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
         } catch {
             switch error {
-            case .notSent(let reason): throw .notSent(reason)
+            case .notSent(let reason): throw .notSent("\(reason) (\(baseURL))")
             case .noAnswer(let reason): throw .noAnswer(reason)
             case .cancelled: throw .cancelled
             }

@@ -5,9 +5,9 @@ import ZendeskSimulator
 
 @testable import AccountSetup
 
-@Suite("Checking an account")
+@Suite("Account check")
 struct AccountCheckTests {
-    @Test("an account as setup leaves it has nothing wrong, and nothing on it changes")
+    @Test("an account fresh from setup passes every check and is not changed")
     func right() async {
         let world = SetupWorld.complete()
         let before = world.transport.withAccount { account, _ in account.tickets }
@@ -47,7 +47,7 @@ struct AccountCheckTests {
     }
 
     @Test(
-        "each thing that can be wrong is found, with what to do",
+        "every possible problem is found, with advice",
         arguments: [
             Case("credentials", .problem, "credentials are not accepted") { $0.accessToken = "another" },
             Case("an end user", .problem, "belongs to no agent") { $0.user.role = "end-user" },
@@ -103,7 +103,7 @@ struct AccountCheckTests {
     }
 
     @Test(
-        "a trigger that cannot fire on our updates is left in peace",
+        "a trigger that cannot fire on our updates is not reported",
         arguments: [
             ["field": "update_type", "operator": "is", "value": "Create"],
             ["field": "current_user_id", "operator": "is_not", "value": "900"],
@@ -116,21 +116,21 @@ struct AccountCheckTests {
         #expect(await world.check().allSatisfy { $0.severity == .good })
     }
 
-    @Test("tags that sort in another order than the wanted one are found")
+    @Test("tags that do not sort in the wanted order are found")
     func order() async {
         let world = SetupWorld.complete()
         let findings = await world.check(tags: "Booked=booking_2_booked,InStay=booking_1_in_stay")
         #expect(findings.contains { $0.severity == .warning && $0.text.contains("booking_1_in_stay, booking_2_booked") })
     }
 
-    @Test("without a ticket, and without a version field, it says what was not looked at")
+    @Test("with neither a ticket nor a version field, the findings say what was not checked")
     func lessToCheck() async {
         let findings = await SetupWorld.complete().check(ticket: nil, versionField: nil)
         #expect(findings.filter { $0.severity == .warning }.count == 2)
         #expect(findings.allSatisfy { $0.severity != .problem })
     }
 
-    @Test("an account that takes an update with an outdated stamp is a problem")
+    @Test("an account that accepts an update with an outdated stamp is a problem")
     func unsafe() async {
         let world = SetupWorld.complete()
         world.transport.before { request, _ in
@@ -140,7 +140,7 @@ struct AccountCheckTests {
         #expect(await world.check().contains { $0.severity == .problem && $0.text.contains("safe_update is not honoured") })
     }
 
-    @Test("a clock that is off is found, in either direction", arguments: [-60, 60])
+    @Test("a clock that is fast or slow is found", arguments: [-60, 60])
     func clock(offset: Int) async {
         let world = SetupWorld.complete()
         world.transport.before { request, _ in

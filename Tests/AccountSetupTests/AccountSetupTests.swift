@@ -67,9 +67,9 @@ struct SetupWorld {
     }
 }
 
-@Suite("Setting an account up")
+@Suite("Account setup")
 struct AccountSetupTests {
-    @Test("an empty account gets three fields that guests do not see and a view, and a second run changes nothing")
+    @Test("an empty account gets a view and three fields hidden from guests; a second run changes nothing")
     func twice() async throws {
         let world = SetupWorld()
         let plan = try await world.setup.plan()
@@ -100,7 +100,7 @@ struct AccountSetupTests {
         #expect(world.changes.count == before)
     }
 
-    @Test("options that are missing are added, and those that are there stay")
+    @Test("missing options are added; existing options stay")
     func options() async throws {
         let world = SetupWorld(fields: [
             TicketField(
@@ -119,7 +119,7 @@ struct AccountSetupTests {
     }
 
     @Test(
-        "what a person has to decide is said, and nothing is done",
+        "an obstacle that needs a person's decision is reported, and nothing is changed",
         arguments: [
             (TicketField(id: 1, title: "Booking status"), "is of the type text"),
             (TicketField(id: 1, title: "Booking ID", options: []), "is of the type tagger"),
@@ -131,7 +131,7 @@ struct AccountSetupTests {
         #expect(plan.obstacles.count == 1 && plan.obstacles[0].contains(what))
     }
 
-    @Test("a deactivated field and two of one title are obstacles, too")
+    @Test("a deactivated field and two fields with the same title are obstacles")
     func moreObstacles() async throws {
         var field = TicketField(id: 1, title: "Booking ID")
         field.isActive = false
@@ -140,7 +140,7 @@ struct AccountSetupTests {
         #expect(try await SetupWorld(fields: twins).setup.plan().obstacles.count == 1)
     }
 
-    @Test("who may not administer is told so")
+    @Test("a user without administrator rights is told so")
     func forbidden() async throws {
         let world = SetupWorld { $0.user.mayAdminister = false }
         let plan = try await world.setup.plan()

@@ -7,7 +7,7 @@ import ZendeskSimulator
 
 @testable import AccountSetup
 
-@Suite("Trying what changes can share")
+@Suite("Shared calls trial")
 struct SharedCallsTrialTests {
     private static func world(_ change: (inout SimulatedZendesk) -> Void = { _ in }) -> SetupWorld {
         .complete { account in
@@ -38,7 +38,7 @@ struct SharedCallsTrialTests {
         }
     }
 
-    @Test("an account that shares both is found, and what was written is put back")
+    @Test("an account that supports shared searches and jobs passes, and its tickets are restored")
     func both() async {
         let world = Self.world()
         let findings = await Self.findings(world)
@@ -48,7 +48,7 @@ struct SharedCallsTrialTests {
         #expect(world.transport.withAccount { account, _ in account.tickets[71]?.audits.count } == 0)
     }
 
-    @Test("an account whose jobs ignore stamps gets its tickets back, too, and is told what that costs")
+    @Test("an account whose jobs ignore stamps gets a warning with the cost, and its tickets are restored")
     func ignored() async {
         let world = Self.world { $0.jobBehavior.honorsStamps = false }
         let findings = await Self.findings(world)
@@ -58,14 +58,14 @@ struct SharedCallsTrialTests {
         #expect(Self.isRestored(world))
     }
 
-    @Test("a search that does not find both is told with what it costs", arguments: [SearchBehavior.RepeatedTerms.all, .first, .last])
+    @Test("a search that misses one of the two gives a warning with the cost", arguments: [SearchBehavior.RepeatedTerms.all, .first, .last])
     func search(repeated: SearchBehavior.RepeatedTerms) async {
         let findings = await Self.findings(Self.world { $0.searchBehavior.repeatedTerms = repeated })
         #expect(findings.first?.severity == .warning)
         #expect(findings.first?.advice?.contains("116 changes a minute") == true)
     }
 
-    @Test("a job that does nothing is a warning, and a job too many another", arguments: ["failed", "too many", "stalled"])
+    @Test("a job that does nothing gives a warning, and so does one job too many", arguments: ["failed", "too many", "stalled"])
     func jobs(fault: String) async {
         let world = Self.world { account in
             switch fault {
@@ -80,7 +80,7 @@ struct SharedCallsTrialTests {
         #expect(Self.isRestored(world))
     }
 
-    @Test("tickets that do not serve are refused before anything is written", arguments: [(7, 71), (71, 73), (71, 99)])
+    @Test("unsuitable tickets are refused before anything is written", arguments: [(7, 71), (71, 73), (71, 99)])
     func unfit(tickets: (Int, Int)) async {
         let world = Self.world()
         #expect(await Self.findings(world, tickets).map(\.severity) == [.problem])

@@ -7,7 +7,7 @@ import Testing
 @testable import BookingStatusSync
 
 /// function/REFERENCE.md against the code.
-@Suite("The page of settings, answers and outcomes")
+@Suite("The reference page of settings, answers and outcomes")
 struct ReferencePageTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
 
@@ -22,7 +22,7 @@ struct ReferencePageTests {
 
     private func words(_ cell: String) -> [String] { cell.matches(of: /`([^`]+)`/).map { String($0.output.1) } }
 
-    @Test("it has each variable that is read, and no other; what it calls a default is one")
+    @Test("lists exactly the variables that are read, with their actual defaults")
     func settings() throws {
         let asked = AskedFor()
         let complete = [
@@ -46,7 +46,7 @@ struct ReferencePageTests {
         }
     }
 
-    @Test("it has each outcome, with its answer")
+    @Test("lists every outcome with its answer")
     func outcomes() throws {
         var answers: [String: String] = [:]
         for row in try table("Outcomes") {
@@ -56,7 +56,7 @@ struct ReferencePageTests {
         #expect(answers == Dictionary(uniqueKeysWithValues: expected))
     }
 
-    @Test("it has each code of an answer, with its status")
+    @Test("lists every answer code with its status")
     func answers() throws {
         let source = try String(contentsOf: Self.root.appending(path: "Sources/FunctionServer/Answer.swift"), encoding: .utf8)
         let numbers = [

@@ -15,7 +15,7 @@ struct ServiceSettingsTests {
         "BOOKING_STATUS_TAGS": "InStay=booking_1_in_stay, Booked=booking_2_booked",
     ]
 
-    @Test("Spanner is read with the instance's own token, and an emulator without one")
+    @Test("Spanner is read with the instance's own token, an emulator without a token")
     func spanner() throws {
         let database = "projects/p/instances/i/databases/d"
         #expect(try settings([:]).spanner == nil)
@@ -34,7 +34,7 @@ struct ServiceSettingsTests {
         )
     }
 
-    @Test("what is not set has its default")
+    @Test("an unset variable has its default")
     func defaults() throws {
         let settings = try settings([:])
         #expect(settings.server == .init(host: "0.0.0.0", port: 8080, timeout: .seconds(30), maximumBodyBytes: 33_554_432))
@@ -59,7 +59,7 @@ struct ServiceSettingsTests {
         #expect(settings.warnings.map { String($0.prefix(13)) } == ["PUSH_AUDIENCE"])
     }
 
-    @Test("push tokens are checked where both variables say which; on a loopback address nobody needs to be told of it")
+    @Test("push tokens are checked if both variables are set; on a loopback address their absence gives no warning")
     func pushTokens() throws {
         let tokens = ["PUSH_AUDIENCE": "https://f.example.com/", "PUSH_SERVICE_ACCOUNT": "push@p.iam.gserviceaccount.com"]
         let settings = try settings(tokens)
@@ -107,7 +107,7 @@ struct ServiceSettingsTests {
         #expect(settings.warnings.count == 1)
     }
 
-    @Test("every fault is named in one go")
+    @Test("all faults are reported at once")
     func allFaults() {
         #expect {
             try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: ["PORT": "abc"])))
@@ -122,7 +122,7 @@ struct ServiceSettingsTests {
     }
 
     @Test(
-        "a wrong value is a fault that names its variable",
+        "an invalid value is a fault that names its variable",
         arguments: [
             ("SPANNER_DATABASE", "d"), ("SPANNER_DATABASE", "projects/p/instances/i/databases/"), ("SPANNER_URL", "http://example.com"),
             ("PORT", "65536"), ("PORT", "-1"), ("PORT", "8080 "), ("LOG_LEVEL", "loud"), ("ZENDESK_URL", "example.zendesk.com"),
@@ -145,7 +145,7 @@ struct ServiceSettingsTests {
         }
     }
 
-    @Test("an OAuth client is an id and a secret, and excludes a token")
+    @Test("an OAuth client needs an ID and a secret, and excludes a token")
     func client() throws {
         let client = ["ZENDESK_ACCESS_TOKEN": "", "ZENDESK_CLIENT_ID": "id", "ZENDESK_CLIENT_SECRET": "secret"]
         #expect(try settings(client).zendeskCredentials == .client(id: "id", secret: "secret"))
@@ -154,7 +154,7 @@ struct ServiceSettingsTests {
         }
     }
 
-    @Test("one of the two variables that say which tokens are taken is not enough", arguments: ["PUSH_AUDIENCE", "PUSH_SERVICE_ACCOUNT"])
+    @Test("setting only one of the two push token variables is a fault", arguments: ["PUSH_AUDIENCE", "PUSH_SERVICE_ACCOUNT"])
     func halfOfPushTokens(name: String) {
         #expect {
             try settings([name: "x"])
@@ -163,12 +163,12 @@ struct ServiceSettingsTests {
         }
     }
 
-    @Test("one field cannot serve twice")
+    @Test("the same field cannot be configured twice")
     func distinctFields() {
         #expect(throws: ConfigurationFaults.self) { try settings(["ZENDESK_BOOKING_VERSION_FIELD": "1001"]) }
     }
 
-    @Test("a secret may come as a file, but not twice")
+    @Test("a secret may come from a file, but not also from a variable")
     func secretFile() throws {
         let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
         try Data("from-file\n".utf8).write(to: file)

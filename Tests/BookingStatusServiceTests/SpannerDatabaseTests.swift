@@ -15,12 +15,12 @@ import Zendesk
 
 /// What no emulator shows: tokens of the metadata server, roles, sessions that end. What an
 /// emulator shows is tested on Google's.
-@Suite("Spanner, as a stand-in for it and for the metadata server sees it")
+@Suite("Spanner reads against a stand-in for Spanner and the metadata server")
 struct SpannerDatabaseTests {
     private static let database = "projects/p/instances/i/databases/d"
     private var deadline: Deadline { Deadline(after: .seconds(120), .system) }
 
-    @Test("a reading takes a token, a session in the database role, the column's type, and one query")
+    @Test("a read takes a token, a session in the database role, the column's type and one query")
     func reads() async throws {
         try await StandIn().serve { standIn, database in
             let reading = try await database.read(["b-1", "b-2"], deadline: deadline)
@@ -43,7 +43,7 @@ struct SpannerDatabaseTests {
         }
     }
 
-    @Test("two rows of one ID are told apart from one: nobody can tell which of them a ticket means")
+    @Test("an ID with two rows is ambiguous: a ticket could mean either")
     func ambiguous() async throws {
         try await StandIn().serve { _, database in
             let reading = try await database.read(["b-1", "twice"], deadline: deadline)
@@ -51,7 +51,7 @@ struct SpannerDatabaseTests {
         }
     }
 
-    @Test("a token that is not accepted any more is replaced once, and a session that has ended, too")
+    @Test("a rejected token and an ended session are each replaced once")
     func renews() async throws {
         try await StandIn().serve { standIn, database in
             _ = try await database.read(["b-1"], deadline: deadline)
@@ -62,7 +62,7 @@ struct SpannerDatabaseTests {
         }
     }
 
-    @Test("a database that refuses, or a metadata server without a token, needs a person")
+    @Test("a database that refuses access needs a person, and so does a metadata server without a token")
     func refused() async throws {
         try await StandIn().serve { standIn, database in
             standIn.refuse()
@@ -76,7 +76,7 @@ struct SpannerDatabaseTests {
     }
 
     @Test(
-        "a body that never ends is given up, of Spanner and of the metadata server",
+        "an endless body from Spanner or the metadata server times out",
         .timeLimit(.minutes(1)),
         arguments: ["/token", "/sessions", ":executeSql"]
     )
@@ -92,7 +92,7 @@ struct SpannerDatabaseTests {
         }
     }
 
-    @Test("a token that a header cannot hold is not sent, and not repeated", arguments: [#"tale\nx: y"#, "ta le", ""])
+    @Test("a token that is not a valid header value is neither sent nor quoted", arguments: [#"tale\nx: y"#, "ta le", ""])
     func noToken(token: String) async throws {
         try await StandIn().serve { standIn, database in
             standIn.answerToken(#"{"access_token":"\#(token)","expires_in":3599}"#)
@@ -102,7 +102,7 @@ struct SpannerDatabaseTests {
         }
     }
 
-    @Test("a token's lifetime may be of any size", arguments: ["0", "-9223372036854775808", "9223372036854775807", "1e300"])
+    @Test("a token's lifetime may have any value", arguments: ["0", "-9223372036854775808", "9223372036854775807", "1e300"])
     func absurdLifetime(expiresIn: String) async throws {
         try await StandIn().serve { standIn, database in
             standIn.answerToken(#"{"access_token":"token-1","expires_in":\#(expiresIn)}"#)

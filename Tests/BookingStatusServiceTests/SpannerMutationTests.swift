@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 import Timing
 
-@Suite("Damaged answers of Spanner and of the metadata server", .timeLimit(.minutes(10)))
+@Suite("Damaged answers from Spanner and the metadata server", .timeLimit(.minutes(10)))
 struct SpannerMutationTests {
     private static let bodies = [
         #"{"access_token":"token","expires_in":3599,"token_type":"Bearer"}"#,
@@ -19,7 +19,7 @@ struct SpannerMutationTests {
         #"{"error":{"code":5,"message":"Session not found","status":"NOT_FOUND"}}"#,
     ]
 
-    @Test("a reading ends with bookings or with a reason, in few calls, and nothing of a token is in it")
+    @Test("a read ends in few calls, with bookings or with an error that contains no token")
     func damaged() async throws {
         for seed in 0..<Mutation.count {
             let mutation = Mutex(Mutation(seed: seed, Self.bodies))

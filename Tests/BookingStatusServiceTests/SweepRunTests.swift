@@ -24,7 +24,7 @@ struct SweepRunTests {
         return report
     }
 
-    @Test("tickets that were left before a stop are left at the end: it does not say done")
+    @Test("tickets left before an interruption are still reported at the end, and the run fails")
     func unfinishedIsCarriedOver() async {
         let stops = Mutex(0)
         let result = await status { _, progress throws(SweepFailure) in
@@ -42,7 +42,7 @@ struct SweepRunTests {
         #expect(log.entries.contains { "\($0.message)".contains("changes were lost") && $0.metadata["repaired"]?.description == "2" })
     }
 
-    @Test("an outage of ten minutes does not end it, and it goes on where it was stopped")
+    @Test("the sweep survives a ten-minute outage and resumes where it stopped")
     func outage() async {
         let starts = Mutex<[Int64]>([])
         let result = await status { start, progress throws(SweepFailure) in
@@ -58,7 +58,7 @@ struct SweepRunTests {
         #expect(starts.withLock { $0.dropFirst().allSatisfy { $0 == 500 } })
     }
 
-    @Test("an export that leads to the same pages again and again is given up after an hour, too", .timeLimit(.minutes(1)))
+    @Test("an export that keeps returning the same pages is given up after an hour", .timeLimit(.minutes(1)))
     func circle() async {
         let result = await status { _, progress throws(SweepFailure) in
             progress(page(seenUpTo: 500))
@@ -69,7 +69,7 @@ struct SweepRunTests {
         #expect(log.entries.last?.metadata["go_on_with"] == "sweep --all --from 1970-01-01T00:08:20Z")
     }
 
-    @Test("an hour without a page, or what a person has to mend, ends it, and it says how to go on")
+    @Test("the sweep ends after an hour without a page, or at once if it needs a person, and says how to resume")
     func givesUp() async {
         #expect(await status { _, _ throws(SweepFailure) in throw SweepFailure(BookingSourceError("down")) } == 1)
         #expect((3600..<4000).contains(time.secondsSince1970 - time.start))

@@ -10,7 +10,7 @@ import Zendesk
 
 @Suite("A ticket desk other than Zendesk")
 struct AnotherDeskTests {
-    @Test("the handler updates the tickets of a desk in memory, and keeps the rules")
+    @Test("the handler updates the tickets of an in-memory desk by the same rules")
     func another() async throws {
         let desk = MemoryDesk([(1, "b-1", nil), (2, "b-1", "t_booked"), (3, "b-2", nil)])
         var settings = BookingStatusSettings(

@@ -3,7 +3,7 @@ import Testing
 
 @testable import BookingStatusSync
 
-@Suite("Several changes of one booking at once")
+@Suite("Several changes to one booking at once")
 struct BatchPlanTests {
     private func change(_ from: String?, _ to: String?, _ seconds: Int64, isFresh: Bool = false) -> TagChange {
         TagChange(bookingID: "b", from: from.map { .tag($0) } ?? .none, to: to, version: version(seconds), isFresh: isFresh)
@@ -15,7 +15,7 @@ struct BatchPlanTests {
         BatchPlan(ticket, changes, excluded: excluded, keepsVersions: keepsVersions) { decide($0, $1, keepsVersions: $2) }
     }
 
-    @Test("only the newest is written; the older ones are taken along")
+    @Test("only the newest change is written; the older ones are superseded")
     func newest() {
         let changes = [change("a", "b", 1), change("b", "c", 2), change("c", "d", 3)]
         let plan = plan(TicketState(bookingID: "b", tag: "a"), changes)
@@ -34,14 +34,14 @@ struct BatchPlanTests {
         #expect((0...2).map(plan.depends) == [false, true, true])
     }
 
-    @Test("changes that lead back write a version alone")
+    @Test("changes that cancel out write only a version")
     func back() {
         let plan = plan(TicketState(bookingID: "b", tag: "a"), [change("a", "b", 1), change("b", "a", 2)])
         #expect(plan.outcomes == [.superseded, .updated])
         #expect(plan.write?.writesTag == false)
     }
 
-    @Test("what is stale or by hand stays out of it")
+    @Test("a stale change or a hand edit causes no write")
     func stale() {
         let kept = KeptVersion(bookingID: "b", version: version(2), tag: "c")
         let byHand = plan(TicketState(bookingID: "b", tag: "a", kept: kept), [change("a", "b", 1), change("c", "d", 3)])
@@ -49,7 +49,7 @@ struct BatchPlanTests {
         #expect(byHand.write == nil)
     }
 
-    @Test("a change whose tag cannot be written does not take the others with it")
+    @Test("a change whose tag cannot be written does not fail the others")
     func excluded() {
         let plan = plan(TicketState(bookingID: "b", tag: "a"), [change("a", "b", 1), change("b", "x", 2)], excluded: [1: .tagNotAccepted])
         #expect(plan.outcomes == [.updated, .tagNotAccepted])
@@ -57,7 +57,7 @@ struct BatchPlanTests {
         #expect(!plan.depends(onWrite: 1))
     }
 
-    @Test("it comes to what one after the other would come to", arguments: 0..<300)
+    @Test("a batch has the same result as its changes one by one", arguments: 0..<300)
     func sequential(seed: Int) {
         var random = seed &* 7919 &+ 13
         func next(_ count: Int) -> Int {

@@ -2,7 +2,7 @@ import BookingStatusSync
 public import SpannerChangeStreams
 import Testing
 
-@Suite("Status changes of a record")
+@Suite("Status changes in a record")
 struct BookingChangeTests {
     private typealias Values = [String: ColumnValue]
     private static let settings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
@@ -89,7 +89,7 @@ struct BookingChangeTests {
         ),
     ]
 
-    @Test("what a row says of the status, by value capture type", arguments: cases)
+    @Test("a row's status change is read for each value capture type", arguments: cases)
     func statuses(of row: Case) throws {
         let record = record(row.modType, [.init(keys: ["ID": "b"], oldValues: row.old, newValues: row.new)])
         let changes = try BookingChange.changes(in: record, Self.settings)
@@ -97,26 +97,26 @@ struct BookingChangeTests {
         #expect(changes.allSatisfy { $0.bookingID == "b" && $0.version == version(1) })
     }
 
-    @Test("a record gives a change for each row, in its order")
+    @Test("a record yields one change per row, in order")
     func severalRows() throws {
         let mods = ["c", "a", "b"].map { DataChangeRecord.Mod(keys: ["ID": .string($0)], newValues: Self.booked) }
         #expect(try BookingChange.changes(in: record(.insert, mods), Self.settings).map(\.bookingID) == ["c", "a", "b"])
     }
 
-    @Test("other tables do not concern us")
+    @Test("records of other tables are ignored")
     func otherTable() throws {
         var record = record(.insert, [.init(keys: ["Room": "1"], newValues: Self.booked)])
         record.tableName = "Rooms"
         #expect(try BookingChange.changes(in: record, Self.settings).isEmpty)
     }
 
-    @Test("an integer key is a booking ID too", arguments: [ColumnValue.string("42"), .integer(42)])
+    @Test("an integer key is also a booking ID", arguments: [ColumnValue.string("42"), .integer(42)])
     func integerKey(key: ColumnValue) throws {
         let record = record(.insert, [.init(keys: ["ID": key, "Night": "2026-11-24"], newValues: Self.booked)])
         #expect(try BookingChange.changes(in: record, Self.settings).map(\.bookingID) == ["42"])
     }
 
-    @Test("a record that cannot be used is refused")
+    @Test("an unusable record is refused")
     func unusable() {
         #expect(throws: UnusableRecord.self) {
             try BookingChange.changes(in: record(.insert, [.init(keys: ["Key": "1"], newValues: Self.booked)]), Self.settings)

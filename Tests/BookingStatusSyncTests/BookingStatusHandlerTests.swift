@@ -23,7 +23,7 @@ struct BookingStatusHandlerTests {
         #expect(world.kept(1)?.hasPrefix("tag_Booked since ") == true)
     }
 
-    @Test("a write costs a search, a read and one update, besides a look at the fields once a minute; and says who made it")
+    @Test("a write costs one search, one read and one update, plus a field check once a minute, and its audit names the source")
     func calls() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -39,7 +39,7 @@ struct BookingStatusHandlerTests {
         #expect(metadata?["event"]?.string == "m1")
     }
 
-    @Test("a delivery takes a bounded number of a record's rows, and those that can never be settled keep no others out")
+    @Test("a delivery handles a limited number of rows, and rows that can never be settled do not block the others")
     func manyRows() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "last", status: "Tentative")
@@ -75,7 +75,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["1 updated", "1 updated", "1 stale"])
     }
 
-    @Test("a change that was overtaken ends where the newer one left the ticket")
+    @Test("changes delivered out of order end with the newer status")
     func reordered() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -87,7 +87,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["1 waiting", "1 updated", "1 updated"])
     }
 
-    @Test("a change waits for the one before it while it is young, or in its first four deliveries")
+    @Test("a change waits for its predecessor while it is young or in its first four deliveries")
     func fresh() async throws {
         for (age, attempt, waits) in [(1, nil, true), (119, nil, true), (121, nil, false), (500, 4, true), (500, 5, false)]
             as [(Double, Int?, Bool)]
@@ -129,7 +129,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["1 added", "1 cleared", "1 stale"])
     }
 
-    @Test("a ticket that was updated within two seconds is read again before it is written")
+    @Test("a ticket updated less than two seconds ago is read again before it is written")
     func youngStamp() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -141,7 +141,7 @@ struct BookingStatusHandlerTests {
         #expect(world.transport.writes.count == 1)
     }
 
-    @Test("on a conflict the ticket is read and decided upon again")
+    @Test("after a conflict, the ticket is read and decided again")
     func conflict() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -157,7 +157,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["1 unexpected_status"])
     }
 
-    @Test("a ticket that conflicts again and again is left for the next delivery")
+    @Test("a ticket that keeps conflicting is left for the next delivery")
     func endlessConflict() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -167,7 +167,7 @@ struct BookingStatusHandlerTests {
         #expect(world.transport.writes.count == 5)
     }
 
-    @Test("an update without an answer is not repeated if it had its effect")
+    @Test("an unanswered update is not repeated if it took effect")
     func lostAnswer() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -180,7 +180,7 @@ struct BookingStatusHandlerTests {
         #expect(world.transport.writes.count == 1)
     }
 
-    @Test("a status that a person set in the very second of our update is put back, with a stamp that is two seconds old")
+    @Test("a status that a person set in the same second as our update is restored, with a two-second-old stamp")
     func replacedInSameSecond() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -202,7 +202,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["1 unexpected_status"])
     }
 
-    @Test("a tag that Zendesk drops is reported, and leaves no version behind")
+    @Test("a tag that Zendesk drops is reported and leaves no version behind")
     func droppedTag() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -217,7 +217,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes.last == "1 tag_not_accepted")
     }
 
-    @Test("a dropped tag's version is taken back even if that fails at first, or the answer was lost", arguments: [0, 1])
+    @Test("a dropped tag's version is reverted even if the first attempt fails or the answer was lost", arguments: [0, 1])
     func droppedTagTakenBack(lost: Int) async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -242,7 +242,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes.last == "1 tag_not_accepted")
     }
 
-    @Test("Zendesk's troubles make the event come again", arguments: [401, 403, 429, 500, 503])
+    @Test("a Zendesk failure causes the event to be retried", arguments: [401, 403, 429, 500, 503])
     func troubles(status: Int) async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -258,7 +258,7 @@ struct BookingStatusHandlerTests {
         #expect(world.log.entries.map(\.level) == [status < 429 ? .error : .notice])
     }
 
-    @Test("one failing ticket does not keep the others from being written, and fails the event")
+    @Test("one failing ticket fails the event but does not block the other tickets")
     func oneFails() async throws {
         let world = HandlerWorld()
         for id in 1...3 { world.open(id, booking: "b") }
@@ -270,7 +270,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes.sorted() == ["1 added", "2 deferred", "3 added"])
     }
 
-    @Test("a booking without tickets, and a deleted ticket, are done with")
+    @Test("a booking without tickets and a deleted ticket count as done")
     func nothingToDo() async throws {
         let world = HandlerWorld()
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
@@ -281,7 +281,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["no_ticket", "1 gone"])
     }
 
-    @Test("a status without a tag is a failure, and asks Zendesk nothing")
+    @Test("a status without a tag is a failure and makes no Zendesk call")
     func unknownStatus() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -293,7 +293,7 @@ struct BookingStatusHandlerTests {
     }
 
     @Test(
-        "what can never be processed is refused with its reason, and asks Zendesk nothing",
+        "an unprocessable event is refused with its reason and makes no Zendesk call",
         arguments: [
             "", "no JSON", "{}",
             #"{"tableName":"Bookings","modType":"INSERT","mods":[{"keysJson":"{\"ID\":\"b\"}","newValuesJson":"{\"Status\":\"Booked\"}"}]}"#,
@@ -311,7 +311,7 @@ struct BookingStatusHandlerTests {
     }
 
     @Test(
-        "an ID that would change what a search means is refused before it is sent",
+        "an ID that would change the meaning of a search is refused before it is sent",
         arguments: [#"a\\\" OR status:closed"#, #"a\\\\b"#, #"a\\nb"#]
     )
     func queryInjection(id: String) async throws {
@@ -321,7 +321,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["rejected"])
     }
 
-    @Test("a commit over an hour ahead is refused, and a version over an hour ahead counts as none")
+    @Test("a commit over an hour ahead is refused, and a version over an hour ahead is ignored")
     func future() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -337,7 +337,7 @@ struct BookingStatusHandlerTests {
         #expect(world.status(1) == "Booked")
     }
 
-    @Test("a version that names another booking counts as none")
+    @Test("a version that names another booking is ignored")
     func foreignVersion() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -349,7 +349,7 @@ struct BookingStatusHandlerTests {
         #expect(world.status(1) == "Booked")
     }
 
-    @Test("a change that is none is acknowledged and told")
+    @Test("a record without a status change is acknowledged and logged")
     func notAStatusChange() async throws {
         let world = HandlerWorld()
         try await world.deliver("b", from: "Booked", to: "Booked", at: 1)
@@ -357,7 +357,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["not_a_status_change"])
     }
 
-    @Test("a dry run reads and decides, and writes nothing")
+    @Test("a dry run reads and decides but writes nothing")
     func dryRun() async throws {
         var world = HandlerWorld()
         world.settings.dryRun = true
@@ -368,7 +368,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["1 dry_run"])
     }
 
-    @Test("without a version field the talk's logic is left, and writes one field")
+    @Test("without a version field, only the talk's logic remains, and it writes one field")
     func withoutVersions() async throws {
         let world = HandlerWorld(keepsVersions: false)
         world.open(1, booking: "b", status: "Tentative")
@@ -379,7 +379,7 @@ struct BookingStatusHandlerTests {
         #expect(world.kept(1) == nil)
     }
 
-    @Test("the log names what the design promises")
+    @Test("the log line has the metadata that the design promises")
     func logLine() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -392,7 +392,7 @@ struct BookingStatusHandlerTests {
         #expect(entry.metadata["commit_to_write_ms"] == "5000")
     }
 
-    @Test("a handler that nobody runs says so, and does not hang")
+    @Test("a handler that is not running says so instead of hanging")
     func notRunning() async throws {
         let world = HandlerWorld()
         let message = PubSubMessage(id: "m", data: try Fixtures.record("google-template.update-booked"))

@@ -20,7 +20,7 @@ struct GatheringTests {
         return (requests.flatMap(\.tickets), call)
     }
 
-    @Test("what waits is read at once, and together")
+    @Test("waiting requests are read at once, in one call")
     mutating func together() {
         add([1, 2])
         add([3])
@@ -28,7 +28,7 @@ struct GatheringTests {
         #expect(call() == nil)
     }
 
-    @Test("four calls go at once, and the next when one of them has ended")
+    @Test("four calls run at once; the next begins when one of them ends")
     mutating func width() throws {
         var numbers: [Int] = []
         for ticket in 1...4 {
@@ -42,7 +42,7 @@ struct GatheringTests {
         #expect(call()?.tickets == [5, 6])
     }
 
-    @Test("what ends something goes first, and beside four calls that wait for their turn")
+    @Test("a high-priority request goes first, even beside four calls that await their turn")
     mutating func high() {
         for ticket in 1...4 {
             add([ticket])
@@ -54,7 +54,7 @@ struct GatheringTests {
         #expect(call()?.tickets == [6, 5])
     }
 
-    @Test("where calls are scarce, a request waits for what comes together with it")
+    @Test("when calls are scarce, a request waits briefly for others to join it")
     mutating func sameMoment() {
         add([1])
         #expect(call(isScarce: true, at: 49) == nil)
@@ -62,7 +62,7 @@ struct GatheringTests {
         #expect(call(isScarce: true, at: 50)?.tickets == [1, 2])
     }
 
-    @Test("where calls are scarce, what is asked for gathers while one is under way, for a second at most")
+    @Test("when calls are scarce, requests gather while a call is in flight, for at most a second")
     mutating func scarce() throws {
         add([1])
         let first = try #require(call(isScarce: true, at: 50))
@@ -76,7 +76,7 @@ struct GatheringTests {
         #expect(call(isScarce: false, at: 1900)?.tickets == [4])
     }
 
-    @Test("what fills a call waits for nobody")
+    @Test("a request that fills a call does not wait")
     mutating func full() {
         add([1, 2, 3])
         add([4, 5, 6])
@@ -84,7 +84,7 @@ struct GatheringTests {
         #expect(call(isScarce: true) == nil)
     }
 
-    @Test("a request that is larger than a call goes alone")
+    @Test("a request larger than a call goes alone")
     mutating func large() {
         add(Array(1...7))
         add([8])
@@ -92,7 +92,7 @@ struct GatheringTests {
         #expect(call()?.tickets == [8])
     }
 
-    @Test("what nobody waits for any more is not read")
+    @Test("a withdrawn request is not read")
     mutating func withdrawn() {
         let number = gathering.add([1], priority: .normal, deadline: deadline, .zero)
         add([2])

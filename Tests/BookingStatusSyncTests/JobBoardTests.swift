@@ -5,7 +5,7 @@ import Zendesk
 
 @testable import BookingStatusSync
 
-@Suite("Which updates go in which job")
+@Suite("Assignment of updates to jobs")
 struct JobBoardTests {
     private let time = ManualTime()
 
@@ -55,7 +55,7 @@ struct JobBoardTests {
         return jobs.map { $0.map(\.ticket) }
     }
 
-    @Test("jobs are proven both ways round before they are relied on")
+    @Test("jobs are proven twice, with the tickets swapped, before they are relied on")
     func proof() {
         var board = board(proven: false)
         add([1, 2, 3], to: &board)
@@ -73,7 +73,7 @@ struct JobBoardTests {
         #expect(board.next(.seconds(4)) == .begin)
     }
 
-    @Test("a proof that did not come out closes jobs for one, two, four minutes; stamps that are ignored close them for good")
+    @Test("a failed proof closes jobs for one, two, then four minutes; ignored stamps close them for good")
     func noProof() {
         var board = board(proven: false)
         add([1, 2], to: &board)
@@ -89,7 +89,7 @@ struct JobBoardTests {
         #expect(!board.isOpen(.seconds(100_000)))
     }
 
-    @Test("one update alone waits for no proof, and hardly for company")
+    @Test("a lone update waits for no proof, and only briefly for others")
     func alone() {
         var board = board(proven: false)
         add([1], to: &board)
@@ -97,7 +97,7 @@ struct JobBoardTests {
         #expect(board.next(.milliseconds(50)) == .release([1]))
     }
 
-    @Test("several jobs side by side, of equal size; what is less than a job is worth waits for one that runs")
+    @Test("jobs run side by side in equal sizes; updates too few for a job wait for a running one")
     func shares() {
         var board = board()
         add(Array(1...20), to: &board)
@@ -112,14 +112,14 @@ struct JobBoardTests {
         #expect(begin(&board, .seconds(2)) == [[21, 5, 6, 7]])
     }
 
-    @Test("five jobs of a hundred tickets at most")
+    @Test("at most five jobs run, with at most a hundred tickets each")
     func limits() {
         var board = board()
         add(Array(1...700), to: &board)
         #expect(begin(&board).map(\.count) == [100, 100, 100, 100, 100])
     }
 
-    @Test("sweeps beside live changes have one of the jobs")
+    @Test("beside live changes, sweeps get one of the jobs")
     func sweeps() {
         var board = board()
         add(Array(1...40), to: &board, priority: .low)
@@ -129,7 +129,7 @@ struct JobBoardTests {
         #expect(begin(&board).isEmpty)
     }
 
-    @Test("a job that does not end is given up: its tickets go in no other one, and jobs are closed for a while")
+    @Test("a job that does not end is given up: its tickets join no other job, and jobs are closed for a while")
     func stalls() {
         var board = board()
         add([1, 2, 3, 4], to: &board)
@@ -144,7 +144,7 @@ struct JobBoardTests {
         #expect(isOtherTaken)
     }
 
-    @Test("a status that is missing for a moment is no end")
+    @Test("a job whose status is briefly missing has not ended")
     func missing() {
         var board = board()
         add([1, 2, 3, 4], to: &board)
@@ -153,7 +153,7 @@ struct JobBoardTests {
         #expect(board.polled([JobStatus(id: "job-0.0 seconds-0", isOver: true)], .seconds(3)).count == 4)
     }
 
-    @Test("after the instance was told to stop no job is begun, and what runs is seen to its end")
+    @Test("after the instance is told to stop, no job begins, and running jobs are followed to their end")
     func drains() {
         var board = board()
         add(Array(1...4), to: &board)
@@ -166,7 +166,7 @@ struct JobBoardTests {
         #expect(board.next(.seconds(2)) == .poll(["job-0.0 seconds-0"]))
     }
 
-    @Test("a limit of Zendesk postpones a job, and what cannot wait for it is told")
+    @Test("a Zendesk limit postpones a job, and updates that cannot wait are told")
     func postponed() {
         var board = board()
         add([1, 2, 3, 4], to: &board)

@@ -33,14 +33,14 @@ struct ReadingDeskTests {
 
     private func ids(_ readings: TicketReadings) throws -> [Int] { try readings.values.compactMap { try $0.get()?.ticket.id }.sorted() }
 
-    @Test("two requests take one call")
+    @Test("two requests share one call")
     func together() async throws {
         let (first, second) = await readings()
         #expect(try Set(ids(first)).isSuperset(of: [1, 2]) && Set(ids(second)).contains(3))
         #expect(world.transport.requests.map { $0.target } == ["/api/v2/tickets/show_many.json?ids=1,2,3"])
     }
 
-    @Test("a ticket that is left out and cannot be read fails its own request alone")
+    @Test("a ticket that is left out and cannot be read fails only its own request")
     func leftOut() async throws {
         world.transport.before { request, _ in
             if request.target.contains("tickets/2.") { return ZendeskResponse(status: 500, body: Data()) }
@@ -53,7 +53,7 @@ struct ReadingDeskTests {
         #expect(throws: ZendeskError.self) { try #require(first[2]).get() }
     }
 
-    @Test("a call that fails because of one ticket fails that one's request alone")
+    @Test("a call that fails because of one ticket fails only that ticket's request")
     func spoilt() async throws {
         world.transport.before { request, _ in
             request.target.contains("ids=1,2") ? ZendeskResponse(status: 500, body: Data()) : nil

@@ -52,7 +52,7 @@ struct RealAccountTests {
         return nil
     }
 
-    @Test("an empty field is empty, however it is written: an audit's \"\" is not a person's edit", arguments: AnswerForm.Empty.allCases)
+    @Test("every form of an empty field counts as empty: an audit's \"\" is not a person's edit", arguments: AnswerForm.Empty.allCases)
     func emptyIsEmpty(former: AnswerForm.Empty) async throws {
         for field in AnswerForm.Empty.allCases {
             let world = HandlerWorld()
@@ -70,7 +70,7 @@ struct RealAccountTests {
 
     // MARK: 404
 
-    @Test("a status field that is gone needs a person: nothing is acknowledged, by an event or by a sweep")
+    @Test("a missing status field needs a person: neither an event nor a sweep is acknowledged")
     func fieldIsGone() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -84,7 +84,7 @@ struct RealAccountTests {
         #expect(world.log.entries.last { $0.level == .error } != nil)
     }
 
-    @Test("a field that was deactivated needs a person, too: without the booking's no ticket would be found", arguments: 0...2)
+    @Test("a deactivated field needs a person: without the booking field, no ticket would be found", arguments: 0...2)
     func fieldIsInactive(index: Int) async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -94,7 +94,7 @@ struct RealAccountTests {
     }
 
     @Test(
-        "only RecordNotFound on the ticket's own path means that it is gone",
+        "only RecordNotFound on a ticket's own path means that the ticket is gone",
         arguments: [#"{"error":"InvalidEndpoint","description":"Not found"}"#, "<html>Not Found</html>"]
     )
     func otherNotFound(body: String) async throws {
@@ -123,7 +123,7 @@ struct RealAccountTests {
         #expect(world.outcomes.sorted() == ["1 added", "2 added", "3 gone"])
     }
 
-    @Test("a ticket that cannot be read takes none of those with it that are read together with it")
+    @Test("a ticket that cannot be read does not fail the tickets read together with it")
     func unreadable() async throws {
         let world = HandlerWorld()
         for id in 1...3 { world.open(id, booking: "b") }
@@ -166,7 +166,7 @@ struct RealAccountTests {
         }
     }
 
-    @Test("taking a version back is tried a bounded number of times, with pauses and with metadata", arguments: [409, 502])
+    @Test("reverting a version takes a limited number of attempts, with pauses and metadata", arguments: [409, 502])
     func takingBackIsBounded(status: Int) async throws {
         let world = try await worldWithVersion()
         dropTag(world) { ZendeskResponse(status: status) }
@@ -178,7 +178,7 @@ struct RealAccountTests {
         #expect(body.contains("booking-status-sync"))
     }
 
-    @Test("what could not be taken back is put right before stale is believed", arguments: [true, false])
+    @Test("a version that could not be reverted is repaired before a change counts as stale", arguments: [true, false])
     func owed(sameInstance: Bool) async throws {
         var world = try await worldWithVersion()
         dropTag(world) { ZendeskResponse(status: 503) }
@@ -193,7 +193,7 @@ struct RealAccountTests {
         #expect(world.outcomes.last == "1 updated")
     }
 
-    @Test("a newer change finds a version without its tag, and puts it right instead of taking it for a hand edit")
+    @Test("a newer change repairs a version without its tag instead of taking it for a hand edit")
     func owedBeforeNewer() async throws {
         var world = try await worldWithVersion()
         dropTag(world) { ZendeskResponse(status: 503) }
@@ -205,7 +205,7 @@ struct RealAccountTests {
         #expect(world.status(1) == "InStay")
     }
 
-    @Test("a person who put the old status back is no dropped tag, whoever asks")
+    @Test("an old status that a person put back is not taken for a dropped tag, even after a restart")
     func putBackByPerson() async throws {
         var world = try await worldWithVersion()
         try await world.deliver("b", from: "Tentative", to: "Booked", at: 2)
@@ -240,7 +240,7 @@ struct RealAccountTests {
         #expect(world.status(1) == "InStay")
     }
 
-    @Test("without old values, the same status again still moves the version: an older change cannot pass it")
+    @Test("without old values, a repeated status still moves the version, so an older change cannot pass it")
     func versionMoves() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -255,7 +255,7 @@ struct RealAccountTests {
 
     // MARK: Large records
 
-    @Test("once a row is refused for want of budget no more are begun, and one line tells how many")
+    @Test("after a row is refused for lack of budget, no more begin, and one log line counts them")
     func largeRecord() async throws {
         var world = HandlerWorld()
         world.settings.sharesCalls = false
@@ -279,7 +279,7 @@ struct RealAccountTests {
 
     // MARK: Stamps
 
-    @Test("a stamp ahead of the clock costs a pause, or is left until the clock has passed it", arguments: [2.0, 100, 86_400])
+    @Test("a stamp ahead of the clock costs a pause, or the ticket is left until the clock passes it", arguments: [2.0, 100, 86_400])
     func stampAhead(seconds: Double) async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -295,7 +295,7 @@ struct RealAccountTests {
     }
 
     @Test(
-        "without a usable Date a stamp is old once it was seen for two seconds",
+        "without a usable Date, a stamp is old after it has been seen for two seconds",
         arguments: [nil, "yesterday", "Fri, 31 Dec 1999 00:00:00 GMT"]
     )
     func noDate(date: String?) async throws {
@@ -319,7 +319,7 @@ struct RealAccountTests {
         #expect(world.time.secondsSince1970 - before >= 2)
     }
 
-    @Test("a ticket that changes again and again is left, not read without end")
+    @Test("a ticket that keeps changing is left instead of being read forever")
     func restlessTicket() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -333,7 +333,7 @@ struct RealAccountTests {
 
     // MARK: IDs
 
-    @Test("two rows of one booking in a record are refused, whichever came last")
+    @Test("a record with two rows for one booking is refused, whichever comes last")
     func ambiguousBooking() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
@@ -347,7 +347,7 @@ struct RealAccountTests {
         #expect(world.transport.requests.isEmpty)
     }
 
-    @Test("more than a thousand fuzzy hits are read by the export, and the booking's ticket is written")
+    @Test("more than a thousand fuzzy hits are read through the export, and the booking's ticket is written")
     func manyHits() async throws {
         let world = HandlerWorld()
         for id in 1...1200 { world.open(id, booking: id == 700 ? "BK-1" : "BK-1\(id)") }
@@ -364,7 +364,7 @@ struct RealAccountTests {
         #expect("\(world.log.entries[0].metadata["booking"]!)".count == 65)
     }
 
-    @Test("a closed ticket is known by its status where Zendesk's words are others")
+    @Test("a closed ticket is recognized by its status when Zendesk's wording differs")
     func closedInOtherWords() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")

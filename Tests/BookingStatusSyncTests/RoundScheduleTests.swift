@@ -4,7 +4,7 @@ import Zendesk
 
 @testable import BookingStatusSync
 
-@Suite("What the next round takes")
+@Suite("Round schedule")
 struct RoundScheduleTests {
     private static let wide = CallRoom(reads: 300, writes: 100, writeLimit: 50, isRelaxed: true, isKnown: true)
 
@@ -20,7 +20,7 @@ struct RoundScheduleTests {
         }
     }
 
-    @Test("one booking from each submission in turn, so that a large record leaves room for a single change")
+    @Test("a round takes one booking from each submission in turn, so a large record leaves room for a single change")
     func turns() {
         var schedule = RoundSchedule(bookingsPerRound: 4, maximumRounds: 9)
         _ = schedule.submit(changes((1...100).map { "large-\($0)" }))
@@ -30,7 +30,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["y-2", "large-3", "large-4", "large-5"])
     }
 
-    @Test("all that waits for a booking goes with it, whoever submitted it; what comes until its tickets were read joins")
+    @Test("all waiting changes of a booking go together, whoever submitted them; later ones join until its tickets are read")
     func joins() {
         var schedule = RoundSchedule()
         let first = schedule.submit(changes(["b"]))
@@ -48,7 +48,7 @@ struct RoundScheduleTests {
         #expect(schedule.take("b").map(\.submission) == [late])
     }
 
-    @Test("what comes after the search was answered waits: a ticket may have been opened that it could not find")
+    @Test("a change that arrives after the search waits: the search may have missed a new ticket")
     func comesAfterSearch() {
         var schedule = RoundSchedule()
         let first = schedule.submit(changes(["b"]))
@@ -61,7 +61,7 @@ struct RoundScheduleTests {
         #expect(schedule.take("b").map(\.submission) == [second])
     }
 
-    @Test("a round is no larger than the budgets have room for, what is in work counted")
+    @Test("a round fits in the room that work in flight leaves in the budgets")
     func room() {
         var schedule = RoundSchedule()
         _ = schedule.submit(changes((1...50).map { "b-\($0)" }))
@@ -71,7 +71,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(room, .init(writes: false), now: .zero).count == 6)
     }
 
-    @Test("three rounds at once while the budgets are hardly used, else one; and before the limits are known one booking")
+    @Test("three rounds run at once while the budgets are hardly used, else one; one booking until the limits are known")
     func rounds() {
         var schedule = RoundSchedule(bookingsPerRound: 1)
         _ = schedule.submit(changes((1...9).map { "b-\($0)" }))
@@ -95,7 +95,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(room, .init(), now: .milliseconds(2600)) == ["b-5"])
     }
 
-    @Test("where calls are scarce, sixteen bookings wait for no time to pass")
+    @Test("when calls are scarce, sixteen bookings begin without waiting")
     func enough() {
         var schedule = RoundSchedule()
         var room = Self.wide
@@ -110,7 +110,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(room, sharing, now: .milliseconds(1)).count == 16)
     }
 
-    @Test("where calls are scarce, searches are full; and a change that came alone has a place beside a large record")
+    @Test("when calls are scarce, searches are full, and a lone change still has a place beside a large record")
     func full() {
         var schedule = RoundSchedule(maximumInWork: 20)
         var room = Self.wide
@@ -127,7 +127,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(room, sharing, now: .seconds(4)) == ["alone"])
     }
 
-    @Test("after the budget did not do for what had been begun together, less is begun at once, until that works")
+    @Test("after the budget runs out, fewer bookings begin at once until the budget suffices")
     func ranOut() {
         var schedule = RoundSchedule()
         var room = Self.wide
@@ -149,7 +149,7 @@ struct RoundScheduleTests {
         }
     }
 
-    @Test("a booking whose calls hang keeps others back for three seconds, not for as long as it hangs")
+    @Test("a booking whose calls hang delays others for only three seconds")
     func hangs() {
         var schedule = RoundSchedule(maximumRounds: 1)
         _ = schedule.submit(changes(["slow"]))
@@ -159,7 +159,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(Self.wide, .init(), now: .seconds(3)) == ["b"])
     }
 
-    @Test("sweeps fill what live changes leave, a few at a time, and keep no round open")
+    @Test("sweeps use the room that live changes leave, a few at a time, and hold no round open")
     func sweeps() {
         var schedule = RoundSchedule(bookingsPerRound: 4, maximumRounds: 1, maximumSwept: 2)
         _ = schedule.submit(changes(["s-1", "s-2", "s-3", "l-1"], isSweep: true))
@@ -178,7 +178,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(Self.wide, .init(), now: .zero) == ["s-3"])
     }
 
-    @Test("what is withdrawn is not begun; what is in a round goes on")
+    @Test("a withdrawn change does not begin; a change already in a round goes on")
     func withdraw() {
         var schedule = RoundSchedule(bookingsPerRound: 1, maximumRounds: 2)
         let other = schedule.submit(changes(["busy"]))
@@ -194,7 +194,7 @@ struct RoundScheduleTests {
         #expect(schedule.draw(Self.wide, .init(), now: .zero).isEmpty)
     }
 
-    @Test("a submission that left while its booking was in work leaves nothing behind")
+    @Test("a submission withdrawn while its booking is in work leaves nothing behind")
     func leavesNothing() {
         var schedule = RoundSchedule()
         for _ in 0..<10 {
@@ -209,7 +209,7 @@ struct RoundScheduleTests {
         #expect(schedule.isEmpty)
     }
 
-    @Test("everything that is submitted is taken once, whatever the order", arguments: 0..<200)
+    @Test("every submitted change is taken once, whatever the order", arguments: 0..<200)
     func nothingIsLost(seed: Int) {
         var random = seed &* 7919 &+ 13
         func next(_ count: Int) -> Int {

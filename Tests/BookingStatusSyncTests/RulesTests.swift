@@ -247,12 +247,12 @@ struct RulesTests {
         RuleCase("row 9: an unknown old status matches nothing", .skip(.unexpectedStatus)) { $0.change.from = .unknown },
     ]
 
-    @Test("each row holds where it should, and not where it narrowly should not", arguments: cases)
+    @Test("each row applies where it should, and not to a near miss", arguments: cases)
     func row(_ rule: RuleCase) {
         #expect(decide(rule.ticket, rule.change, keepsVersions: rule.keepsVersions) == rule.decision)
     }
 
-    @Test("without a version field, rows 3, 7 and 8 never hold")
+    @Test("without a version field, rows 3, 7 and 8 never apply")
     func talkAlone() {
         for rule in Self.cases {
             let decision = decide(rule.ticket, rule.change, keepsVersions: false)

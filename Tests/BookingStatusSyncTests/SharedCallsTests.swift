@@ -49,7 +49,7 @@ struct SharedCallsTests {
 
     // MARK: Searches
 
-    @Test("one change alone makes three calls, and waits for nobody")
+    @Test("a lone change makes three calls and does not wait")
     func alone() async throws {
         let world = Self.world(1, others: ["VIP-1", "VIP-2"])
         try await world.deliver(Self.record(["A-0x"]))
@@ -61,7 +61,7 @@ struct SharedCallsTests {
         #expect(world.time.secondsSince1970 == begin)
     }
 
-    @Test("a hundred bookings without tickets cost five searches, and one for witnesses")
+    @Test("a hundred bookings without tickets cost five searches, plus one for witnesses")
     func withoutTickets() async throws {
         let world = Self.world(0, others: ["VIP-1", "VIP-2"])
         try await world.deliver(Self.record(["B-0x"]))
@@ -72,7 +72,7 @@ struct SharedCallsTests {
     }
 
     @Test(
-        "whatever repeated terms mean, every ticket is found",
+        "every ticket is found, whatever repeated terms mean",
         arguments: SearchBehavior.RepeatedTerms.allCases,
         [nil, 1, 2, 3, 20, 24]
     )
@@ -85,14 +85,14 @@ struct SharedCallsTests {
         #expect((1...30).allSatisfy { world.status($0) == "Booked" })
     }
 
-    @Test("a query that is too long for the account is asked in parts")
+    @Test("a query too long for the account is split into parts")
     func tooLong() async throws {
         let world = Self.world(30, others: ["VIP-1", "QT-2"]) { $0.searchBehavior.maximumQueryLength = 250 }
         await Self.deliverAll(world, (0..<30).map { "A-\($0)x" })
         #expect((1...30).allSatisfy { world.status($0) == "Booked" })
     }
 
-    @Test("more tickets than a page has are found in halves")
+    @Test("a search with more tickets than fit on a page is split in halves")
     func tooMany() async throws {
         let world = Self.world(20, others: ["VIP-1", "QT-2"])
         for id in 2000..<2150 { world.open(id, booking: "A-3x") }
@@ -102,7 +102,7 @@ struct SharedCallsTests {
         #expect((2000..<2150).allSatisfy { world.status($0) == "Booked" })
     }
 
-    @Test("an account without two tickets that name bookings is searched singly")
+    @Test("an account without two tickets that name bookings is searched one booking at a time")
     func noWitnesses() async throws {
         let world = Self.world(0, others: ["VIP-1"])
         try await world.deliver(Self.record(["B-0x"]))
@@ -111,7 +111,7 @@ struct SharedCallsTests {
         #expect(Self.searches(world) - before == 11)
     }
 
-    @Test("an ID without a letter or a digit is asked for alone")
+    @Test("an ID without a letter or a digit is searched for alone")
     func bareID() async throws {
         let world = Self.world(3, others: ["VIP-1", "QT-2", "-"])
         await Self.deliverAll(world, ["A-0x", "-", "A-1x", "A-2x"])
@@ -154,7 +154,7 @@ struct SharedCallsTests {
         ),
     ]
 
-    @Test("each condition of the proof keeps changes from being lost", arguments: holes)
+    @Test("each condition of the proof prevents lost changes", arguments: holes)
     func conditions(hole: Hole) async throws {
         for isLeftOut in [false, true] {
             var world = Self.world(10, others: hole.others) { hole.behavior(&$0.searchBehavior) }
@@ -193,7 +193,7 @@ struct SharedCallsTests {
         world.transport.requests.filter { $0.target.contains("update_many") }
     }
 
-    @Test("what the budget of updates has no place for is updated in jobs, once their stamps have been seen to count")
+    @Test("updates beyond the budget go in jobs once jobs are proven to honor stamps")
     func jobsWrite() async throws {
         let world = await Self.burst { _ in }
         #expect((1...80).allSatisfy { world.status($0) == "Booked" && world.kept($0) != nil })
@@ -206,14 +206,14 @@ struct SharedCallsTests {
         #expect(world.transport.requests.count < 80)
     }
 
-    @Test("an account whose jobs ignore stamps gets none")
+    @Test("an account whose jobs ignore stamps gets no jobs")
     func stampsIgnored() async throws {
         let world = await Self.burst { $0.jobBehavior.honorsStamps = false }
         #expect((1...80).allSatisfy { world.status($0) == "Booked" })
         #expect(Self.jobs(world).count == 1)
     }
 
-    @Test("a ticket that cannot be updated proves nothing of stamps")
+    @Test("a ticket that cannot be updated proves nothing about stamps")
     func failsForItsOwnReasons() async throws {
         let world = Self.world(80, others: []) { account in
             account.jobBehavior.honorsStamps = false
@@ -230,7 +230,7 @@ struct SharedCallsTests {
     }
 
     @Test(
-        "jobs that stall, vanish, fail, lose tags or are too many cost time and nothing else",
+        "jobs that stall, vanish, fail, lose tags or exceed the limit cost only time",
         arguments: ["stalled", "vanished", "failed", "tags", "too many", "without metadata", "positions"]
     )
     func jobsFail(fault: String) async throws {
@@ -261,14 +261,14 @@ struct SharedCallsTests {
         #expect((1...35).allSatisfy { world.status($0) == "Booked" })
     }
 
-    @Test("no ticket is in two jobs at a time, and none has more than a hundred")
+    @Test("no ticket is in two jobs at a time, and no job has more than a hundred tickets")
     func oneJobATicket() async throws {
         let world = await Self.burst(300) { _ in }
         #expect((1...300).allSatisfy { world.status($0) == "Booked" })
         #expect(Self.jobs(world).allSatisfy { String(decoding: $0.body ?? Data(), as: UTF8.self).ranges(of: #""id":"#).count <= 300 })
     }
 
-    @Test("without shared calls there are rounds of one booking and updates of one ticket")
+    @Test("without shared calls, a round has one booking and an update one ticket")
     func single() async throws {
         var world = Self.world(30, others: ["VIP-1", "QT-2"])
         world.settings.sharesCalls = false
@@ -284,7 +284,7 @@ struct SharedCallsTests {
 
     // MARK: Parking
 
-    @Test("a change that waits for the one before it is taken along when that comes")
+    @Test("a change that waits for its predecessor is applied together with it")
     func parked() async throws {
         let world = Self.world(1, others: [])
         world.setByHand(1, "Tentative")
@@ -300,7 +300,7 @@ struct SharedCallsTests {
         #expect(world.status(1) == "InStay")
     }
 
-    @Test("a parked change keeps its tickets, though the search of the change that wakes it leaves them out")
+    @Test("a parked change keeps its tickets even if the search of the change that wakes it misses them")
     func parkedAndFlapping() async throws {
         let world = Self.world(1, others: [])
         world.setByHand(1, "Tentative")
@@ -322,7 +322,7 @@ struct SharedCallsTests {
         #expect(!world.outcomes.contains("no_ticket"))
     }
 
-    @Test("what is parked is read once more after five seconds, and then refused")
+    @Test("a parked change is read once more after five seconds, then refused")
     func parkedInVain() async throws {
         let world = Self.world(1, others: [])
         world.setByHand(1, "Tentative")
@@ -334,7 +334,7 @@ struct SharedCallsTests {
         #expect(world.transport.requests.count { $0.target.contains("show_many") || $0.target.contains("tickets/1.") } == 2)
     }
 
-    @Test("beyond the events that may wait, a change is refused at once")
+    @Test("a change beyond the limit of waiting events is refused at once")
     func parkedTooMany() async throws {
         var world = Self.world(1, others: [])
         world.settings.maximumWaiting = 0

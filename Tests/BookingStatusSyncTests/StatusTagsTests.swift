@@ -2,9 +2,9 @@ import BookingStatusSync
 import Testing
 
 /// `setup`, `check` and the function share this parser, so that all accept the same statuses.
-@Suite("The tag of each status")
+@Suite("Status tags")
 struct StatusTagsTests {
-    @Test("is read in order, with spaces around it")
+    @Test("are read in order, ignoring surrounding spaces")
     func reads() throws {
         let tags = try StatusTags("InStay=booking_1_in_stay, Booked = booking_2_booked")
         #expect(tags.pairs.map(\.status) == ["InStay", "Booked"])
@@ -13,7 +13,7 @@ struct StatusTagsTests {
     }
 
     @Test(
-        "is refused where the function could not work with it",
+        "are refused if the function could not work with them",
         arguments: ["", "InStay", "A=", "=a", "A=a b", "A=a,,B=b", "A=a=b", "A=a,A=b", "A=a,B=none"]
     )
     func refuses(text: String) {

@@ -14,7 +14,7 @@ import ZendeskSimulator
 @Suite("The sweep")
 struct SweepTests {
     @Test(
-        "fills tickets that no change came for, with a list, a query and an update each; a second run writes nothing, a third is idle"
+        "fills tickets that no change reached, with a list, a query and one update per ticket; a second run writes nothing, a third is idle"
     )
     func fills() async throws {
         let world = HandlerWorld()
@@ -56,7 +56,7 @@ struct SweepTests {
         #expect(world.bookings.state.withLock(\.reads).count <= 4)
     }
 
-    @Test("each sweep logs what the last minute used of the budgets")
+    @Test("each sweep logs the budget usage of the last minute")
     func usage() async throws {
         let world = HandlerWorld()
         for id in 1...5 {
@@ -74,7 +74,7 @@ struct SweepTests {
         #expect(lines.map { $0["read_limit"]?.description } == ["350", "350"])
     }
 
-    @Test("a change that missed a new ticket, as search did not show it yet, is made good by the next sweep")
+    @Test("the next sweep repairs a new ticket that a change missed because search did not show it yet")
     func missedByChange() async throws {
         let world = HandlerWorld()
         world.transport.withAccount { account, _ in account.searchLag = 600...600 }
@@ -97,7 +97,7 @@ struct SweepTests {
         #expect(world.status(1) == "InStay")
     }
 
-    @Test("a ticket that was just opened is filled at once, though search does not know it yet", arguments: [true, false], [true, false])
+    @Test("a new ticket is filled at once, even before search knows it", arguments: [true, false], [true, false])
     func newTicket(isSorted: Bool, hasFields: Bool) async throws {
         let world = HandlerWorld()
         world.transport.withAccount { account, _ in
@@ -119,7 +119,7 @@ struct SweepTests {
         #expect(world.bookings.state.withLock(\.reads) == [["b"]])
     }
 
-    @Test("a pass that is cut by its bound says so, and does not move the window")
+    @Test("a pass cut short by its limit says so and does not move the window")
     func cut() async throws {
         let world = HandlerWorld()
         for id in 1...3100 {
@@ -138,7 +138,7 @@ struct SweepTests {
         #expect(world.status(3050) == "Booked")
     }
 
-    @Test("looks at tickets that were updated in the last fifteen minutes, whatever their field shows, and at no solved ones")
+    @Test("checks tickets updated in the last fifteen minutes, whatever their field shows, except solved ones")
     func window() async throws {
         let world = HandlerWorld()
         for id in 1...4 { world.open(id, booking: "b") }
@@ -153,7 +153,7 @@ struct SweepTests {
         #expect(world.outcomes.contains("4 unexpected_status"))
     }
 
-    @Test("of a booking that Spanner does not have, what we wrote is taken back; anything else is reported once")
+    @Test("if Spanner does not have the booking, our status is cleared; anything else is reported once")
     func unknownBooking() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "gone")
@@ -190,7 +190,7 @@ struct SweepTests {
         #expect((1...3).map(world.status) == ["InStay", "CheckedOut", nil])
     }
 
-    @Test("a status that no tag is configured for is reported, and keeps no other ticket from being filled")
+    @Test("a status without a configured tag is reported and does not block other tickets")
     func unknownStatus() async throws {
         let world = HandlerWorld()
         for id in 1...2 { world.open(id, booking: "b-\(id)") }
@@ -202,7 +202,7 @@ struct SweepTests {
         #expect(world.outcomes.contains("1 unknown_status"))
     }
 
-    @Test("leaves half of the updates to live changes: what it has to leave is refused, and comes again")
+    @Test("leaves half of the updates to live changes; a sweep that needs more is refused and retried")
     func yields() async throws {
         var world = HandlerWorld()
         world.settings.sharesCalls = false
@@ -223,7 +223,7 @@ struct SweepTests {
         #expect((1...40).allSatisfy { world.status($0) == "Booked" })
     }
 
-    @Test("without a database it is refused for good, with the reason")
+    @Test("without a database, a sweep is refused for good, with the reason")
     func noDatabase() async throws {
         var world = HandlerWorld()
         world.withoutDatabase()
@@ -236,7 +236,7 @@ struct SweepTests {
         #expect(world.transport.requests.isEmpty)
     }
 
-    @Test("a database that does not answer leaves everything as it is, and the message comes again")
+    @Test("if the database does not answer, nothing is changed and the message is retried")
     func databaseDown() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -251,7 +251,7 @@ struct SweepTests {
         #expect(world.transport.writes.isEmpty)
     }
 
-    @Test("one that is older than its successor is superseded")
+    @Test("a sweep older than the last one is superseded")
     func superseded() async throws {
         let world = HandlerWorld()
         try await world.sweep()
@@ -263,7 +263,7 @@ struct SweepTests {
         #expect(world.transport.requests.count > requests)
     }
 
-    @Test("one runs at a time: while it does, an older one is superseded, and a newer one waits")
+    @Test("sweeps run one at a time: meanwhile an older one is superseded and a newer one waits")
     func oneAtATime() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -285,7 +285,7 @@ struct SweepTests {
         #expect(world.bookings.state.withLock(\.reads.count) == 2)
     }
 
-    @Test("all of it: every unsolved ticket in pages, with what had to be repaired, and the time up to which it has come")
+    @Test("a full sweep pages through every unsolved ticket and reports its repairs and the time it has reached")
     func everything() async throws {
         let world = HandlerWorld(maximumPause: .seconds(60))
         for id in 1...250 {
@@ -306,7 +306,7 @@ struct SweepTests {
         #expect(report.seenUpTo == Int64(world.transport.withAccount { account, _ in account.tickets[250]?.createdAt ?? 0 }))
     }
 
-    @Test("two bookings with one ID are told as such, and neither is brought to a ticket")
+    @Test("two bookings with one ID are reported as ambiguous, and neither is written to a ticket")
     func ambiguous() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -319,7 +319,7 @@ struct SweepTests {
         #expect(world.outcomes.filter { $0 == "1 ambiguous_booking" }.count == 1)
     }
 
-    @Test("a ticket that Zendesk refuses to update costs one try a day, and keeps no other from its turn", arguments: [422, 403])
+    @Test("a ticket that Zendesk refuses to update costs one attempt a day and does not block others", arguments: [422, 403])
     func refusedTicket(status: Int) async throws {
         let world = HandlerWorld()
         for id in 1...2 {
@@ -345,7 +345,7 @@ struct SweepTests {
         #expect(tries() == before + 1)
     }
 
-    @Test("half of the reads are left to live changes, too")
+    @Test("half of the reads are left to live changes")
     func leavesReads() async throws {
         let world = HandlerWorld()
         for id in 1...3 { world.open(id, booking: "b-\(id)") }
@@ -361,7 +361,7 @@ struct SweepTests {
         #expect(world.status(2) == "Booked")
     }
 
-    @Test("a sweep that ran out of budget goes on where it stopped: what it has settled costs nothing")
+    @Test("a sweep that runs out of budget resumes where it stopped: settled tickets cost nothing")
     func goesOn() async throws {
         var world = HandlerWorld()
         world.settings.sharesCalls = false
@@ -381,7 +381,7 @@ struct SweepTests {
         #expect(world.transport.writes.count == 160)
     }
 
-    @Test("all of it also clears what was written on a ticket whose booking ID was removed since, and nothing that a person set")
+    @Test("a full sweep clears our status from a ticket whose booking ID was removed, but nothing that a person set")
     func removedBookingID() async throws {
         let world = HandlerWorld()
         for id in 1...3 { world.open(id, booking: "b") }
@@ -398,7 +398,7 @@ struct SweepTests {
         #expect(world.outcomes.contains("1 cleared"))
     }
 
-    @Test("a booking that is gone from Spanner is cleared, and is no change that was lost: the stream may leave deletions out")
+    @Test("a booking gone from Spanner is cleared but not counted as a lost change: the stream may omit deletions")
     func deletedByTimeToLive() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
@@ -410,7 +410,7 @@ struct SweepTests {
         #expect(report.repaired == 0)
     }
 
-    @Test("an export whose cursor has expired goes on at the last ticket that was seen")
+    @Test("an export whose cursor has expired resumes at the last ticket seen")
     func expiredCursor() async throws {
         let world = HandlerWorld(maximumPause: .seconds(60))
         for id in 1...250 {
@@ -428,7 +428,7 @@ struct SweepTests {
         #expect(report.unfinished == 0)
     }
 
-    @Test("an export that leads in a circle ends the sweep")
+    @Test("an export that runs in a circle ends the sweep")
     func circle() async throws {
         let world = HandlerWorld(maximumPause: .seconds(60))
         let calls = Mutex(0)
@@ -445,7 +445,7 @@ struct SweepTests {
         #expect(calls.withLock { $0 } == 4)
     }
 
-    @Test("pages that do not come in the order of creation do not let a later start skip a ticket")
+    @Test("pages out of creation order never let a later start skip a ticket")
     func unsortedPages() {
         var report = SweepReport()
         report.saw([10, 20, 30])

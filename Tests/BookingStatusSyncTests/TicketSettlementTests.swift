@@ -7,7 +7,7 @@ import Zendesk
 
 /// Every path of a settlement, without a simulator. Events go in, and each action comes out as a
 /// few words.
-@Suite("The settlement of a ticket")
+@Suite("Ticket settlement")
 struct TicketSettlementTests {
     struct Path: CustomTestStringConvertible, Sendable {
         let testDescription: String
@@ -391,7 +391,7 @@ struct TicketSettlementTests {
         ),
     ]
 
-    @Test("takes each path to its end", arguments: paths)
+    @Test("follows each path to its end", arguments: paths)
     func path(_ path: Path) {
         var settings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
         settings.bookingVersionField = path.keepsVersions ? 3 : nil
@@ -411,7 +411,7 @@ struct TicketSettlementTests {
         #expect(actions == path.actions)
     }
 
-    @Test("pauses for nothing that the time does not suffice for")
+    @Test("does not pause if too little time remains")
     func remaining() {
         var settlement = TicketSettlement(
             ticket: 7,
@@ -423,7 +423,7 @@ struct TicketSettlementTests {
         #expect(Self.describe(settlement.next(Self.read(Self.ticket("a", age: 1)), at: moment)) == "done deferred?")
     }
 
-    @Test("without a date, a stamp is old once it was seen for two seconds")
+    @Test("without a date, a stamp is old after it has been seen for two seconds")
     func noDate() {
         var settlement = TicketSettlement(
             ticket: 7,

@@ -5,7 +5,7 @@ import Testing
 @Suite("Booking versions")
 struct VersionTests {
     @Test(
-        "commit time, then transaction, then record sequence order two versions",
+        "versions are ordered by commit time, then transaction, then record sequence",
         arguments: [
             (version(1), version(2), .older),
             (version(2), version(1), .newer),
@@ -22,7 +22,7 @@ struct VersionTests {
         #expect(left.order(to: right) == order)
     }
 
-    @Test("two transactions within one millisecond of the producer that cuts to milliseconds are unordered")
+    @Test("two transactions within a millisecond are unordered if the producer truncates to milliseconds")
     func milliseconds() throws {
         let micros = try exact(at: "2026-11-23T20:13:31.535191Z", transaction: "a")
         let millis = try exact(at: "2026-11-23T20:13:31.535Z", transaction: "b")
@@ -43,7 +43,7 @@ struct VersionTests {
 
 @Suite("The text of the version field")
 struct KeptVersionTests {
-    @Test("a person can read it")
+    @Test("is readable by a person")
     func text() throws {
         let kept = KeptVersion(
             bookingID: "dcc5423e-5b0e-4c55-9a6e-0a4a5d2b9c11",
@@ -62,7 +62,7 @@ struct KeptVersionTests {
     }
 
     @Test(
-        "what is written is read again",
+        "reads back as the version that was written",
         arguments: ["b", "b, record 1", "日本 1", "a%2Cb"],
         ["4", "a,b", "100% sure, really", "", "%2C"]
     )
@@ -74,7 +74,7 @@ struct KeptVersionTests {
     }
 
     @Test(
-        "what somebody edited is no version",
+        "is not a version after somebody edited it",
         arguments: [
             "", "none", "booked", "x since y, record 0, transaction 4, booking b",
             "x since 2026-11-23T20:13:31.538191Z, record 0, transaction 4, booking ",

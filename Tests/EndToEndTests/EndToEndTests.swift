@@ -8,12 +8,12 @@ import TestSupport
 import Testing
 import ZendeskSimulator
 
-@Suite("The whole way, over HTTP")
+@Suite("End to end, over HTTP")
 struct EndToEndTests {
     private let booking = "dcc5423e-5b0e-4c55-9a6e-0a4a5d2b9c11"
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    @Test("the demo ends with every ticket right")
+    @Test("the demo ends with the right status on every ticket")
     func demo() async throws {
         let printed = Mutex<[String]>([])
         let demo = Demo(logger: logger) { line in printed.withLock { $0.append(line) } }
@@ -24,7 +24,7 @@ struct EndToEndTests {
     }
 
     @Test(
-        "the samples, sent in the order of their commits, lead the ticket where the table says",
+        "the samples, sent in commit order, give the ticket the statuses in the table",
         arguments: ["google-template", "mercari-0.9"],
         PubSubMessage.DeliveryForm.allCases
     )
@@ -47,7 +47,7 @@ struct EndToEndTests {
         }
     }
 
-    @Test("both producers' records lead to the same ticket", arguments: RecordLayout.allCases)
+    @Test("both producers' records lead to the same status", arguments: RecordLayout.allCases)
     func producers(layout: RecordLayout) async throws {
         var configuration = LocalStack.Configuration(account: account(showing: nil))
         configuration.layout = layout

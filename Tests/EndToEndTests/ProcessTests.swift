@@ -18,7 +18,7 @@ struct ProcessTests {
         "ZENDESK_BOOKING_STATUS_FIELD": "1002", "ZENDESK_BOOKING_VERSION_FIELD": "1003", "BOOKING_STATUS_TAGS": "Booked=booking_2_booked",
     ]
 
-    @Test("wrong configuration ends the start with every fault, and 78")
+    @Test("an invalid configuration ends the start with every fault and exit status 78")
     func configuration() async throws {
         let process = try FunctionProcess(["PORT": "x", "ZENDESK_URL": "http://example.com", "ZENDESK_ACCESS_TOKEN": "a secret"])
         #expect(try await process.status() == 78)
@@ -29,7 +29,7 @@ struct ProcessTests {
         #expect(!log.contains("a secret"))
     }
 
-    @Test("SIGTERM ends it with 0")
+    @Test("SIGTERM ends the process with 0")
     func sigterm() async throws {
         let process = try FunctionProcess(Self.complete.merging(["ZENDESK_URL": "http://127.0.0.1:1"]) { $1 })
         _ = try await process.port()
@@ -37,7 +37,7 @@ struct ProcessTests {
         #expect(try await process.status() == 0)
     }
 
-    @Test("two hundred events that are in flight eight seconds after SIGTERM are answered 503, and it ends with 0", .timeLimit(.minutes(5)))
+    @Test("two hundred events in flight eight seconds after SIGTERM get 503, and the process ends with 0", .timeLimit(.minutes(5)))
     func drains() async throws {
         try await silentServer { silent in
             let process = try FunctionProcess(
@@ -73,7 +73,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("with push tokens asked for, a caller without one is refused, and one whose token cannot be checked is told to come again")
+    @Test("with push tokens required, a caller without one is refused, and one whose token cannot be checked is told to retry")
     func pushTokens() async throws {
         let process = try FunctionProcess(
             Self.complete.merging([
@@ -94,7 +94,7 @@ struct ProcessTests {
         #expect(try await process.status() == 0)
     }
 
-    @Test("a second SIGTERM ends it at once with 143", .timeLimit(.minutes(5)))
+    @Test("a second SIGTERM ends the process at once with 143", .timeLimit(.minutes(5)))
     func secondSigterm() async throws {
         try await silentServer { silent in
             let process = try FunctionProcess(

@@ -9,7 +9,7 @@ import Testing
 struct SampleEventTests {
     private static let records = Fixtures.events.filter { $0.lastPathComponent.contains(/^\d-/) }
 
-    @Test("every one is a whole record of its producer", arguments: records)
+    @Test("each one is a complete record of its producer", arguments: records)
     func decodes(file: URL) throws {
         let record = try DataChangeRecord(json: Data(contentsOf: file))
         #expect(record.tableName == "Bookings")
@@ -18,7 +18,7 @@ struct SampleEventTests {
         #expect((record.commitTimestamp?.precision == .microseconds) == isGoogle)
     }
 
-    @Test("they rise in time in the order of their numbers, for each producer", arguments: ["google", "mercari"])
+    @Test("each producer's events are numbered in order of time", arguments: ["google", "mercari"])
     func order(producer: String) throws {
         let files = Self.records.filter { $0.lastPathComponent.contains(".\(producer).") }
         #expect(files.count == 6)

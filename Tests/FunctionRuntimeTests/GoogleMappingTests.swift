@@ -4,7 +4,7 @@ import HTTPTypes
 import Testing
 
 /// Source: GoogleCloudPlatform/functions-framework-conformance, `docs/mapping.md`.
-@Suite("Background events, as Google's table maps them")
+@Suite("Background events, by Google's mapping table")
 struct GoogleMappingTests {
     struct Mapping: CustomTestStringConvertible, Sendable {
         let testDescription: String
@@ -86,13 +86,13 @@ struct GoogleMappingTests {
     /// By its members, whatever their order.
     private func members(_ json: Data) throws -> NSDictionary { try #require(JSONSerialization.jsonObject(with: json) as? NSDictionary) }
 
-    @Test("a background event becomes the CloudEvent that it is today", arguments: mappings)
+    @Test("a background event maps to its present-day CloudEvent", arguments: mappings)
     func maps(mapping: Mapping) throws {
         let event = try event(mapping.legacy)
         #expect(try members(event.json) == members(Data(mapping.event.utf8)))
     }
 
-    @Test("a CloudEvent's JSON has what came, its time digit by digit, whatever form it came in", arguments: mappings)
+    @Test("a CloudEvent's JSON keeps everything that was received, the time to the digit, in whatever form it arrived", arguments: mappings)
     func sameAgain(mapping: Mapping) throws {
         let structured = try event(mapping.event, "application/cloudevents+json")
         #expect(try members(structured.json) == members(Data(mapping.event.utf8)))
@@ -100,7 +100,7 @@ struct GoogleMappingTests {
     }
 
     @Test(
-        "a time keeps its text, and a time that is set has one of its own",
+        "a received time keeps its text; a newly set time gets its own",
         arguments: ["2026-11-23T20:13:31.123Z", "2026-11-23T20:13:31Z", "2026-11-23T21:13:31.123456789+01:00"]
     )
     func time(text: String) throws {
@@ -111,7 +111,7 @@ struct GoogleMappingTests {
         #expect(event.timeText?.hasPrefix("2026-11-23T20:14:31") == true)
     }
 
-    @Test("no millisecond is lost between a text and a date", arguments: 0..<1000)
+    @Test("no millisecond is lost between text and date", arguments: 0..<1000)
     func milliseconds(number: Int) throws {
         let digits = String(repeating: "0", count: 3 - "\(number)".count) + "\(number)"
         let text = "2026-11-23T20:13:31.\(digits)Z"
@@ -120,7 +120,7 @@ struct GoogleMappingTests {
         #expect(made.timeText == text)
     }
 
-    @Test("data is JSON, text or base64, as its media type says")
+    @Test("data is written as JSON, text or base64, depending on its media type")
     func data() throws {
         let cases: [(String?, [UInt8], String)] = [
             (nil, Array("[1]".utf8), #""data":[1]"#), ("application/json", Array("\"x\"".utf8), #""data":"x""#),
@@ -136,7 +136,7 @@ struct GoogleMappingTests {
     }
 
     @Test(
-        "a background event that is no message gets the true reason where a message is wanted",
+        "a background event that is not a message is refused with the true reason when a message is expected",
         arguments: [
             (mappings[3].legacy, "the event's type is google.cloud.storage.object.v1.finalized: expected a Pub/Sub message"),
             (#"{"eventId":"1","eventType":"providers/x","resource":"r","data":{}}"#, "providers/x is not an event type of Google's table"),

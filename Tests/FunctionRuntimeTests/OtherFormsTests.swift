@@ -31,7 +31,7 @@ struct OtherFormsTests {
     }
 
     @Test(
-        "a structured event's data is kept as it came, to the byte",
+        "a structured event's data is kept byte for byte",
         arguments: [
             "12345678901234567890", "0.1234567890123456789", "1e400", "-3", "true", "\"a\\\"],}b\"", "\"\"", "[]", "{}",
             "[ 1, {\"data\" : \"]\\\\\"} ]",
@@ -127,7 +127,7 @@ struct OtherFormsTests {
     }
 
     @Test(
-        "a legacy event of another kind, or a damaged one, is refused",
+        "a legacy event that is damaged or of another kind is refused",
         arguments: [
             #"{"context":{"eventId":"7","eventType":"google.storage.object.finalize","resource":{"name":"x"}},"data":{}}"#,
             #"{"context":{"eventId":"7","resource":{"name":"x"}},"data":{}}"#,

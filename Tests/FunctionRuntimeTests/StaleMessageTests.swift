@@ -5,7 +5,7 @@ import Testing
 
 @Suite("An event's message")
 struct StaleMessageTests {
-    @Test("is what its data says, also after that was changed; and two events with the same data are equal")
+    @Test("follows the event's data, even after a change, and two events with the same data are equal")
     func followsData() throws {
         let body = Data(#"{"message":{"data":"YQ==","messageId":"1"},"subscription":"projects/p/subscriptions/s"}"#.utf8)
         let other = Data(#"{"message":{"data":"Yg==","messageId":"1"},"subscription":"projects/p/subscriptions/s"}"#.utf8)

@@ -9,7 +9,7 @@ import JSONReader
 @Suite("Wire forms")
 struct WireFormTests {
     @Test(
-        "the first rule that holds tells the form",
+        "the first matching rule decides the form",
         arguments: [
             (["ce-id": "1", "content-type": "application/cloudevents+json"], [], .binary),
             (["Ce-SpecVersion": "1.0", "x-goog-pubsub-message-id": "1"], [.message], .binary),
@@ -57,7 +57,7 @@ struct WireFormTests {
     }
 
     @Test(
-        "a binary CloudEvent without a required attribute is refused by its name",
+        "a binary CloudEvent without a required attribute is refused with the attribute's name",
         arguments: ["ce-specversion", "ce-id", "ce-source", "ce-type"]
     )
     func missingAttribute(name: String) {
@@ -80,7 +80,7 @@ struct WireFormTests {
         #expect(throws: EnvelopeError.self) { try CloudEvent(request(headers), body: Data()) }
     }
 
-    @Test("a push loses nothing of the message")
+    @Test("a push keeps the whole message")
     func push() throws {
         let body = """
             {"message":{"data":"aGk=","attributes":{"k":"v"},"messageId":"7","message_id":"7","publishTime":"2026-11-23T20:13:31.535Z",
@@ -106,7 +106,7 @@ struct WireFormTests {
     }
 
     @Test(
-        "either spelling will do, and data may be missing, null or empty",
+        "either spelling is accepted, and data may be missing, null or empty",
         arguments: [
             #"{"message":{"message_id":"7","publish_time":"2026-11-23T20:13:31.535Z","ordering_key":"","attributes":{"k":"v"}}}"#,
             #"{"message":{"messageId":"7","publishTime":"2026-11-23T20:13:31.535Z","data":null,"attributes":{"k":"v"}}}"#,
@@ -140,7 +140,7 @@ struct WireFormTests {
         #expect(throws: EnvelopeError.malformed(reason)) { try CloudEvent(request([:]), body: Data(body.utf8)) }
     }
 
-    @Test("an event that carries no Pub/Sub message is none", arguments: ["", "[]", "{}", #"{"message":1}"#])
+    @Test("an event without a Pub/Sub message cannot be read as one", arguments: ["", "[]", "{}", #"{"message":1}"#])
     func noMessage(data: String) {
         let event = CloudEvent(id: "1", source: "s", type: "t", data: data.isEmpty ? nil : Data(data.utf8))
         #expect(throws: EnvelopeError.self) { try PubSubMessage(event) }
@@ -159,7 +159,7 @@ struct WireFormTests {
         #expect(Topic(path: path).name == name)
     }
 
-    @Test("what is written is read again", arguments: PubSubMessage.DeliveryForm.allCases)
+    @Test("a written message reads back the same", arguments: PubSubMessage.DeliveryForm.allCases)
     func roundTrip(form: PubSubMessage.DeliveryForm) throws {
         let message = PubSubMessage(
             id: "99",
@@ -187,7 +187,7 @@ struct WireFormTests {
     }
 
     @Test(
-        "an id that no header field can hold is escaped in a binary CloudEvent",
+        "an ID that is not a valid header value is escaped in a binary CloudEvent",
         arguments: ["100 %", "caf\u{e9}", " \r\n\"\u{0}", "a%41"]
     )
     func escaping(id: String) throws {

@@ -5,9 +5,9 @@ import NIOPosix
 import FunctionServer
 import Testing
 
-@Suite("Connections that nobody handles")
+@Suite("Unhandled connections")
 struct AcceptedConnectionsTests {
-    @Test("a connection that is accepted and dropped is closed, and the process lives on")
+    @Test("a connection that is accepted and dropped is closed, and the process survives")
     func dropped() async throws {
         let connections = AcceptedConnections(HTTP1Channel { _, _, _ in Issue.record("nobody handles it") })
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

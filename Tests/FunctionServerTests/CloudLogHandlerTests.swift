@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Cloud Logging's format")
 struct CloudLogHandlerTests {
-    @Test("a line is one JSON object with what Cloud Logging knows by name")
+    @Test("a line is one JSON object with Cloud Logging's special fields")
     func json() throws {
         let line = try #require(
             lines(isText: false) { $0.warning("it \"broke\"\n\u{1}", metadata: ["execution_id": "e", "list": ["a", ["b": "c"]]]) }.first
@@ -42,7 +42,7 @@ struct CloudLogHandlerTests {
         #expect(lines(isText: false) { $0.log(level: level, "x") }.first?.contains("\"severity\":\"\(severity)\"") == true)
     }
 
-    @Test("the trace is written as Cloud Logging wants it, and left out for people")
+    @Test("the trace is written in Cloud Logging's form and omitted from a line for people")
     func trace() throws {
         let metadata: Logger.Metadata = [
             "logging.googleapis.com/trace": "projects/p/traces/t", "logging.googleapis.com/trace_sampled": "true",
@@ -54,13 +54,13 @@ struct CloudLogHandlerTests {
         #expect(lines(isText: true) { $0.info("x", metadata: metadata) }.first?.hasSuffix(" info x\n") == true)
     }
 
-    @Test("for people a line is plain text")
+    @Test("a line for people is plain text")
     func text() {
         let line = lines(isText: true) { $0.info("done", metadata: ["b": "2", "a": "1"]) }.first
         #expect(line?.hasSuffix(" info done a=1 b=2\n") == true)
     }
 
-    @Test("no line is longer than 16 KB, however much there is to log, and each is still JSON", arguments: [false, true])
+    @Test("no line is longer than 16 KB, however much is logged, and each is still JSON", arguments: [false, true])
     func longLines(isText: Bool) throws {
         let long = String(repeating: "é\u{1}", count: 20_000)
         let many = Logger.Metadata(uniqueKeysWithValues: (0..<5000).map { ("key-\($0)", "value") })
@@ -82,7 +82,7 @@ struct CloudLogHandlerTests {
     private struct LongError: Error, CustomStringConvertible { let description: String }
 
     @Test(
-        "what a terminal would obey is escaped in a line for people",
+        "terminal control characters are escaped in a line for people",
         arguments: ["\u{1b}[2J", "\r", "\n", "\u{7}", "\u{9b}", "\u{202e}", "\u{2028}", "\u{7f}"]
     )
     func terminal(text: String) {

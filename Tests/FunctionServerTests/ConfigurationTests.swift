@@ -2,15 +2,15 @@ import FunctionServer
 import Logging
 import Testing
 
-@Suite("What a function's environment says")
+@Suite("Configuration from the environment")
 struct ConfigurationTests {
-    @Test("nothing is the defaults, and so is an empty value")
+    @Test("unset and empty variables give the defaults")
     func defaults() throws {
         #expect(try FunctionServerConfiguration(environment: [:]) == FunctionServerConfiguration())
         #expect(try FunctionServerConfiguration(environment: ["PORT": "", "LOG_LEVEL": "", "HOST": ""]) == FunctionServerConfiguration())
     }
 
-    @Test("each variable has its place")
+    @Test("each variable sets its property")
     func variables() throws {
         let configuration = try FunctionServerConfiguration(environment: [
             "PORT": "81", "HOST": "127.0.0.1", "LOG_LEVEL": "DEBUG", "GOOGLE_CLOUD_PROJECT": "p", "FUNCTION_TIMEOUT_SECONDS": "7",
@@ -30,7 +30,7 @@ struct ConfigurationTests {
         )
     }
 
-    @Test("everything that is wrong is told at once, and no value is quoted")
+    @Test("all faults are reported at once, and no value is quoted")
     func faults() {
         let environment = [
             "PORT": "65536", "LOG_LEVEL": "loud", "FUNCTION_TIMEOUT_SECONDS": "0", "FUNCTION_CONCURRENCY": "x", "MAX_BODY_BYTES": "-1",

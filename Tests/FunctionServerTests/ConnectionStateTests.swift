@@ -3,7 +3,7 @@ import Testing
 
 @testable import FunctionServer
 
-@Suite("The state of a connection")
+@Suite("Connection state")
 struct ConnectionStateTests {
     private static let limits = ConnectionState.Limits(
         start: .seconds(20),
@@ -26,7 +26,7 @@ struct ConnectionStateTests {
         state.deadline.map { ($0 - start).nanoseconds / 1_000_000_000 }
     }
 
-    @Test("a connection on which nothing comes is closed when its idle time is over")
+    @Test("a silent connection is closed when its idle time is over")
     func idle() {
         var state = state
         // Before its first request, a connection waits only as long as a request may take to
@@ -43,7 +43,7 @@ struct ConnectionStateTests {
         #expect(deadline(state) == 101)
     }
 
-    @Test("a head that drips is refused, however often a byte of it comes")
+    @Test("a dripping head is refused, however often a byte arrives")
     func drippedHead() {
         var state = state
         for second in Int64(5)..<25 { state.bytesRead(at: at(second)) }
@@ -53,7 +53,7 @@ struct ConnectionStateTests {
         #expect(state.timeIsUp(at: at(26)) == .close)
     }
 
-    @Test("a body that drips is refused; the time runs from the request's first byte")
+    @Test("a dripping body is refused; its time runs from the request's first byte")
     func drippedBody() {
         var state = state
         state.bytesRead(at: at(0))
@@ -63,7 +63,7 @@ struct ConnectionStateTests {
         #expect(state.timeIsUp(at: at(20)) == .interrupt(.slowRequest))
     }
 
-    @Test("a handler has its time from the head on, then it is interrupted, then the connection is closed")
+    @Test("a handler's time starts with the head; then it is interrupted, and then the connection is closed")
     func outOfTime() {
         var state = state
         state.headRead(at: at(1))
@@ -76,7 +76,7 @@ struct ConnectionStateTests {
         #expect(state.timeIsUp(at: at(32)) == .close)
     }
 
-    @Test("after a whole request and its answer the connection is kept")
+    @Test("the connection is kept after a complete request and its answer")
     func keepAlive() {
         var state = state
         state.headRead(at: at(0))
@@ -87,7 +87,7 @@ struct ConnectionStateTests {
         #expect(!state.isOver)
     }
 
-    @Test("an answer before the request's end is the last, and what still comes is thrown away for a while")
+    @Test("an answer before the request's end is the last, and further input is discarded for a while")
     func earlyAnswer() {
         var state = state
         state.headRead(at: at(0))
@@ -116,7 +116,7 @@ struct ConnectionStateTests {
         #expect(state.timeIsUp(at: at(55)) == .interrupt(.outOfTime))
     }
 
-    @Test("a client that goes away interrupts the request in work")
+    @Test("a client that disconnects interrupts the request in progress")
     func clientGone() {
         var state = state
         state.headRead(at: at(0))
@@ -125,7 +125,7 @@ struct ConnectionStateTests {
         #expect(state.isOver)
     }
 
-    @Test("a client that sends its request and closes at once is gone when the request is whole")
+    @Test("a client that closes right after its request counts as gone once the request is complete")
     func closesAtOnce() {
         var state = state
         state.headRead(at: at(0))
@@ -133,7 +133,7 @@ struct ConnectionStateTests {
         #expect(state.endRead(at: start) == .interrupt(.clientGone))
     }
 
-    @Test("a client that closes within its request is the decoder's to refuse")
+    @Test("a client that closes within its request is left to the decoder to refuse")
     func truncated() {
         var state = state
         state.headRead(at: at(0))
@@ -141,7 +141,7 @@ struct ConnectionStateTests {
         #expect(state.malformed(at: at(0)) == nil)
     }
 
-    @Test("what is no HTTP is refused where no other answer is owed")
+    @Test("malformed HTTP is refused if no other answer is owed")
     func malformed() {
         var state = state
         state.bytesRead(at: at(0))
@@ -149,7 +149,7 @@ struct ConnectionStateTests {
         #expect(state.malformed(at: at(0)) == .nothing)
     }
 
-    @Test("a shutdown leaves a request its time to drain, and makes its answer the last")
+    @Test("a shutdown gives a request time to drain and makes its answer the last")
     func shutdown() {
         var state = state
         state.headRead(at: at(0))
@@ -168,7 +168,7 @@ struct ConnectionStateTests {
         #expect(reading.shutdownBegan(at: at(2)) == .close)
     }
 
-    @Test("the answer to the last request says so, though the request was read to its end")
+    @Test("the answer to the last request says so, even if the request was read to its end")
     func lastRequest() {
         var state = state
         state.headRead(at: at(0))
@@ -180,7 +180,7 @@ struct ConnectionStateTests {
         #expect(state.answered(at: at(1)) == .linger)
     }
 
-    @Test("a request that is still being read when the time to drain is over is answered, too")
+    @Test("a request still being read when the drain time is over is answered")
     func shutdownWhileReading() {
         var state = state
         state.headRead(at: at(0))

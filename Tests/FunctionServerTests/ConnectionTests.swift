@@ -32,7 +32,7 @@ struct ConnectionTests {
         )
     }
 
-    @Test("several requests go over one connection, also when they are sent at once")
+    @Test("one connection serves several requests, even if they are sent at once")
     func pipelining() async throws {
         let bodies = Recorder<String>()
         try await serving(Self.configuration()) { (message: PubSubMessage, _) in
@@ -52,7 +52,7 @@ struct ConnectionTests {
         #expect(bodies.all == (1...20).map(String.init) + ["7"])
     }
 
-    @Test("a chunked body is put together, and one that is damaged is refused")
+    @Test("a chunked body is assembled, and a damaged one is refused")
     func chunked() async throws {
         try await serving(Self.configuration()) { (message: PubSubMessage, _) in
             #expect(message.data == Data("hi".utf8))
@@ -87,7 +87,7 @@ struct ConnectionTests {
     }
 
     @Test(
-        "what is no HTTP gets 400 and a reason, and the connection is closed",
+        "malformed HTTP gets 400 with a reason, and the connection is closed",
         arguments: [
             NoHTTP("words", "nonsense\r\n\r\n"),
             NoHTTP("a TLS greeting", "\u{16}\u{3}\u{1}\u{2}"),
@@ -115,7 +115,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a body that ends too early gets 400")
+    @Test("a truncated body gets 400")
     func truncated() async throws {
         try await serving(Self.configuration()) { (_: PubSubMessage, _) in
             Issue.record("the function was invoked")
@@ -128,7 +128,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a hundred attributes of the largest size fit into the headers of an unwrapped push")
+    @Test("a hundred attributes of maximum size fit into the headers of an unwrapped push")
     func longHeaders() async throws {
         try await serving(Self.configuration()) { (message: PubSubMessage, _) in
             #expect(message.attributes.count == 100)
@@ -142,7 +142,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a full house answers 429 without reading the body, and closes")
+    @Test("at the concurrency limit, a request gets 429 before its body is read, and its connection is closed")
     func fullHouse() async throws {
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
         let begun = Recorder<String>()
@@ -171,7 +171,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a client that goes on sending after an early answer is cut off")
+    @Test("a client that keeps sending after an early answer is cut off")
     func floodAfterAnswer() async throws {
         try await serving(Self.configuration(maximumBodyBytes: 1000)) { (_: PubSubMessage, _) in
             Issue.record("the function was invoked")
@@ -188,7 +188,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a body that is too long is refused by its announced length, and while it is read")
+    @Test("a body that is too long is refused by its announced length or while it is read")
     func tooLong() async throws {
         try await serving(Self.configuration(maximumBodyBytes: 1000)) { (_: PubSubMessage, _) in
             Issue.record("the function was invoked")
@@ -207,7 +207,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a client that asks before it sends its body is told to go on, or refused")
+    @Test("a client that asks before it sends its body is told to continue or refused")
     func expectContinue() async throws {
         try await serving(Self.configuration(maximumBodyBytes: 1000)) { (_: PubSubMessage, _) in
         } _: { server in
@@ -223,7 +223,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a client that goes away cancels its handler", arguments: [true, false])
+    @Test("a client that disconnects cancels its handler", arguments: [true, false])
     func clientGone(isHalfClosed: Bool) async throws {
         let begun = Recorder<String>()
         let endings = Recorder<Bool>()
@@ -250,7 +250,7 @@ struct ConnectionTests {
         #expect(endings.all == [true])
     }
 
-    @Test("a request that drips is cut off, in its head and in its body")
+    @Test("a dripping request is cut off, in its head or in its body")
     func drips() async throws {
         try await serving(Self.configuration(read: .seconds(5))) { (message: PubSubMessage, _) in
             #expect(message.id != "dripped")
@@ -274,7 +274,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a client that still sends gets its last answer read, not reset", arguments: [408, 504])
+    @Test("a client that is still sending can read its last answer without a reset", arguments: [408, 504])
     func lingers(status: Int) async throws {
         let isSlow = status == 408
         let configuration = Self.configuration(timeout: isSlow ? .seconds(60) : .seconds(2), read: isSlow ? .seconds(2) : .seconds(60))
@@ -305,7 +305,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a connection on which nothing comes is closed, before the first request and after one")
+    @Test("a silent connection is closed, before the first request and after one")
     func idle() async throws {
         try await serving(Self.configuration(idle: .seconds(3))) { (_: PubSubMessage, _) in
         } _: { server in
@@ -318,7 +318,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a thousand clients that drip do not keep others from being served", .timeLimit(.minutes(3)))
+    @Test("a thousand dripping clients do not keep others from being served", .timeLimit(.minutes(3)))
     func thousandDrips() async throws {
         try await serving(Self.configuration(concurrency: 2)) { (_: PubSubMessage, _) in
         } _: { server in
@@ -346,7 +346,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("unfinished requests hold no place, and no more bytes than there is room for; what comes beyond that is answered 429")
+    @Test("unfinished requests hold no concurrency slot and no bytes beyond the limit; requests beyond it get 429")
     func bytesInFlight() async throws {
         var configuration = Self.configuration(concurrency: 1)
         configuration.maximumBodyBytesInFlight = 100_000
@@ -369,7 +369,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("two hundred requests in flight are all answered when the server is told to stop, and no connection is taken after that")
+    @Test("after the server is told to stop, two hundred requests in flight are all answered, and no connection is accepted")
     func drains() async throws {
         let begun = Recorder<String>()
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
@@ -393,7 +393,7 @@ struct ConnectionTests {
         #expect(begun.all.count == 200)
     }
 
-    @Test("what is not done when the time to drain is over is cancelled and answered 503, also a body that is still being read")
+    @Test("a request unfinished when the drain time is over is canceled and gets 503, even if its body is still being read")
     func drainTime() async throws {
         var configuration = Self.configuration()
         configuration.drainTime = .milliseconds(300)

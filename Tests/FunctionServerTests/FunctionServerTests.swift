@@ -15,7 +15,7 @@ import Testing
 struct FunctionServerTests {
     private let push = #"{"message":{"messageId":"7","data":"aGk=","attributes":{"a":"b"}},"deliveryAttempt":3}"#
 
-    @Test("a handler gets the event and what belongs to it")
+    @Test("a handler gets the event and its context")
     func event() async throws {
         try await serving { (message: PubSubMessage, context) in
             #expect(message.data == Data("hi".utf8))
@@ -50,7 +50,7 @@ struct FunctionServerTests {
     }
 
     @Test(
-        "how a handler ends decides the answer",
+        "a handler's result decides the answer",
         arguments: [
             Ending(
                 testDescription: "try again",
@@ -76,7 +76,7 @@ struct FunctionServerTests {
         }
     }
 
-    @Test("a handler that does not end in time is cancelled and answered 504")
+    @Test("a handler that does not end in time is canceled, and the answer is 504")
     func timeout() async throws {
         try await serving(.init(host: "127.0.0.1", port: 0, timeout: .milliseconds(100))) { (_: PubSubMessage, _) in
             try await Task.sleep(for: .seconds(60))
@@ -86,7 +86,7 @@ struct FunctionServerTests {
         }
     }
 
-    @Test("what is not the function's does not reach it")
+    @Test("a request that is not for the function does not reach it")
     func refusals() async throws {
         try await serving(.init(host: "127.0.0.1", port: 0, maximumBodyBytes: 100)) { (_: PubSubMessage, _) in
             Issue.record("the function was invoked")
@@ -106,7 +106,7 @@ struct FunctionServerTests {
     }
 
     @Test(
-        "who may not call is told why, before the body is looked at",
+        "a rejected caller is told why before the body is looked at",
         arguments: [
             (CallerRejection.unauthenticated("who?"), 401, "unauthenticated"), (.forbidden("not you"), 403, "forbidden"),
             (.unavailable(after: .seconds(3), "not now"), 503, "try_again"),
@@ -128,7 +128,7 @@ struct FunctionServerTests {
         }
     }
 
-    @Test("a refusal is logged with its reason, the execution and the message, and without the payload")
+    @Test("a refusal is logged with its reason, execution ID and message ID, but without the payload")
     func logs() async throws {
         let log = InMemoryLogHandler()
         try await serving(log: log) { (_: PubSubMessage, _) in
@@ -145,7 +145,7 @@ struct FunctionServerTests {
         #expect(!log.entries.contains { "\($0.message) \($0.metadata)".contains("secret") || "\($0.metadata)".contains("aGk=") })
     }
 
-    @Test("an execution id that could spoil the log is not taken", arguments: ["", "a b", String(repeating: "x", count: 65)])
+    @Test("an execution ID that could corrupt the log is not used", arguments: ["", "a b", String(repeating: "x", count: 65)])
     func executionID(id: String) async throws {
         try await serving { (_: PubSubMessage, context) in
             #expect(context.executionID.count == 12)
@@ -155,7 +155,7 @@ struct FunctionServerTests {
         }
     }
 
-    @Test("what the function does beside its events ends after the last event is answered")
+    @Test("the function's background work ends after the last event is answered")
     func beside() async throws {
         let work = Recorder<String>()
         try await serving(
@@ -178,7 +178,7 @@ struct FunctionServerTests {
         #expect(work.all == ["begins", "handles", "handled", "ends"])
     }
 
-    @Test("a function that fails beside its events ends the server")
+    @Test("a function whose background work fails ends the server")
     func failsBeside() async throws {
         await #expect(throws: FunctionFailure.self) {
             try await serving(

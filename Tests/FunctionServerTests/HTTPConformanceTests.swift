@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Requirements of RFC 9110 and RFC 9112 that the underlying server leaves open.
-@Suite("HTTP/1.1, as its specification has it", .timeLimit(.minutes(2)))
+@Suite("HTTP/1.1 conformance", .timeLimit(.minutes(2)))
 struct HTTPConformanceTests {
     private static let body = #"{"message":{"messageId":"7"}}"#
 
@@ -29,7 +29,7 @@ struct HTTPConformanceTests {
     }
 
     @Test(
-        "a request that asks for another protocol is answered in this one, and its connection is closed with notice",
+        "a request to upgrade is answered in HTTP/1.1, and its connection is closed with notice",
         arguments: [
             ["connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk"],
             ["connection: upgrade", "upgrade: websocket"],
@@ -45,7 +45,7 @@ struct HTTPConformanceTests {
         #expect(events == ["7"])
     }
 
-    @Test("an upgrade that the connection's options do not name is none")
+    @Test("an upgrade that the connection's options do not name is ignored")
     func noUpgrade() async throws {
         let first = Self.request("POST / HTTP/1.1", "host: localhost", "upgrade: h2c")
         let (answer, events) = try await exchange(first + Self.request("POST / HTTP/1.1", "host: localhost", "connection: close"))
@@ -60,7 +60,7 @@ struct HTTPConformanceTests {
         #expect(answer.lowercased().contains("connection: close"))
     }
 
-    @Test("the answer to HEAD has the length of a body, and none, so that the next answer is found")
+    @Test("the answer to HEAD has a content length but no body, so that the next answer is found")
     func head() async throws {
         let next = Self.request("POST / HTTP/1.1", "host: localhost", "connection: close")
         let (answer, events) = try await exchange("HEAD / HTTP/1.1\r\nhost: localhost\r\n\r\n" + next)
@@ -72,7 +72,7 @@ struct HTTPConformanceTests {
     }
 
     @Test(
-        "whoever asks for the end of the connection gets it, and nothing more is taken",
+        "a request to close the connection is honored, and nothing more is handled",
         arguments: ["close", "Close", "CLOSE", "keep-alive, Close"]
     )
     func close(option: String) async throws {
@@ -84,7 +84,7 @@ struct HTTPConformanceTests {
     }
 
     @Test(
-        "a request of HTTP/1.0 is answered, with or without Host, and its connection is closed",
+        "an HTTP/1.0 request is answered, with or without Host, and its connection is closed",
         arguments: [[], ["host: localhost"], ["host: localhost", "connection: keep-alive"], ["expect: 100-continue"]]
     )
     func oldVersion(fields: [String]) async throws {
@@ -96,7 +96,7 @@ struct HTTPConformanceTests {
     }
 
     @Test(
-        "a request of HTTP/1.1 names one host",
+        "an HTTP/1.1 request must name one valid host",
         arguments: [[], ["host: a", "host: a"], ["host: a", "Host: b"], ["host: a b"], ["host: a/b"], ["host: a, b"], ["host: a@b"]]
     )
     func host(fields: [String]) async throws {
@@ -117,7 +117,7 @@ struct HTTPConformanceTests {
         #expect(events == ["7"])
     }
 
-    @Test("a bad second request does not take the first one's answer away")
+    @Test("a bad second request does not suppress the first one's answer")
     func badSecond() async throws {
         let (answer, events) = try await exchange(Self.request("POST / HTTP/1.1", "host: localhost") + Self.request("POST / HTTP/1.1"))
         #expect(answer.hasPrefix("HTTP/1.1 204"))
@@ -126,7 +126,7 @@ struct HTTPConformanceTests {
     }
 
     @Test(
-        "a target may be a whole URL",
+        "a request target may be an absolute URL",
         arguments: [("http://localhost/favicon.ico", 404), ("http://localhost/", 204), ("http://localhost", 204)]
     )
     func absolute(target: String, status: Int) async throws {

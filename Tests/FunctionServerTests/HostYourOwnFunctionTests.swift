@@ -40,7 +40,7 @@ struct HostYourOwnFunctionTests {
         #expect(page.contains("```swift\n\(test)```\n"))
     }
 
-    @Test("an error of a handler's own is 500, and its text is not sent")
+    @Test("a handler's own error gives 500, and its text is not sent")
     func ownError() async {
         struct OwnError: Error, CustomStringConvertible { let description = "a secret" }
         let function = InProcessFunction { (_: PubSubMessage, _) in throw OwnError() }

@@ -34,7 +34,7 @@ struct HostileInputTests {
 
     /// Data that is not an envelope counts as unwrapped. The server does not judge it.
     @Test(
-        "it is answered, and the server goes on",
+        "is answered, and the server goes on",
         arguments: [
             Input(
                 "5,000 attributes",
@@ -85,7 +85,7 @@ struct HostileInputTests {
         #expect(response.status.code == input.status, "\(String(decoding: body, as: UTF8.self))")
     }
 
-    @Test("a message of ten megabytes arrives whole, in base64 and unwrapped")
+    @Test("a ten-megabyte message arrives whole, in base64 and unwrapped")
     func tenMegabytes() async throws {
         let data = Data((0..<10_000_000).map { UInt8(truncatingIfNeeded: $0) })
         try await serving { (message: PubSubMessage, _) in
@@ -101,7 +101,7 @@ struct HostileInputTests {
         #expect(await function.respond(to: head, body: data).response.status == .noContent)
     }
 
-    @Test("no header, no payload and no token is in the log, at any level")
+    @Test("no header, payload or token is in the log at any level")
     func logs() async throws {
         let log = InMemoryLogHandler()
         let logger = Logger(label: "test") { _ in

@@ -5,9 +5,9 @@ import HTTPTypes
 import TestSupport
 import Testing
 
-@Suite("A function in the test's own process")
+@Suite("In-process function")
 struct InProcessFunctionTests {
-    @Test("a message is delivered in each form, and the answer is the server's", arguments: PubSubMessage.DeliveryForm.allCases)
+    @Test("a message is delivered in each form and gets the server's answer", arguments: PubSubMessage.DeliveryForm.allCases)
     func deliver(form: PubSubMessage.DeliveryForm) async {
         let function = InProcessFunction(
             ClosureHandler<PubSubMessage> { message, context in
@@ -23,7 +23,7 @@ struct InProcessFunctionTests {
         #expect(refused.body == Data(#"{"error":{"code":"unprocessable","message":"nobody said hi"}}"#.utf8))
     }
 
-    @Test("places hold here, too")
+    @Test("the concurrency limit also applies in process")
     func places() async throws {
         let begun = Recorder<String>()
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
@@ -43,7 +43,7 @@ struct InProcessFunctionTests {
         }
     }
 
-    @Test("the deadline holds here, too")
+    @Test("the deadline also applies in process")
     func deadline() async {
         let function = InProcessFunction(
             ClosureHandler<PubSubMessage> { _, _ in try await Task.sleep(for: .seconds(60)) },
@@ -52,7 +52,7 @@ struct InProcessFunctionTests {
         #expect(await function.deliver(PubSubMessage(id: "1")).response.status.code == 504)
     }
 
-    @Test("what the function does beside its events runs while calls are in flight, once for all of them")
+    @Test("background work runs while calls are in flight, once for all of them")
     func beside() async throws {
         let work = Recorder<String>()
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)

@@ -11,7 +11,7 @@ struct LogWriterTests {
         LogWriter(descriptor: pipe.fileHandleForWriting.fileDescriptor) { "dropped \($0)\n" }
     }
 
-    @Test("lines arrive whole and in their order")
+    @Test("lines arrive whole and in order")
     func order() throws {
         let writer = writer()
         for number in 0..<1000 { writer.write("\(number)\n") }
@@ -22,7 +22,7 @@ struct LogWriterTests {
         #expect(text == expected)
     }
 
-    @Test("a reader that stops holds nobody up; what there is no room for is counted in a line", arguments: [false, true])
+    @Test("a stopped reader does not block writers; dropped lines are counted in a line", arguments: [false, true])
     func stoppedReader(isNonBlocking: Bool) throws {
         if isNonBlocking {
             let descriptor = pipe.fileHandleForWriting.fileDescriptor
@@ -52,7 +52,7 @@ struct LogWriterTests {
         #expect(dropped > 0)
     }
 
-    @Test("a reader that has gone away ends nothing")
+    @Test("a closed reader does not end the process")
     func goneReader() throws {
         let writer = writer()
         try pipe.fileHandleForReading.close()

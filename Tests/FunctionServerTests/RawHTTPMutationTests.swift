@@ -24,7 +24,7 @@ struct RawHTTPMutationTests {
         "\r\n\r\n",
     ]
 
-    @Test("there is never an answer without a request, and none after the last")
+    @Test("there is no answer without a request, and none after the last")
     func damaged() throws {
         var all = 0
         for seed in 0..<Mutation.count * 4 {

@@ -27,7 +27,7 @@ struct TraceContextTests {
     }
 
     @Test(
-        "what is no trace is none",
+        "an invalid trace is ignored",
         arguments: [
             "", "00", "00-\(trace)-b7ad6b7169203331", "ff-\(trace)-b7ad6b7169203331-01",
             "00-\(String(repeating: "0", count: 32))-b7ad6b7169203331-01",
@@ -38,7 +38,7 @@ struct TraceContextTests {
         #expect(TraceContext(fields(["traceparent": traceparent, "x-cloud-trace-context": "nonsense/1"])) == nil)
     }
 
-    @Test("a log line names the trace in full where the project is known")
+    @Test("a log line has the trace's full name if the project is known")
     func metadata() throws {
         let context = try #require(TraceContext(fields(["traceparent": "00-\(Self.trace)-b7ad6b7169203331-01"])))
         #expect(

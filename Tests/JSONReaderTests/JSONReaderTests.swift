@@ -11,14 +11,14 @@ struct JSONReaderTests {
         " {\"a\" : [1 , 2],\t\"b\":{\"c\":null}}\r\n", "\"\\ud83d\\ude00\"", "[\"a\",\"b\"]",
     ]
 
-    @Test("what is JSON is read, and its bytes are found", arguments: texts)
+    @Test("valid JSON is read, and its bytes are found", arguments: texts)
     func valid(text: String) throws {
         let element = try #require(JSONElement(Data(" \(text) ".utf8)))
         #expect(element.bytes == Data(text.trimmingCharacters(in: .whitespacesAndNewlines).utf8))
     }
 
     @Test(
-        "what is no JSON is none",
+        "invalid JSON is refused",
         arguments: [
             "", " ", "nul", "truE", "01", "-", "1.", ".5", "1e", "+1", "\"", "\"\\x\"", "\"\\u12\"", "\"\u{1}\"", "\"a\nb\"", "[", "[1",
             "[1,]", "[,1]", "{",
@@ -30,7 +30,7 @@ struct JSONReaderTests {
         #expect(JSONElement(Data(text.utf8)) == nil)
     }
 
-    @Test("a special character is found wherever it stands in a run of sixteen", arguments: 0..<40)
+    @Test("a special character is found at any position in a run of sixteen", arguments: 0..<40)
     func runs(position: Int) throws {
         let before = String(repeating: "x", count: position), after = String(repeating: "é", count: 9)
         for (escape, character) in [("\\\"", "\""), ("\\\\", "\\"), ("\\t", "\t"), ("\\u0041", "A")] {
@@ -59,7 +59,7 @@ struct JSONReaderTests {
         }
     }
 
-    @Test("an array's elements come one after the other, each with its place")
+    @Test("an array's elements come in order, each with its path")
     func elements() throws {
         let element = try #require(JSONElement(Data(#" {"a": [ 1 ,{"b":[2]}, [[]],"x" ] } "#.utf8)))
         var found: [String] = []
@@ -73,14 +73,14 @@ struct JSONReaderTests {
         try #require(JSONElement(Data("[]".utf8))).forEachElement { _ in Issue.record("there is none") }
     }
 
-    @Test("an object of more members than anybody needs keeps none", arguments: [(10_000, true), (10_001, false)])
+    @Test("an object with more than 10,000 members is refused", arguments: [(10_000, true), (10_001, false)])
     func tooMany(count: Int, isKept: Bool) throws {
         let text = "{" + (0..<count).map { "\"\($0)\":0" }.joined(separator: ",") + "}"
         let element = try #require(JSONElement(Data(text.utf8)))
         #expect(((try? element.object()) != nil) == isKept)
     }
 
-    @Test("the members that are kept are counted over the whole text")
+    @Test("the limit on members applies to the whole text")
     func tooManyInAll() throws {
         let members = (0..<6000).map { "\"\($0)\":0" }.joined(separator: ",")
         let object = try #require(JSONElement(Data(#"{"a":{\#(members)},"b":{\#(members)},"c":{}}"#.utf8))).object()
@@ -88,20 +88,20 @@ struct JSONReaderTests {
         #expect(throws: JSONFault("b has too many members: more than 10000")) { try object["b"]?.object() }
     }
 
-    @Test("a text that is no UTF-8 has no string")
+    @Test("text that is not UTF-8 has no string")
     func utf8() throws {
         #expect(try #require(JSONElement(Data([0x22, 0xff, 0x22]))).string == nil)
         #expect(try #require(JSONElement(Data("\"\\ud800\"".utf8))).string == nil)
     }
 
-    @Test("text is read as deep as 512 levels, and no deeper")
+    @Test("text is read to a depth of 512 levels and no deeper")
     func depth() {
         func nested(_ levels: Int) -> Data { Data((String(repeating: "[", count: levels) + String(repeating: "]", count: levels)).utf8) }
         #expect(JSONElement(nested(512)) != nil)
         #expect(JSONElement(nested(513)) == nil)
     }
 
-    @Test("of several members with one name the last counts, and escapes do not hide a name")
+    @Test("the last of several members with one name counts, and escapes do not hide a name")
     func members() throws {
         let element = try #require(JSONElement(Data(#"{"a":1,"b":null,"\u0061":2,"c":3}"#.utf8)))
         let object = try element.object()
@@ -111,7 +111,7 @@ struct JSONReaderTests {
         #expect(try object["b", "c"]?.integer() == 3)
     }
 
-    @Test("it agrees with Foundation on damaged text")
+    @Test("the reader agrees with Foundation on damaged text")
     func agrees() throws {
         var random = SystemRandomNumberGenerator()
         let base = Data(

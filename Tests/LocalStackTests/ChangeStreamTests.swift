@@ -6,14 +6,14 @@ import ZendeskSimulator
 
 @testable import LocalStack
 
-@Suite("The change stream, as the relay reads it")
+@Suite("The relay's view of the change stream")
 struct ChangeStreamTests {
     private func elements(_ values: String) throws -> [ChangeStreamElement] {
         let line = #"{"result":{"values":\#(values),"resumeToken":"x"}}"#
         return try ChangeStreamElement.elements(JSONDecoder().decode(JSON.self, from: Data(line.utf8)))
     }
 
-    @Test("a record is read from its places: new values stand before old ones")
+    @Test("a record is read by position: new values come before old ones")
     func record() throws {
         let read = try elements(
             #"""
@@ -33,7 +33,7 @@ struct ChangeStreamTests {
         #expect(read == [.record(expected)])
     }
 
-    @Test("heartbeats and child partitions are read, and what has another shape is an error")
+    @Test("heartbeats and child partitions are read; any other shape is an error")
     func others() throws {
         #expect(try elements(#"[[[[],[["2026-11-24T10:32:40Z"]],[]]]]"#) == [.heartbeat("2026-11-24T10:32:40Z")])
         #expect(
@@ -63,7 +63,7 @@ struct ChangeStreamTests {
         #expect(tree.finish(merged) == [])
     }
 
-    @Test("a record is published with the members of its producer, in the producer's order", arguments: RecordLayout.allCases)
+    @Test("a record is published with its producer's members, in the producer's order", arguments: RecordLayout.allCases)
     func layouts(layout: RecordLayout) throws {
         let sample = try Fixtures.record(layout == .google ? "google-template.update-booked" : "mercari-0.9.update-booked")
         let record = ChangeRecord(bookingID: "b", from: "Tentative", to: "Booked", committedAt: 1_795_516_359.069155, transactionID: "1")
@@ -97,7 +97,7 @@ struct ChangeStreamTests {
         )
     }
 
-    @Test("a percentile is the least value that so many do not exceed")
+    @Test("a percentile is the smallest value that the given share does not exceed")
     func percentiles() {
         let latencies = Latencies((1...200).map { Double($0) }.shuffled())
         #expect([50, 90, 99, 100].map(latencies.percentile) == [100, 180, 198, 200])

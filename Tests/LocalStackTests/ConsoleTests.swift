@@ -36,7 +36,7 @@ struct ConsoleTests {
     }
 
     @Test(
-        "neither page nor push tap is there for another site, by whatever name it calls this machine",
+        "another site can reach neither the page nor the push tap, whatever host name it uses",
         arguments: ["", "console/state", "favicon.ico"].map { (HTTPMethod.GET, $0) }
             + ["push/", "push/x", "console/faults"].map { (.POST, $0) }
     )
@@ -52,7 +52,7 @@ struct ConsoleTests {
     }
 
     @Test(
-        "what it shows is shown in no other page, and taken for nothing else than it says",
+        "the page cannot be framed or sniffed as another type",
         arguments: ["", "console/console.js", "favicon.ico", "console/state"]
     )
     func headers(path: String) async throws {
@@ -65,7 +65,7 @@ struct ConsoleTests {
     }
 
     @Test(
-        "a page beyond every list is empty",
+        "a page beyond the end of a list is empty",
         arguments: [
             "tickets.json?page=9223372036854775807", "tickets.json?page=9223372036854775807&per_page=100",
             "views.json?page=9223372036854775807",

@@ -6,7 +6,7 @@ import ZendeskSimulator
 
 @testable import LocalStack
 
-@Suite("Push in memory")
+@Suite("In-memory push")
 struct PushSubscriptionTests {
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
@@ -19,7 +19,7 @@ struct PushSubscriptionTests {
         }
     }
 
-    @Test("what is never acknowledged is a dead letter after so many tries, each later than the one before, and can be replayed")
+    @Test("an unacknowledged message is a dead letter after a few attempts with growing delays, and can be replayed")
     func deadLetters() async throws {
         try await stack { stack, subscription in
             let booking = LocalAccount.exampleBookings.soon
@@ -44,7 +44,7 @@ struct PushSubscriptionTests {
         }
     }
 
-    @Test("the journal tells a change's way, with the milliseconds that it took by Zendesk's own audits")
+    @Test("the journal traces a change, with its latency in milliseconds by Zendesk's own audits")
     func journal() async throws {
         try await stack { stack, _ in
             let committed = try #require(try await stack.bookings.commit(LocalAccount.exampleBookings.inHouse, "InStay"))

@@ -20,7 +20,7 @@ struct CallerCheckPageTests {
         // end of page
     }
 
-    @Test("the lines of the page are those that are compiled here")
+    @Test("shows the lines that are compiled here")
     func lines() throws {
         let file = URL(filePath: #filePath)
         let source = try String(contentsOf: file, encoding: .utf8)
@@ -31,7 +31,7 @@ struct CallerCheckPageTests {
         #expect(try String(contentsOf: page, encoding: .utf8).contains("```swift\n\(code)```\n"))
     }
 
-    @Test("whoever has no token is not let in")
+    @Test("a caller without a token is rejected")
     func refuses() async {
         let check = PushTokenCheck(audience: "https://greeter.example.com/", serviceAccount: "push@example.iam.gserviceaccount.com")
         let function = InProcessFunction(Greeter(), callerCheck: check)

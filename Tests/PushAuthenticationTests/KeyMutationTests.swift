@@ -10,7 +10,7 @@ import Timing
 
 @testable import PushAuthentication
 
-@Suite("Damaged keys, and damaged tokens", .timeLimit(.minutes(10)))
+@Suite("Damaged keys and tokens", .timeLimit(.minutes(10)))
 struct KeyMutationTests {
     private static let settings = PushTokenSettings(audience: "a", serviceAccount: "e")
     /// Of a key that nobody has.
@@ -24,7 +24,7 @@ struct KeyMutationTests {
         "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ..", "e30.e30.e30",
     ]
 
-    @Test("nobody is let in, and the keys are not fetched for each request")
+    @Test("rejects all callers without fetching the keys for each request")
     func damaged() async throws {
         for seed in 0..<Mutation.count {
             let mutation = Mutex(Mutation(seed: seed, Self.keys))

@@ -21,7 +21,7 @@ struct PushClaimsTests {
     }
 
     @Test(
-        "each claim is looked at",
+        "each claim is checked",
         arguments: [
             Case("as it should be", nil) { _ in },
             Case("one of several audiences", nil) { $0.aud = .init(values: ["b", "a"]) },

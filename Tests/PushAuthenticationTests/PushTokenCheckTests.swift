@@ -22,7 +22,7 @@ struct PushTokenCheckTests {
         email_verified: true
     )
 
-    @Test("a token of the subscription's service account is let in, and the keys are fetched once")
+    @Test("a token of the subscription's service account is accepted, and the keys are fetched once")
     func letsIn() async throws {
         try await checking { check, issuer in
             for _ in 0..<3 { try await check(try await issuer.token(Self.claims)) }
@@ -42,7 +42,7 @@ struct PushTokenCheckTests {
         }
     }
 
-    @Test("another algorithm is refused, also with a key that is known", arguments: ["none", "HS256", "RS512"])
+    @Test("another algorithm is refused, even with a known key", arguments: ["none", "HS256", "RS512"])
     func algorithm(name: String) async throws {
         try await checking { check, issuer in
             let refusal = CallerRejection.unauthenticated("the token is not a JWT that is signed with RS256 by a named key")
@@ -51,7 +51,7 @@ struct PushTokenCheckTests {
         }
     }
 
-    @Test("a changed claim or another's signature is refused")
+    @Test("a changed claim or a foreign signature is refused")
     func signature() async throws {
         try await checking { check, issuer in
             let good = try await issuer.token(Self.claims).split(separator: ".")
@@ -70,7 +70,7 @@ struct PushTokenCheckTests {
         }
     }
 
-    @Test("a signature that Cloud Run has taken away is named, with what to do")
+    @Test("a signature removed by Cloud Run is named, with advice")
     func removedSignature() async throws {
         try await checking { check, issuer in
             let parts = try await issuer.token(Self.claims).split(separator: ".")
@@ -84,7 +84,7 @@ struct PushTokenCheckTests {
         }
     }
 
-    @Test("a new key is fetched once for all who wait for it; a key that the issuer does not have is asked for once a minute")
+    @Test("a new key is fetched once for all waiting callers; a key that the issuer does not have is requested once a minute")
     func newKey() async throws {
         let clock = TestClock()
         try await checking(clock) { check, issuer in
@@ -126,7 +126,7 @@ struct PushTokenCheckTests {
     }
 
     @Test(
-        "without the keys nobody is let in, and the caller is told to come again",
+        "without the keys, every caller is rejected and told to retry",
         arguments: [(503, nil), (200, "no JSON"), (200, "{\"keys\":[]}"), (302, nil)] as [(Int, String?)]
     )
     func unavailable(status: Int, body: String?) async throws {
@@ -150,7 +150,7 @@ struct PushTokenCheckTests {
         }
     }
 
-    @Test("nobody listens at PUSH_KEYS_URL: nobody is let in")
+    @Test("if nothing listens at PUSH_KEYS_URL, every caller is rejected")
     func nobodyListens() async throws {
         let issuer = try Issuer()
         var settings = Self.settings

@@ -10,7 +10,7 @@ import Timing
 import Zendesk
 import ZendeskSimulator
 
-@Suite("Changes in flight together")
+@Suite("Concurrent changes")
 struct InFlightTests {
     /// One instance, one booking with two tickets, and a slow connection to Zendesk.
     private final class Bench: ZendeskTransport, @unchecked Sendable {
@@ -108,7 +108,7 @@ struct InFlightTests {
         }
     }
 
-    @Test("five changes of one booking at once cost one search, one reading and one update a ticket; the newest is shown")
+    @Test("five changes to one booking at once cost one search, one read and one update per ticket; the newest is shown")
     func coalesced() {
         let bench = Bench()
         let handler = bench.handler()
@@ -128,7 +128,7 @@ struct InFlightTests {
         #expect(bench.log.entries.count { $0.metadata["outcome"] == "updated" } == 2)
     }
 
-    @Test("a record that the budget does not suffice for goes on where it stopped")
+    @Test("a record that exceeds the budget resumes where it stopped")
     func goesOn() {
         let bench = Bench()
         for id in 10..<22 {
@@ -157,7 +157,7 @@ struct InFlightTests {
         #expect(bench.searches.values.reduce(0, +) <= 12 + 8)
     }
 
-    @Test("without a place in the write budget nothing is read")
+    @Test("nothing is read without room in the write budget")
     func looksAtBudgetFirst() {
         let bench = Bench()
         let handler = bench.handler(writesPerMinute: 2, sharesCalls: false)

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Deterministic simulation")
 struct SimulationTests {
-    @Test("300 histories end right, and everything that can go wrong did")
+    @Test("300 histories end right, and together they contain every fault")
     func histories() async {
         let tally = await Campaign().run(seeds: 1...300, stopsAtFirst: false)
         #expect(tally.failures.isEmpty, "\(tally.report(command: "bookingstatus-simulation"))")
@@ -22,13 +22,13 @@ struct SimulationTests {
         #expect(lines > 1000)
     }
 
-    @Test("each mistake that could be made is noticed", arguments: Mutant.allCases)
+    @Test("each deliberate mistake is detected", arguments: Mutant.allCases)
     func mutants(mutant: Mutant) async {
         let tally = await Campaign(mutant: mutant).run(seeds: 1...UInt64(Mutant.seeds), stopsAtFirst: true)
         #expect(!tally.failures.isEmpty)
     }
 
-    @Test("the talk's logic alone ends wrong in some histories; they are counted, and not hidden")
+    @Test("the talk's logic alone ends wrong in some histories, which are counted, not hidden")
     func talkAlone() async {
         let tally = await Campaign(keepsVersions: false).run(seeds: 1...100, stopsAtFirst: false)
         print("without a version field: \(tally.failures.count) of \(tally.histories) histories have a violation")

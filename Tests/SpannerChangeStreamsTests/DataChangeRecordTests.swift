@@ -35,7 +35,7 @@ struct DataChangeRecordTests {
         )
     }
 
-    @Test("a record may have several rows, and empty sides")
+    @Test("a record may have several rows and empty sides")
     func severalMods() throws {
         let record = try DataChangeRecord(json: Fixtures.record("google-template.insert-three-mods"))
         #expect(record.modType == .insert)
@@ -70,7 +70,7 @@ struct DataChangeRecordTests {
     }
 
     @Test(
-        "a wrong type in a member that nobody reads does no harm",
+        "a wrong type in an unread member does no harm",
         arguments: [
             "valueCaptureType", "isLastRecordInTransactionInPartition", "numberOfRecordsInTransaction", "numberOfPartitionsInTransaction",
             "transactionTag", "isSystemTransaction", "rowType", "metadata", "partitionToken",
@@ -81,7 +81,7 @@ struct DataChangeRecordTests {
         #expect(try DataChangeRecord(json: Data(json.utf8)).mods.count == 1)
     }
 
-    @Test("only the columns that are asked for are kept, and an old side without them is told from none")
+    @Test("only the requested columns are kept, and an old side without them is distinct from an empty one")
     func someColumns() throws {
         let json = #"""
             {"tableName":"T","modType":"UPDATE","mods":[
@@ -112,7 +112,7 @@ struct DataChangeRecordTests {
 
     // Cubic time took 8 s for 14 KB.
     @Test(
-        "what it costs to read a column grows with its length alone",
+        "the cost of reading a column grows only with its length",
         .timeLimit(.minutes(1)),
         arguments: shapes.indices,
         ["ID", "Other"]
@@ -128,7 +128,7 @@ struct DataChangeRecordTests {
     }
 
     @Test(
-        "what is no change record is refused, and the error names the place",
+        "data that is not a change record is refused, and the error names the place",
         arguments: [
             ("", "the data is not JSON"), ("hello", "the data is not JSON"), ("[]", "the data is not a JSON object"),
             ("{}", "tableName is missing"),
@@ -157,7 +157,7 @@ struct DataChangeRecordTests {
         }
     }
 
-    @Test("ten thousand levels of JSON are refused, not followed")
+    @Test("JSON nested ten thousand levels deep is refused, not followed")
     func deep() {
         let deep = String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000)
         for json in [
@@ -188,7 +188,7 @@ struct CommitTimestampTests {
         #expect(left.isBefore(right) == isBefore)
     }
 
-    @Test("the text of a timestamp is read as the same timestamp", arguments: CommitTimestamp.Precision.allCases)
+    @Test("a timestamp's text reads back as the same timestamp", arguments: CommitTimestamp.Precision.allCases)
     func roundTrip(precision: CommitTimestamp.Precision) {
         let timestamp = CommitTimestamp(seconds: 1_795_464_811, nanoseconds: 538_191_123, precision: precision)
         #expect(CommitTimestamp(rfc3339: timestamp.rfc3339) == timestamp)

@@ -25,7 +25,7 @@ struct TimestampsTests {
     }
 
     @Test(
-        "what is no RFC 3339 time is refused",
+        "text that is not an RFC 3339 time is refused",
         arguments: [
             "", "2026-11-23", "2026-11-23T20:13:31", "2026-11-23 20:13:31Z", "2026-11-23T20:13:31.Z", "2026-11-23T20:13:31.1234567890Z",
             "2026-02-30T00:00:00Z", "2025-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z",
@@ -37,7 +37,7 @@ struct TimestampsTests {
         #expect(RFC3339(text) == nil)
     }
 
-    @Test("every day of eight centuries is written as it is read")
+    @Test("every day of eight centuries reads back as it was written")
     func roundTrip() {
         for day in stride(from: Int64(-146_097), through: 146_097, by: 13) {
             let time = RFC3339(seconds: day * 86_400 + day & 0x7fff, nanoseconds: 120_000_000, fractionDigits: 2)
@@ -48,7 +48,7 @@ struct TimestampsTests {
         }
     }
 
-    @Test("digits beyond those asked for are cut, not rounded")
+    @Test("digits beyond the requested ones are truncated, not rounded")
     func cuts() {
         #expect(RFC3339(seconds: 0, nanoseconds: 999_999_999, fractionDigits: 3).description == "1970-01-01T00:00:00.999Z")
     }
@@ -66,7 +66,7 @@ struct TimestampsTests {
     }
 
     @Test(
-        "other dates are refused",
+        "other date formats are refused",
         arguments: ["", "Tue, 24 Nov 2026 02:54:00", "24 Nov 2026 02:54:00 GMT", "Tue, 31 Feb 2026 02:54:00 GMT"]
     )
     func refusesHTTPDate(text: String) {

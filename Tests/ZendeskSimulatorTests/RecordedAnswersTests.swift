@@ -8,7 +8,7 @@ import Testing
 ///
 /// Source: the recorded traffic in the tests of the client library zenpy (facetoe/zenpy,
 /// tests/test_api/betamax, 2023 and 2024).
-@Suite("The simulated account answers as the real one")
+@Suite("The simulated account answers like the real one")
 struct RecordedAnswersTests {
     /// The types that were seen at each path of an answer's body.
     private struct Recorded: Decodable {
@@ -33,7 +33,7 @@ struct RecordedAnswersTests {
     }
 
     @Test(
-        "each path of an answer has a type that was recorded",
+        "each path of an answer has a recorded type",
         arguments: [
             ("PUT tickets/{id}", "/api/v2/tickets/1.json", #"{"ticket":{"custom_fields":[{"id":2,"value":"booked"}]}}"#),
             ("PUT tickets/{id} missing", "/api/v2/tickets/9.json", #"{"ticket":{}}"#),
@@ -94,7 +94,7 @@ struct RecordedAnswersTests {
             || path.hasSuffix(".fields") || path.hasSuffix("[]")
     }
 
-    @Test("the limits are told in one of the spellings that were recorded", arguments: UInt64(0)..<12)
+    @Test("the limits are given in one of the recorded spellings", arguments: UInt64(0)..<12)
     func headers(seed: UInt64) throws {
         var account = Self.account(seed: seed)
         let answer = account.respond(to: .init(method: "GET", target: "/api/v2/tickets/1.json"), now: Self.now)
@@ -104,7 +104,7 @@ struct RecordedAnswersTests {
         #expect(answer.headers["x-rate-limit"] != nil)
     }
 
-    @Test("an empty field is null, an empty text or absent, and an audit's former value likewise: one account plays one reading each")
+    @Test("an empty field and an audit's empty former value are each null, an empty string or absent; an account plays one form of each")
     func empty() throws {
         var readings: Set<String> = []
         for seed in UInt64(0)..<40 {

@@ -35,7 +35,7 @@ struct SimulatedZendeskTests {
         #expect(answer.count == ids.count)
     }
 
-    @Test("a field that was emptied through the API has no value, for search and views either")
+    @Test("a field emptied through the API has no value, not even for search and views")
     func emptied() throws {
         var account = SimulatedZendesk(fields: [TicketField(id: 1, title: "Text")])
         account.put(SimulatedTicket(id: 7, subject: "", createdAt: 0, customFields: [1: "x"]), now: 0)
@@ -49,14 +49,14 @@ struct SimulatedZendeskTests {
         #expect(String(decoding: answer.body, as: UTF8.self).contains(#""count":0"#))
     }
 
-    @Test("a search that is not understood is refused, and remembered")
+    @Test("an unsupported search is refused and recorded")
     mutating func unknownSearch() {
         #expect(get("/api/v2/search.json?query=\(encoded("assignee:me"))").status == 422)
         #expect(get("/api/v2/users.json").status == 404)
         #expect(account.unknownRequests == ["search term assignee:me", "GET /api/v2/users.json"])
     }
 
-    @Test("search gives a hundred a page, and a thousand in all")
+    @Test("search returns a hundred hits a page and a thousand in total")
     mutating func pages() throws {
         for id in 100..<1200 {
             account.put(SimulatedTicket(id: id, subject: "", createdAt: Self.start, customFields: [1: "many"]), now: Self.start)
@@ -72,7 +72,7 @@ struct SimulatedZendeskTests {
         #expect(get(query + "11").status == 422)
     }
 
-    @Test("what is looked up by its words is what a look at every ticket finds", arguments: 0..<20 as Range<UInt64>)
+    @Test("the word index finds the same tickets as a scan of all tickets", arguments: 0..<20 as Range<UInt64>)
     func words(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         var index = SearchIndex()
@@ -102,7 +102,7 @@ struct SimulatedZendeskTests {
         }
     }
 
-    @Test("search lags behind, and shows what was")
+    @Test("search lags behind and shows the former state")
     mutating func lag() throws {
         account.searchLag = 30...30
         account.edit(1, now: Self.start) { $0.customFields[1] = "other" }
@@ -110,14 +110,14 @@ struct SimulatedZendeskTests {
         #expect(try json(get("/api/v2/search.json?query=custom_field_1:other", at: 30)).count == 1)
     }
 
-    @Test("show_many leaves out what is not there, answers in the order of the ids, and takes a hundred")
+    @Test("show_many omits missing tickets, answers in the order of the IDs and takes at most a hundred")
     mutating func showMany() throws {
         #expect(try json(get("/api/v2/tickets/show_many.json?ids=4,99,1")).tickets?.map(\.id) == [1, 4])
         #expect(get("/api/v2/tickets/show_many.json?ids=\((1...101).map(String.init).joined(separator: ","))").status == 400)
         #expect(get("/api/v2/tickets/99.json").status == 404)
     }
 
-    @Test("an update changes what it lists, and an audit tells what was before")
+    @Test("an update changes what it lists, and an audit records the former values")
     mutating func update() throws {
         let answer = try json(put(1, #"{"ticket":{"custom_fields":[{"id":2,"value":"booked"}],"metadata":{"a":"b"},"odd":1}}"#))
         #expect(answer.ticket?.updated_at == "2026-11-23T20:13:31Z")
@@ -143,7 +143,7 @@ struct SimulatedZendeskTests {
     }
 
     @Test(
-        "a safe update fails if the ticket changed after the stamp's second, and is blind within it",
+        "a safe update fails if the ticket changed after the stamp's second, but misses a change within it",
         arguments: [("2026-11-23T20:13:30Z", "true", 409), ("2026-11-23T20:13:30Z", "false", 409), ("2026-11-23T20:13:31Z", "true", 200)]
     )
     mutating func safeUpdate(stamp: String, value: String, status: Int) {
@@ -152,7 +152,7 @@ struct SimulatedZendeskTests {
         #expect(put(1, body, at: 1).status == status)
     }
 
-    @Test("a closed ticket takes no update")
+    @Test("a closed ticket accepts no update")
     mutating func closed() {
         account.edit(1, now: Self.start) { $0.status = "closed" }
         let answer = put(1, #"{"ticket":{"subject":"x"}}"#)
@@ -178,7 +178,7 @@ struct SimulatedZendeskTests {
         #expect(get("/api/v2/tickets/1.json", at: 121).status == 200)
     }
 
-    @Test("a wrong token is not let in")
+    @Test("a wrong token is rejected")
     mutating func token() {
         account.accessToken = "right"
         #expect(get("/api/v2/tickets/1.json").status == 401)

@@ -7,7 +7,7 @@ import ZendeskSimulator
 
 /// Zendesk's answers and those of its token endpoint, damaged: a call ends, in time, and the client
 /// goes on.
-@Suite("Damaged answers of Zendesk", .timeLimit(.minutes(10)))
+@Suite("Damaged answers from Zendesk", .timeLimit(.minutes(10)))
 struct AnswerMutationTests {
     private static let bodies = [
         #"{"ticket":{"id":1,"status":"open","updated_at":"2026-11-23T20:13:31Z","custom_fields":[{"id":2,"value":"booked"}]},"audit":{"id":9,"events":[{"id":1,"type":"Change","field_name":"2","value":"booked","previous_value":null}]}}"#,
@@ -43,7 +43,7 @@ struct AnswerMutationTests {
         { _ = try await $0.update(1, TicketUpdate(customFields: [2: "booked"], updatedStamp: "2026-11-23T20:13:31Z"), deadline: $1) },
     ]
 
-    @Test("each call ends within its time, and an answer's numbers silence nobody for longer than ten minutes")
+    @Test("each call ends in time, and no number in an answer blocks calls for longer than ten minutes")
     func damaged() async throws {
         var account = SimulatedZendesk(fields: [TicketField(id: 2, title: "Status", options: [.init(name: "Booked", tag: "booked")])])
         account.clients = [.init(id: "c", secret: "s")]

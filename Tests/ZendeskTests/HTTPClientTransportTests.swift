@@ -8,9 +8,9 @@ import TestSupport
 import Testing
 import Zendesk
 
-@Suite("The way to Zendesk over HTTP")
+@Suite("HTTP transport to Zendesk")
 struct HTTPClientTransportTests {
-    @Test("a request arrives as it was meant, and the answer comes whole")
+    @Test("a request arrives unchanged, and its answer arrives whole")
     func roundTrip() async throws {
         try await serving { request in
             let body = String(buffer: try await request.body.collect(upTo: 1 << 20))
@@ -25,7 +25,7 @@ struct HTTPClientTransportTests {
         }
     }
 
-    @Test("a redirect is not followed: the token stays here")
+    @Test("a redirect is not followed, so the token does not leak")
     func redirect() async throws {
         try await serving { request in
             #expect(request.uri.path == "/first")
@@ -36,7 +36,7 @@ struct HTTPClientTransportTests {
         }
     }
 
-    @Test("the time holds for the whole call: a body that never ends is given up", .timeLimit(.minutes(2)))
+    @Test("the timeout covers the whole call: an endless body is given up", .timeLimit(.minutes(2)))
     func drippingBody() async throws {
         try await serving { _ in
             let body = ResponseBody { writer in
@@ -55,7 +55,7 @@ struct HTTPClientTransportTests {
         }
     }
 
-    @Test("an answer that does not come is given up too", .timeLimit(.minutes(2)))
+    @Test("a call without an answer is given up", .timeLimit(.minutes(2)))
     func silence() async throws {
         try await serving { _ in
             try await Task.sleep(for: .seconds(60))
@@ -67,7 +67,7 @@ struct HTTPClientTransportTests {
         }
     }
 
-    @Test("where nobody listens, the request cannot have had an effect")
+    @Test("if nothing listens, the request counts as not sent")
     func refused() async throws {
         try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
             let transport = HTTPClientTransport(client: client, baseURL: "http://127.0.0.1:1")

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Call budgets")
 struct RateBudgetTests {
-    @Test("no sixty seconds hold more calls than there are places, wherever within its call Zendesk counts it")
+    @Test("no sixty seconds hold more calls than the limit, wherever within a call Zendesk counts it")
     func slidingWindow() {
         var budget = RateBudget(perMinute: 3)
         var now = Duration.zero
@@ -22,7 +22,7 @@ struct RateBudgetTests {
         }
     }
 
-    @Test("who waits is let in by the order of arrival, and leaves room for who came first")
+    @Test("waiting calls are admitted in order of arrival, and later ones leave room for earlier ones")
     func order() {
         var budget = RateBudget(perMinute: 1)
         let first = budget.join()
@@ -36,7 +36,7 @@ struct RateBudgetTests {
         #expect(budget.wait(now: .seconds(61)) == .seconds(60))
     }
 
-    @Test("low priority waits until half of the places are free, and behind everybody else")
+    @Test("low priority waits until half of the budget is free, and behind all other calls")
     func low() {
         var budget = RateBudget(perMinute: 4)
         for second in 0..<2 {
@@ -59,7 +59,7 @@ struct RateBudgetTests {
         #expect(budget.admit(low, now: .seconds(62)) == .admitted)
     }
 
-    @Test("high priority goes before what came earlier")
+    @Test("high priority goes before earlier calls")
     func high() {
         var budget = RateBudget(perMinute: 1)
         let normal = budget.join()
@@ -68,7 +68,7 @@ struct RateBudgetTests {
         #expect(budget.admit(high, now: .zero) == .admitted)
     }
 
-    @Test("a tenth of the places is low priority's own: load that never ends does not starve it")
+    @Test("a tenth of the budget is reserved for low priority, so endless load does not starve it")
     func share() {
         var budget = RateBudget(perMinute: 20)
         var now = Duration.zero
@@ -91,7 +91,7 @@ struct RateBudgetTests {
         #expect((2...8).contains(admitted))
     }
 
-    @Test("room is what could begin now, and a wait for several is a wait for the last of them")
+    @Test("room is the number of calls that could begin now, and a wait for several is a wait for the last of them")
     func room() {
         var budget = RateBudget(perMinute: 10)
         #expect(budget.room(now: .zero) == 10)
@@ -110,7 +110,7 @@ struct RateBudgetTests {
         #expect(budget.isRelaxed(now: .seconds(66)) == true)
     }
 
-    @Test("half of the account is all that is taken, and less never than one call")
+    @Test("the budget is at most half of the account's limit, but never less than one call")
     func learns() {
         var budget = RateBudget(perMinute: 50)
         budget.learn(RateLimitWindow(total: 20), now: .zero)
@@ -121,7 +121,7 @@ struct RateBudgetTests {
         #expect(budget.limit == 50)
     }
 
-    @Test("the last tenth of the account is left to others until the window ends")
+    @Test("the last tenth of the account's limit is left to others until the window ends")
     func lastTenth() {
         var budget = RateBudget(perMinute: 50)
         budget.learn(RateLimitWindow(total: 100, remaining: 11, resets: .seconds(30)), now: .zero)
@@ -139,7 +139,7 @@ struct RateBudgetTests {
         #expect(budget.wait(now: .seconds(1)) == .seconds(600))
     }
 
-    @Test("a Retry-After keeps every call back until it is over")
+    @Test("a Retry-After holds every call back until it is over")
     func blocked() {
         var budget = RateBudget(perMinute: 50)
         budget.block(for: .seconds(17), now: .seconds(1))
@@ -150,7 +150,7 @@ struct RateBudgetTests {
     }
 
     @Test(
-        "the headers are read in every spelling that has been in use",
+        "the headers are read in every spelling ever used",
         arguments: [
             (["x-rate-limit": "700", "x-rate-limit-remaining": "699"], RateLimitWindow(total: 700, remaining: 699)),
             (

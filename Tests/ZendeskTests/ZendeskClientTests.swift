@@ -31,7 +31,7 @@ struct ZendeskClientTests {
         )
     }
 
-    @Test("more hits than a search can give come from its export")
+    @Test("more hits than a search can return come from its export")
     func tooMany() async throws {
         let asked = Mutex<[String]>([])
         let client = client { request in
@@ -47,7 +47,7 @@ struct ZendeskClientTests {
         #expect(asked.withLock { $0.count == 3 && !$0[1].contains("type%3Aticket") })
     }
 
-    @Test("an export that leads to itself, or nowhere, is no endless loop", arguments: [#""c""#, "null"])
+    @Test("an export whose cursor repeats or is missing does not loop forever", arguments: [#""c""#, "null"])
     func repeatingCursor(cursor: String) async throws {
         let client = client { request in
             request.target.contains("export")
@@ -58,7 +58,7 @@ struct ZendeskClientTests {
         await #expect(throws: ZendeskError.self) { try await client.ticketIDs(search, deadline: deadline) }
     }
 
-    @Test("an export that leads in a circle is no endless loop")
+    @Test("an export that runs in a circle does not loop forever")
     func circle() async throws {
         let calls = Mutex(0)
         let client = client { request in
@@ -74,7 +74,7 @@ struct ZendeskClientTests {
         #expect(calls.withLock { $0 } == 4)
     }
 
-    @Test("tickets are read in hundreds")
+    @Test("tickets are read a hundred at a time")
     func showMany() async throws {
         let sizes = Mutex<[Int]>([])
         let client = client { request in
@@ -102,7 +102,7 @@ struct ZendeskClientTests {
         #expect([1, 2, 3, 4, 5, 6].map(ticket.text) == ["x", nil, nil, nil, "7", nil])
     }
 
-    @Test("an update is one safe update of all fields, with the stamp to the letter")
+    @Test("an update is one safe update of all fields, with the exact stamp")
     func update() async throws {
         let sent = Mutex<ZendeskRequest?>(nil)
         let client = client { request in
@@ -131,14 +131,14 @@ struct ZendeskClientTests {
     }
 
     @Test(
-        "what could change a query's meaning is not searched for",
+        "text that could change a query's meaning is not searched for",
         arguments: ["", "a\"b", "a\\b", "a\nb", "a\u{7f}", String(repeating: "x", count: 256)]
     )
     func unsearchable(text: String) {
         #expect(TicketSearch(customField: 7, text: text) == nil)
     }
 
-    @Test("what the last minute used is told; a job is one call, and no ticket update, however many tickets it updates")
+    @Test("the last minute's usage is reported; a job counts as one call and no ticket update, however many tickets it updates")
     func usage() async throws {
         let time = ManualTime()
         let client = client(time) { request in

@@ -4,7 +4,7 @@ import Testing
 import Timing
 import Zendesk
 
-@Suite("What Zendesk's answers mean")
+@Suite("Meaning of Zendesk's answers")
 struct ZendeskErrorTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String
@@ -71,7 +71,7 @@ struct ZendeskErrorTests {
         .init("read with another shape", .get, 200, #"{"tickets":[]}"#, .unavailable),
     ]
 
-    @Test("each answer is sorted by what can be done about it", arguments: cases)
+    @Test("each answer is classified by what can be done about it", arguments: cases)
     func kind(of answer: Case) async {
         let client = ZendeskClient(
             transport: Answering { _ in answer.response },
@@ -93,7 +93,7 @@ struct ZendeskErrorTests {
     }
 
     @Test(
-        "no answer is another thing for a read than for an update",
+        "a missing answer means one thing for a read and another for an update",
         arguments: [
             (.get, .notSent("x"), .unavailable), (.put, .notSent("x"), .unavailable), (.get, .noAnswer("x"), .unavailable),
             (.put, .noAnswer("x"), .outcomeUnknown), (.put, .cancelled, .cancelled),
@@ -117,7 +117,7 @@ struct ZendeskErrorTests {
         }
     }
 
-    @Test("nothing is sent once the time is over")
+    @Test("nothing is sent after the deadline")
     func deadline() async {
         let time = ManualTime()
         let deadline = Deadline(after: .seconds(1), time.source)

@@ -38,7 +38,7 @@ struct ZendeskTokensTests {
         #expect(transport.requests.count == 7)
     }
 
-    @Test("a token that is not accepted any more is replaced once")
+    @Test("a rejected token is replaced once")
     func revoked() async throws {
         let (transport, client) = world()
         _ = try await client.ticket(1, deadline: deadline)
@@ -51,7 +51,7 @@ struct ZendeskTokensTests {
     }
 
     @Test(
-        "whatever an answer says of a token's lifetime, there is neither a mint a call nor a token for good",
+        "whatever lifetime an answer gives a token, it is neither minted for each call nor kept forever",
         arguments: ["0", "-1", "-9223372036854775808", "1e400", "9223372036854775807", "1e18", "\"soon\"", "null", "[]", "0.5"]
     )
     func absurdLifetime(expiresIn: String) async throws {
@@ -67,7 +67,7 @@ struct ZendeskTokensTests {
         #expect(mints(transport) == 2)
     }
 
-    @Test("what cannot be a token is none, and is not repeated in the error", arguments: ["", "a b", "a\\nb", "a\\r\\nx-header: 1", "é"])
+    @Test("an invalid token is not used and not quoted in the error", arguments: ["", "a b", "a\\nb", "a\\r\\nx-header: 1", "é"])
     func noToken(token: String) async throws {
         let (transport, client) = world()
         transport.before { request, _ in
@@ -94,7 +94,7 @@ struct ZendeskTokensTests {
         #expect(error.map { "\($0)" }?.contains("tale") == false)
     }
 
-    @Test("a wrong secret is told as such, and not repeated in the error")
+    @Test("a wrong secret is reported as such and not quoted in the error")
     func wrongSecret() async throws {
         let (_, client) = world(secret: "wrong-secret")
         do throws(ZendeskError) {
@@ -107,7 +107,7 @@ struct ZendeskTokensTests {
         }
     }
 
-    @Test("a limited mint is not repeated before its Retry-After, by whoever comes", arguments: [429, 503])
+    @Test("a rate-limited mint is not repeated by any call before its Retry-After", arguments: [429, 503])
     func limitedMint(status: Int) async throws {
         let (transport, client) = world()
         transport.before { request, _ in
@@ -128,7 +128,7 @@ struct ZendeskTokensTests {
         #expect(mints(transport) == 2)
     }
 
-    @Test("a 429 on a read is not repeated at full speed, whatever limit it names")
+    @Test("a read that gets 429 is not repeated at full speed, whatever limit the answer names")
     func limitedRead() async throws {
         let (transport, client) = world()
         let headers = ["retry-after": "5", "zendesk-ratelimit-per-ticket-updates": "total=30; remaining=0; resets=5"]
@@ -137,7 +137,7 @@ struct ZendeskTokensTests {
         #expect(transport.requests.count < 8)
     }
 
-    @Test("a field's options are read once a minute, and again for a tag that is missing, but not at once")
+    @Test("a field's options are read once a minute, and again for a missing tag, but not at once")
     func options() async throws {
         let (transport, client) = world()
         func reads() -> Int { transport.requests.count { $0.target.contains("ticket_fields") } }
@@ -155,7 +155,7 @@ struct ZendeskTokensTests {
         #expect(try await client.field(3, accepts: "anything", deadline: deadline))
     }
 
-    @Test("what was read within a second is not forgotten where that will do")
+    @Test("options read within the last second are kept if that is fresh enough")
     func forgottenOptions() async throws {
         let (transport, client) = world()
         func reads() async throws -> Int {
@@ -173,7 +173,7 @@ struct ZendeskTokensTests {
         #expect(try await reads() == 3)
     }
 
-    @Test("a call whose turn does not come before the deadline is refused at once, with the time to wait")
+    @Test("a call that cannot begin before its deadline is refused at once, with the time to wait")
     func budget() async throws {
         let (transport, _) = world()
         let client = ZendeskClient(
