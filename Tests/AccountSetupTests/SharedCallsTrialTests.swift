@@ -58,7 +58,10 @@ struct SharedCallsTrialTests {
         #expect(Self.isRestored(world))
     }
 
-    @Test("a search that misses one of the two gives a warning with the cost", arguments: [SearchBehavior.RepeatedTerms.all, .first, .last])
+    @Test(
+        "a search that misses one of the two gives a warning with the cost",
+        arguments: [SearchBehavior.RepeatedTerms.all, .first, .last]
+    )
     func search(repeated: SearchBehavior.RepeatedTerms) async {
         let findings = await Self.findings(Self.world { $0.searchBehavior.repeatedTerms = repeated })
         #expect(findings.first?.severity == .warning)
