@@ -14,6 +14,7 @@
 #   function/deploy.sh render                 prints the manifests of both
 #   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what
 #                                             waits in them, secret, accounts and images stay
+#   function/deploy.sh help                   prints this
 #
 # It reads its settings from the environment. What is not set there stays as it is deployed; the
 # first time are required
@@ -38,22 +39,26 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-usage() {
-  sed -n '2,37s/^# \{0,1\}//p' "$0"
-  exit 64
-}
+usage() { sed -n '2,38s/^# \{0,1\}//p' "$0"; }
 
 dry_run=false
 if [ "${1-}" = --dry-run ]; then
   dry_run=true
   shift
 fi
-[ $# -le 1 ] || usage
 part=${1-all}
+[ $# -le 1 ] || part=unknown
 case $part in
   all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
-  *) usage ;;
+  help | --help)
+    usage
+    exit
+    ;;
+  *)
+    usage >&2
+    exit 64
+    ;;
 esac
 
 missing() {
@@ -471,9 +476,16 @@ trap 'rm -f "$manifest" "$manifest.next" "$manifest.error"' EXIT
 case $part in
   all | service | job | render)
     $dry_run || keep_settings
+    also=
+    [ "$part" != job ] || also=SPANNER_DATABASE
+    # A project in which nothing is there yet has no secret.
+    [ "$part" != all ] || ! $dry_run || also=ZENDESK_CLIENT_SECRET_FILE
     missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD \
-      BOOKING_STATUS_TAGS
-    [ "$part" != job ] || missing SPANNER_DATABASE
+      BOOKING_STATUS_TAGS $also
+    if [ -n "${ZENDESK_CLIENT_SECRET_FILE-}" ] && [ ! -r "$ZENDESK_CLIENT_SECRET_FILE" ]; then
+      echo "deploy.sh: ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read" >&2
+      exit 78
+    fi
     # The smoke test reads them, too.
     export BOOKING_TABLE="${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN="${BOOKING_ID_COLUMN:-ID}"
     ;;

@@ -12,10 +12,15 @@
 # PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With
 # PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
 set -eu
-case "${1:-}" in
-  dead-letters | since | until-now) ;;
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+case "$# ${1-}" in
+  '1 dead-letters' | '2 since' | '1 until-now') ;;
+  '1 help' | '1 --help')
+    usage
+    exit
+    ;;
   *)
-    sed -n '2,13s/^# \{0,1\}//p' "$0"
+    usage >&2
     exit 64
     ;;
 esac
@@ -46,7 +51,7 @@ seek() {
   call "$work/seek" "$subscription:seek" > /dev/null
 }
 
-case "${1-}" in
+case $1 in
   dead-letters)
     total=0
     empty=0
@@ -76,7 +81,7 @@ case "${1-}" in
     echo "$total messages published again"
     ;;
   since)
-    seek "${2:?since which time?}"
+    seek "$2"
     echo "everything published since $2 is delivered again"
     ;;
   until-now)

@@ -21,10 +21,15 @@
 # Needs gcloud, whose user may read logs (roles/logging.viewer), and jq.
 set -eu
 
+usage() { sed -n '2,21s/^# \{0,1\}//p' "$0"; }
 case ${1-} in
   '' | --detached) ;;
+  help | --help)
+    usage
+    exit
+    ;;
   *)
-    sed -n '2,21s/^# \{0,1\}//p' "$0"
+    usage >&2
     exit 64
     ;;
 esac

@@ -189,10 +189,27 @@ class DeployTests(unittest.TestCase):
 
     def test_what_is_missing_is_named_in_one_go(self):
         cloud = GoogleCloud(self)
-        for names in (["PROJECT", "REGION"], ["ZENDESK_URL", "BOOKING_STATUS_TAGS"]):
+        for names in (["PROJECT", "REGION"], ["ZENDESK_URL", "BOOKING_STATUS_TAGS", "ZENDESK_CLIENT_SECRET_FILE"]):
             result = run(cloud, "deploy.sh", "--dry-run", **{name: None for name in names})
             self.assertEqual(result.returncode, 78)
             self.assertIn(f"not set: {' '.join(names)}", result.stderr)
+        result = run(cloud, "deploy.sh", ZENDESK_CLIENT_SECRET_FILE="/nowhere/secret")
+        self.assertEqual(
+            (result.returncode, result.stderr), (78, "deploy.sh: ZENDESK_CLIENT_SECRET_FILE: /nowhere/secret cannot be read\n")
+        )
+        # A first run looks for what is deployed, and creates nothing.
+        self.assertEqual({request.method for request in cloud.take_requests()}, {"GET"})
+
+    def test_each_script_explains_itself_and_refuses_other_arguments(self):
+        cloud = GoogleCloud(self)
+        for script in ("deploy.sh", "smoke.sh", "replay.sh"):
+            help = run(cloud, script, "help", PROJECT=None)
+            self.assertEqual((help.returncode, help.stderr), (0, ""))
+            self.assertIn(f"function/{script}", help.stdout)
+            self.assertNotIn("set -eu", help.stdout)
+            for arguments in (["wrong"], ["since"], ["dead-letters", "now"]):
+                wrong = run(cloud, script, *arguments, PROJECT=None)
+                self.assertEqual((wrong.returncode, wrong.stdout, wrong.stderr), (64, "", help.stdout), (script, arguments))
         self.assertEqual(cloud.take_requests(), [])
 
     def test_the_manifests_can_be_printed(self):
@@ -328,7 +345,7 @@ class DeployTests(unittest.TestCase):
         self.assertLess(int(service["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale + int(job["ZENDESK_WRITES_PER_MINUTE"]), 100)
 
     def test_without_a_database_there_is_no_sweep(self):
-        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SPANNER_DATABASE="").stdout
+        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SPANNER_DATABASE="", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
         self.assertNotRegex(printed, "gcloud.*(scheduler|spanner| jobs )")
         self.assertIn('name: SPANNER_DATABASE\n#                 value: ""', printed)
 
@@ -344,7 +361,7 @@ class DeployTests(unittest.TestCase):
         self.assertEqual([environment(request.body)["ZENDESK_WRITES_PER_MINUTE"] for request in changes], ["50"])
 
     def test_staging_shares_the_topic_the_accounts_and_the_images_alone(self):
-        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SUFFIX="-staging").stdout
+        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SUFFIX="-staging", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
         names = set(re.findall(r"(?:bookings-table-status|booking-status-|zendesk-client-secret)[a-z-]*", printed))
         shared = {name for name in names if "-staging" not in name}
         self.assertEqual(shared, {"bookings-table-status", "booking-status-function", "booking-status-push", "booking-status-build"})
@@ -397,8 +414,13 @@ class DeployTests(unittest.TestCase):
         commands = [line for line in commands_of_the_pages() if "function/deploy.sh" in line and "=…" not in line]
         self.assertGreater(len(commands), 8)
         cloud = GoogleCloud(self)
+        home = tempfile.TemporaryDirectory()
+        self.addCleanup(home.cleanup)
+        # Where the page keeps it.
+        pathlib.Path(home.name, "zendesk-client-secret").touch()
         for command in commands:
-            result = shell(cloud, re.sub(r"function/deploy.sh(?! --dry-run)", "function/deploy.sh --dry-run", command))
+            command = re.sub(r"function/deploy.sh(?! --dry-run)", "function/deploy.sh --dry-run", command)
+            result = shell(cloud, command, HOME=home.name, ZENDESK_CLIENT_SECRET_FILE="/dev/null")
             self.assertEqual(result.returncode, 0, f"{command}\n{result.stderr}")
         self.assertEqual(cloud.take_requests(), [])
 
