@@ -3,7 +3,6 @@ import Foundation
 import FunctionServer
 import LocalStack
 import Logging
-import NIOCore
 import UnixSignals
 import ZendeskSimulator
 
@@ -72,8 +71,8 @@ struct DevCommand: AsyncParsableCommand {
             }
         } catch let missing as GoogleEmulators.Missing {
             try end(missing.description, 69)
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            try end("port \(port) or \(consolePort) is taken: end what listens there, or choose others with --port and --console-port", 69)
+        } catch let taken as PortTaken {
+            try end("\(taken) with \(taken.port == port ? "--port" : "--console-port")", 69)
         }
     }
 

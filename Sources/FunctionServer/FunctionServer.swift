@@ -81,7 +81,7 @@ public struct FunctionServer: Service {
     /// A second signal ends the process at once. An invalid environment ends it with exit status
     /// 78, after each fault is logged.
     ///
-    /// - Throws: the error that ended the server before that.
+    /// - Throws: ``PortTaken``, or the error that ended the server before that.
     public func runService() async throws {
         let signals = await stopSignals()
         if case .failure(let faults) = configuration {
@@ -94,7 +94,7 @@ public struct FunctionServer: Service {
     /// Serves, and runs the function's background work until the last event is answered.
     ///
     /// - Throws: ``FunctionServerConfiguration/Faults`` if the environment is invalid, the error of
-    ///   the background work, or the reason why the server cannot listen.
+    ///   the background work, or ``PortTaken`` or another reason why the server cannot listen.
     public func run() async throws {
         let configuration = try configuration.get()
         try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -156,6 +156,6 @@ public struct FunctionServer: Service {
             onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: serverLogger
-        ).run()
+        ).run(port: configuration.port)
     }
 }

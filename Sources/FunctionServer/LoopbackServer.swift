@@ -30,6 +30,7 @@ package struct LoopbackServer: Sendable {
         self.respond = respond
     }
 
+    /// - Throws: ``PortTaken``, or another reason why the server cannot listen.
     package func run() async throws {
         let http = HTTP1Channel(responder: { request, writer, _ in
             let response: Response
@@ -49,6 +50,6 @@ package struct LoopbackServer: Sendable {
             onServerRunning: { channel in await onListening(channel.localAddress?.port ?? 0) },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: serverLogger
-        ).run()
+        ).run(port: port)
     }
 }

@@ -160,6 +160,22 @@ class ProcessTests(unittest.TestCase):
         self.assertLess(self.memory(process) - before, 20)
         self.assertEqual(event(port), 422)
 
+    def test_a_taken_port_is_named(self):
+        with contextlib.closing(socket.socket()) as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            bookingstatus = BINARIES / "bookingstatus"
+            for command in (
+                [BINARY],
+                [bookingstatus, "simulator", f"--port={port}"],
+                [bookingstatus, "dev", f"--port={port}", f"--console-port={free_port()}"],
+                [bookingstatus, "dev", f"--port={free_port()}", f"--console-port={port}"],
+            ):
+                ended = subprocess.run(command, env=environment(port), capture_output=True, text=True, timeout=60)
+                self.assertIn(f"port {port} is taken: end what listens there, or choose another", ended.stderr)
+                self.assertNotEqual(ended.returncode, 0)
+
     def test_a_sweep_of_all_tickets_ends_when_it_is_told_to(self):
         spanner = {"SPANNER_DATABASE": "projects/p/instances/i/databases/d", "SPANNER_URL": "http://127.0.0.1:1"}
         for sent in signal.SIGINT, signal.SIGTERM:
