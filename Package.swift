@@ -6,6 +6,7 @@ extension Target.Dependency {
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let configuration = product(name: "Configuration", package: "swift-configuration")
+    static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
@@ -14,7 +15,6 @@ extension Target.Dependency {
     static let logging = product(name: "Logging", package: "swift-log")
     static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
     static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
-    static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
@@ -150,7 +150,7 @@ let package = Package(
     ]
 )
 
-// Tests/Benchmarks/run, Tests/Fuzzer/run and .ci/instructions ask for these. libFuzzer brings the
+// Tests/Benchmarks/run, Tests/Fuzzer/run and .ci/steps/instructions ask for these. libFuzzer brings the
 // fuzzer's entry point.
 if Context.environment["BENCHMARKS_AND_FUZZER"] != nil {
     let benchmarks = "Tests/Benchmarks/"
