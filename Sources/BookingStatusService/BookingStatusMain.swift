@@ -41,6 +41,9 @@ package enum BookingStatusMain {
                 logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
             }
             if case .sweep(let start) = command {
+                guard settings.spanner != nil else {
+                    throw ConfigurationFaults(faults: ["SPANNER_DATABASE is not set: a sweep compares tickets with the database"])
+                }
                 let job = SweepJob(service: service, logger: logger, start: start)
                 exit(try await endedBySignals(signals, logger) { try await job.run() })
             }

@@ -1,5 +1,6 @@
 package import FunctionRuntime
 import FoundationEssentials
+import JSONReader
 import Logging
 import SpannerChangeStreams
 package import Timing
@@ -94,9 +95,6 @@ package struct BookingStatusHandler: FunctionHandler {
         if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
         let changes = try await changes(in: message, deadline, context.logger)
-        if changes.isEmpty {
-            context.logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)"])
-        }
         let (open, beyond) = settled.open(changes, maximum: Self.maximumRows)
         let pending = open.map { pendingChange($0, message, context) }
         let known = pending.indices.filter { pending[$0].hasKnownStatus }
@@ -111,8 +109,9 @@ package struct BookingStatusHandler: FunctionHandler {
             if own.allSatisfy({ $0.outcome.verdict == .done }) { done.append(open[index]) }
             if own.contains(where: { $0.outcome.verdict == .never }) { hopeless.append(open[index]) }
         }
-        let unknown = TicketResult(ticket: nil, outcome: .unknownStatus, reason: "no tag is configured for the status")
         for index in pending.indices where !pending[index].hasKnownStatus {
+            let reason = TicketResult.noTag(for: open[index].to ?? "")
+            let unknown = TicketResult(ticket: nil, outcome: .unknownStatus, reason: reason)
             pending[index].change.log(unknown)
             results.append(unknown)
             hopeless.append(open[index])
@@ -155,7 +154,9 @@ package struct BookingStatusHandler: FunctionHandler {
         guard !message.data.isEmpty else { throw .unprocessable("the message has no data: expected a change record") }
         let changes: [BookingChange]
         do {
-            changes = try BookingChange.changes(in: DataChangeRecord(json: message.data, columns: settings.columns), settings)
+            let record = try DataChangeRecord(json: message.data, columns: settings.columns)
+            changes = try BookingChange.changes(in: record, settings)
+            if changes.isEmpty { logNoChange(in: record, logger) }
         } catch let error as UnusableRecord {
             if let bookingID = error.ambiguousBookingID {
                 let metadata: Logger.Metadata = [
@@ -173,6 +174,14 @@ package struct BookingStatusHandler: FunctionHandler {
             throw .unprocessable("the record's commitTimestamp lies over an hour ahead")
         }
         return changes
+    }
+
+    /// A mistake in the settings shows in no other way.
+    private func logNoChange(in record: DataChangeRecord, _ logger: Logger) {
+        let reason =
+            record.tableName == settings.table
+            ? "no row has a new \(settings.statusColumn)" : "the table is \(record.tableName.forLog), not \(settings.table)"
+        logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)", "reason": "\(reason)"])
     }
 
     /// - Returns: the change in the queue's form, and whether its new status has a tag.

@@ -203,8 +203,8 @@ struct Sweep: Sendable {
         if bookings.ambiguous.contains(bookingID) {
             return (.ambiguousBooking, "two rows have the same ID, which has to be unique by itself")
         }
-        if case .some(.some) = bookings.statuses[bookingID], change.tagChange.to == nil {
-            return (.unknownStatus, "no tag is configured for the status")
+        if case .some(.some(let status)) = bookings.statuses[bookingID], change.tagChange.to == nil {
+            return (.unknownStatus, TicketResult.noTag(for: status))
         }
         return nil
     }

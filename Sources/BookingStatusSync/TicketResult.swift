@@ -1,4 +1,5 @@
 import FunctionRuntime
+import JSONReader
 import Zendesk
 
 /// The result of a change on one ticket.
@@ -20,6 +21,9 @@ struct TicketResult: Equatable, Sendable {
     var concernsTicket = false
     /// When the ticket showed the new status, in seconds since 1970.
     var writtenAt: Double?
+
+    /// The reason of an ``Outcome/unknownStatus``.
+    static func noTag(for status: String) -> String { "no tag is configured for the status \"\(status.forLog)\"" }
 }
 
 extension TicketResult {

@@ -285,7 +285,7 @@ struct BookingStatusHandlerTests {
     func unknownStatus() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
-        await #expect(throws: FunctionFailure.unprocessable("unknown_status: no tag is configured for the status")) {
+        await #expect(throws: FunctionFailure.unprocessable(#"unknown_status: no tag is configured for the status "Levitating""#)) {
             try await world.deliver("b", from: nil, to: "Levitating", at: 1)
         }
         #expect(world.transport.requests.isEmpty)
@@ -355,6 +355,17 @@ struct BookingStatusHandlerTests {
         try await world.deliver("b", from: "Booked", to: "Booked", at: 1)
         #expect(world.transport.requests.isEmpty)
         #expect(world.outcomes == ["not_a_status_change"])
+        #expect(world.log.entries.last?.metadata["reason"] == "no row has a new Status")
+    }
+
+    @Test("a record of another table is acknowledged, and the log names both tables")
+    func anotherTable() async throws {
+        var world = HandlerWorld()
+        world.settings.table = "Reservations"
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.transport.requests.isEmpty)
+        #expect(world.outcomes == ["not_a_status_change"])
+        #expect(world.log.entries.last?.metadata["reason"] == "the table is Bookings, not Reservations")
     }
 
     @Test("a dry run reads and decides but writes nothing")

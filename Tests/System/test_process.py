@@ -187,6 +187,12 @@ class ProcessTests(unittest.TestCase):
             process.send_signal(sent)
             self.assertEqual(process.wait(5), 128 + sent)
 
+    def test_a_sweep_without_a_database_names_the_setting(self):
+        ended = subprocess.run([BINARY, "sweep", "--all"], env=environment(free_port()), capture_output=True, text=True)
+        self.assertEqual(ended.returncode, 78)
+        self.assertIn("configuration: SPANNER_DATABASE is not set", ended.stderr)
+        self.assertNotIn("go_on_with", ended.stderr)
+
     def test_setup_sends_no_secret_in_the_clear(self):
         secrets = {"ZENDESK_CLIENT_ID": "c", "ZENDESK_CLIENT_SECRET": "a-secret"}
         for url in ["http://example.com", "http://127.0.0.1.example.com", "ftp://127.0.0.1", "http://user@127.0.0.1"]:
