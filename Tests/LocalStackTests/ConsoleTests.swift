@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import FunctionRuntime
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -61,6 +62,25 @@ struct ConsoleTests {
             #expect(answer.status == 200)
             #expect(answer.headers["x-content-type-options"] == ["nosniff"])
             #expect(answer.headers["content-security-policy"].first?.contains("frame-ancestors 'none'") == true)
+        }
+    }
+
+    @Test("an event that came past the broker counts its time from its first step, and holds nothing up")
+    func sentDirectly() async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        try await LocalStack.run(LocalStack.Configuration(account: LocalAccount.example()), logger: logger) { stack in
+            let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../events/2-booked.google.json")
+            let sender = EventSender(client: .shared, url: stack.functionURL)
+            let sent = try await sender.send(.init(id: "direct", data: Data(contentsOf: file), publishTime: Date()))
+            #expect(sent.status == .noContent)
+            try await stack.drained()
+            let body = try await Ask()(.GET, "\(stack.consoleURL)/console/state").body
+            let state = try #require(try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any])
+            let event = try #require((state["events"] as? [[String: Any]])?.first { $0["id"] as? String == "direct" })
+            #expect(event["state"] as? String == "sent directly")
+            let times = try #require(event["steps"] as? [[String: Any]]).map { $0["ms"] as? Int }
+            #expect(times.first == 0)
+            #expect(times.allSatisfy { $0! < 60_000 })
         }
     }
 

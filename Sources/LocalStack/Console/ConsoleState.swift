@@ -84,15 +84,15 @@ enum ConsoleState {
 
 extension ConsoleState {
     private static func event(_ entry: Journal.Entry, isDead: Bool) -> JSON {
-        let begin = entry.committedAt ?? entry.publishedAt ?? entry.deliveries.first?.startedAt ?? 0
         let changes: [JSON] = entry.changes.map { ["booking": .string($0.bookingID), "from": JSON($0.from), "to": JSON($0.to)] }
-        let steps: [JSON] = steps(entry).sorted { $0.at < $1.at }.map { step in
-            ["ms": .int(Int(((step.at - begin) * 1000).rounded())), "text": .string(step.text)]
+        let sorted = steps(entry).sorted { $0.at < $1.at }
+        let steps: [JSON] = sorted.map { step in
+            ["ms": .int(Int(((step.at - sorted[0].at) * 1000).rounded())), "text": .string(step.text)]
         }
         let isOver = entry.isAcknowledged
         let last = entry.deliveries.last?.answer
         let outcomes = entry.isAcknowledged || !entry.outcomes.isEmpty ? Set(entry.outcomes.suffix(20).map(\.outcome)).sorted() : []
-        let state = isOver ? "done" : isDead ? "dead" : last == nil ? "under way" : "refused"
+        let state = isOver ? "done" : isDead ? "dead" : entry.isDirect ? "sent directly" : last == nil ? "under way" : "refused"
         let ticketTime = entry.committedAt.flatMap { commit in entry.writes.first.map { ($0.at - commit) * 1000 } }
         return [
             "id": .string(entry.messageID), "changes": .array(changes), "copy": .bool(entry.isCopy), "sweep": .bool(entry.isSweep),

@@ -41,6 +41,9 @@ package final class Journal: Sendable {
         package var outcomes: [Outcome] = []
         package var writes: [Write] = []
 
+        /// It came past the broker, as what `bookingstatus invoke` sends does.
+        package var isDirect: Bool { publishedAt == nil && deliveries.isEmpty }
+
         /// The answer that ended the matter.
         package var isAcknowledged: Bool {
             deliveries.contains { $0.answer?.status.map { (200..<300).contains($0) } == true }
@@ -112,7 +115,7 @@ package final class Journal: Sendable {
     }
 
     /// Whether every message that was published or delivered has been acknowledged.
-    var isQuiet: Bool { state.withLock { $0.entries.values.allSatisfy(\.isAcknowledged) } }
+    var isQuiet: Bool { state.withLock { $0.entries.values.allSatisfy { $0.isAcknowledged || $0.isDirect } } }
 
     package func entry(_ messageID: String) -> Entry? { state.withLock { $0.entries[messageID] } }
 

@@ -122,7 +122,7 @@ function fillTicket(row, ticket) {
 
 /** How far an event has come: the place in the row of places. */
 function placeOf(event) {
-  if (event.state === "done") return 5;
+  if (event.state === "done" || event.state === "sent directly") return 5;
   const texts = event.steps.map((step) => step.text);
   if (texts.some((text) => text.startsWith("ticket #"))) return 4;
   if (texts.at(-1)?.startsWith("delivery")) return 3;
