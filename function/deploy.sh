@@ -47,7 +47,7 @@ if [ "${1-}" = --dry-run ]; then
   shift
 fi
 part=${1-all}
-[ $# -le 1 ] || part=unknown
+[ $# -le 1 ] || part="$*"
 case $part in
   all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
@@ -56,7 +56,7 @@ case $part in
     exit
     ;;
   *)
-    usage >&2
+    echo "deploy.sh: unknown: $part; \`deploy.sh help\` lists what there is" >&2
     exit 64
     ;;
 esac
@@ -175,6 +175,24 @@ is_absence() {
     *NOT_FOUND* | *"not found"* | *"Cannot find"* | *SERVICE_DISABLED* | *"has not been used"*) return 0 ;;
   esac
   return 1
+}
+
+# The function says of each setting whether it is valid, but only once its image is built.
+check_values() {
+  wrong() {
+    echo "deploy.sh: $1" >&2
+    exit 78
+  }
+  case $ZENDESK_URL in https://?*) ;; *) wrong "ZENDESK_URL is no https URL: $ZENDESK_URL" ;; esac
+  case $BOOKING_STATUS_TAGS in ?*=?*) ;; *) wrong "BOOKING_STATUS_TAGS is not like InStay=booking_1_in_stay,Booked=booking_2_booked" ;; esac
+  case ${DRY_RUN:-false} in true | false) ;; *) wrong "DRY_RUN is neither true nor false" ;; esac
+  case ${SPANNER_DATABASE-} in
+    '' | projects/?*/instances/?*/databases/?*) ;;
+    *) wrong "SPANNER_DATABASE is not like projects/P/instances/I/databases/D: $SPANNER_DATABASE" ;;
+  esac
+  case ${CHECK_PUSH_TOKEN:-true} in true | false) ;; *) wrong "CHECK_PUSH_TOKEN is neither true nor false" ;; esac
+  [ -z "${ZENDESK_CLIENT_SECRET_FILE-}" ] || [ -r "$ZENDESK_CLIENT_SECRET_FILE" ] ||
+    wrong "ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read"
 }
 
 # What the caller does not set stays as it is deployed, so that nothing falls back to a default
@@ -482,10 +500,7 @@ case $part in
     [ "$part" != all ] || ! $dry_run || also=ZENDESK_CLIENT_SECRET_FILE
     missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD \
       BOOKING_STATUS_TAGS $also
-    if [ -n "${ZENDESK_CLIENT_SECRET_FILE-}" ] && [ ! -r "$ZENDESK_CLIENT_SECRET_FILE" ]; then
-      echo "deploy.sh: ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read" >&2
-      exit 78
-    fi
+    check_values
     # The smoke test reads them, too.
     export BOOKING_TABLE="${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN="${BOOKING_ID_COLUMN:-ID}"
     ;;
@@ -495,14 +510,7 @@ if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe 
 pubsub_agent=service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
 url=https://$service-$number.$REGION.run.app
 checked_account='' checked_audience=''
-case ${CHECK_PUSH_TOKEN:-true} in
-  true) checked_account=$push_account checked_audience=$url ;;
-  false) ;;
-  *)
-    echo "deploy.sh: CHECK_PUSH_TOKEN is neither true nor false" >&2
-    exit 78
-    ;;
-esac
+[ "${CHECK_PUSH_TOKEN:-true}" = false ] || checked_account=$push_account checked_audience=$url
 
 case $part in
   delete) delete_all ;;

@@ -20,11 +20,18 @@ case "$# ${1-}" in
     exit
     ;;
   *)
-    usage >&2
+    echo "replay.sh: unknown: $*; \`replay.sh help\` lists what there is" >&2
     exit 64
     ;;
 esac
-: "${PROJECT:?}"
+: "${PROJECT:?is not set}"
+case "$1 ${2-}" in
+  'since '????-??-??T??:??:??*Z | [!s]*) ;;
+  *)
+    echo "replay.sh: not a time like 2026-11-24T03:00:00Z: $2" >&2
+    exit 64
+    ;;
+esac
 
 topic=bookings-table-status
 subscription=projects/$PROJECT/subscriptions/$topic-push${SUFFIX-}

@@ -29,11 +29,11 @@ case ${1-} in
     exit
     ;;
   *)
-    usage >&2
+    echo "smoke.sh: unknown: $*; \`smoke.sh help\` lists what there is" >&2
     exit 64
     ;;
 esac
-: "${PROJECT:?}"
+: "${PROJECT:?is not set}"
 
 service=booking-status-function${SUFFIX-}
 topic=bookings-table-status

@@ -193,12 +193,21 @@ class DeployTests(unittest.TestCase):
             result = run(cloud, "deploy.sh", "--dry-run", **{name: None for name in names})
             self.assertEqual(result.returncode, 78)
             self.assertIn(f"not set: {' '.join(names)}", result.stderr)
-        result = run(cloud, "deploy.sh", ZENDESK_CLIENT_SECRET_FILE="/nowhere/secret")
-        self.assertEqual(
-            (result.returncode, result.stderr), (78, "deploy.sh: ZENDESK_CLIENT_SECRET_FILE: /nowhere/secret cannot be read\n")
-        )
-        # A first run looks for what is deployed, and creates nothing.
-        self.assertEqual({request.method for request in cloud.take_requests()}, {"GET"})
+        self.assertEqual(cloud.take_requests(), [])
+
+    def test_a_value_that_cannot_be_is_refused_before_anything_is_made(self):
+        cloud = GoogleCloud(self)
+        for name, value, said in (
+            ("ZENDESK_URL", "example.zendesk.com", "ZENDESK_URL is no https URL: example.zendesk.com"),
+            ("BOOKING_STATUS_TAGS", "In Stay", "BOOKING_STATUS_TAGS is not like InStay=booking_1_in_stay,Booked=booking_2_booked"),
+            ("DRY_RUN", "maybe", "DRY_RUN is neither true nor false"),
+            ("SPANNER_DATABASE", "bookings", "SPANNER_DATABASE is not like projects/P/instances/I/databases/D: bookings"),
+            ("CHECK_PUSH_TOKEN", "True", "CHECK_PUSH_TOKEN is neither true nor false"),
+            ("ZENDESK_CLIENT_SECRET_FILE", "/nowhere/secret", "ZENDESK_CLIENT_SECRET_FILE: /nowhere/secret cannot be read"),
+        ):
+            result = run(cloud, "deploy.sh", "--dry-run", **{"ZENDESK_CLIENT_SECRET_FILE": "/dev/null", name: value})
+            self.assertEqual((result.returncode, result.stderr), (78, f"deploy.sh: {said}\n"))
+        self.assertEqual(cloud.take_requests(), [])
 
     def test_each_script_explains_itself_and_refuses_other_arguments(self):
         cloud = GoogleCloud(self)
@@ -209,7 +218,15 @@ class DeployTests(unittest.TestCase):
             self.assertNotIn("set -eu", help.stdout)
             for arguments in (["wrong"], ["since"], ["dead-letters", "now"]):
                 wrong = run(cloud, script, *arguments, PROJECT=None)
-                self.assertEqual((wrong.returncode, wrong.stdout, wrong.stderr), (64, "", help.stdout), (script, arguments))
+                explained = f"{script}: unknown: {' '.join(arguments)}; `{script} help` lists what there is\n"
+                self.assertEqual((wrong.returncode, wrong.stdout, wrong.stderr), (64, "", explained))
+        wrong = run(cloud, "replay.sh", "since", "yesterday")
+        self.assertEqual((wrong.returncode, wrong.stderr), (64, "replay.sh: not a time like 2026-11-24T03:00:00Z: yesterday\n"))
+        for script in ("dataflow/google-template.sh", "dataflow/mercari.sh"):
+            help = run(cloud, script, "help", PROJECT=None)
+            self.assertEqual((help.returncode, help.stderr), (0, ""))
+            self.assertRegex(help.stdout, "PROJECT, REGION, INSTANCE, DATABASE +required")
+            self.assertNotIn("set -eu", help.stdout)
         self.assertEqual(cloud.take_requests(), [])
 
     def test_the_manifests_can_be_printed(self):

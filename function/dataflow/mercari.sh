@@ -19,7 +19,11 @@
 #                                          booking-status-pipeline@PROJECT.iam.gserviceaccount.com,
 #                                          which google-template.sh makes
 set -eu
-: "${PROJECT:?}" "${REGION:?}" "${INSTANCE:?}" "${DATABASE:?}" "${BUCKET:?}"
+if [ $# -gt 0 ]; then
+  sed -n '2,20s/^# \{0,1\}//p' "$0"
+  case $1 in help | --help) exit ;; *) exit 64 ;; esac
+fi
+: "${PROJECT:?is not set}" "${REGION:?is not set}" "${INSTANCE:?is not set}" "${DATABASE:?is not set}" "${BUCKET:?is not set}"
 here=$(cd "$(dirname "$0")" && pwd)
 metadata=${METADATA_DATABASE:-$(printf %.26s "$DATABASE")-cdc}
 
