@@ -137,7 +137,10 @@ let package = Package(
             ] + http
         ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["TestSupport", "ZendeskSimulator"]),
-        .testTarget(name: "LocalStackTests", dependencies: ["FunctionRuntime", "LocalStack", "TestSupport", "Timing", "ZendeskSimulator"] + http),
+        .testTarget(
+            name: "LocalStackTests",
+            dependencies: ["FunctionRuntime", "LocalStack", "TestSupport", "Timing", "ZendeskSimulator"] + http
+        ),
         .testTarget(
             name: "AccountSetupTests",
             dependencies: ["AccountSetup", "BookingStatusSync", "TestSupport", "Timing", "Zendesk", "ZendeskSimulator"]

@@ -73,8 +73,7 @@ package enum Decision: Equatable, Sendable {
 
 /// Applies the rules of this system. The first row that matches decides.
 ///
-/// Rows 2, 4, 5, 6 and 9 are the talk's own logic. Rows 3, 7 and 8 need a version field and never
-/// match without one.
+/// Rows 3, 7 and 8 need a version field and never match without one.
 ///
 /// A sweep knows the current status, not only a change. So it also replaces what we wrote for a
 /// booking that the ticket no longer names. It runs again and again, so it writes a version only if

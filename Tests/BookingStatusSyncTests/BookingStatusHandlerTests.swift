@@ -379,7 +379,7 @@ struct BookingStatusHandlerTests {
         #expect(world.outcomes == ["1 dry_run"])
     }
 
-    @Test("without a version field, only the talk's logic remains, and it writes one field")
+    @Test("without a version field, it writes one field")
     func withoutVersions() async throws {
         let world = HandlerWorld(keepsVersions: false)
         world.open(1, booking: "b", status: "Tentative")

@@ -253,7 +253,7 @@ struct RulesTests {
     }
 
     @Test("without a version field, rows 3, 7 and 8 never apply")
-    func talkAlone() {
+    func noVersions() {
         for rule in Self.cases {
             let decision = decide(rule.ticket, rule.change, keepsVersions: false)
             #expect(decision != .skip(.stale) && decision != .skip(.waiting) && decision != .writeVersion(.unchanged))

@@ -4,7 +4,7 @@ import Zendesk
 /// A deliberate mistake that the test wraps around the product. The simulation must notice each
 /// one.
 package enum Mutant: String, CaseIterable, Sendable {
-    case talkAlone = "talk-alone"
+    case noVersions = "no-versions"
     case noSafeUpdate = "no-safe-update"
     case youngStampsTrusted = "young-stamps-trusted"
     case decidesOnSearchHits = "decides-on-search-hits"

@@ -25,7 +25,7 @@ package enum Simulation {
     ///
     /// - Parameters:
     ///   - mutant: a mistake to wrap around the product.
-    ///   - keepsVersions: false for the talk's logic, without a version field.
+    ///   - keepsVersions: false to play without a version field.
     ///   - traces: whether the verdict includes a trace, line by line.
     package static func run(seed: UInt64, mutant: Mutant? = nil, keepsVersions: Bool = true, traces: Bool = false) -> Verdict {
         World(seed: seed, mutant: mutant, keepsVersions: keepsVersions, traces: traces).run()

@@ -118,7 +118,7 @@ final class World: @unchecked Sendable {
         executor = SeededExecutor(seed: seed)
         history = History(executor)
         self.mutant = mutant
-        self.keepsVersions = keepsVersions && mutant != .talkAlone
+        self.keepsVersions = keepsVersions && mutant != .noVersions
         lines = traces ? [] : nil
         let options = (History.statuses + [History.newStatus, "VIP"]).map { TicketField.Option(name: $0, tag: History.tag($0)!) }
         account = SimulatedZendesk(

@@ -27,7 +27,7 @@ struct SimulationRunner: AsyncParsableCommand {
     @Option(help: "Put this mistake around the product: \(Mutant.allCases.map(\.rawValue).joined(separator: ", ")).")
     var mutant: Mutant?
 
-    @Flag(help: "The talk's logic, without a version field; its known weaknesses are counted.")
+    @Flag(help: "Play without a version field; the known weaknesses of that are counted.")
     var withoutVersions = false
 
     @Flag(help: "Tell what happens, line by line.")

@@ -33,8 +33,8 @@ struct SimulationTests {
         #expect(!tally.failures.isEmpty)
     }
 
-    @Test("the talk's logic alone ends wrong in some histories, which are counted, not hidden")
-    func talkAlone() async {
+    @Test("without a version field some histories end wrong, which are counted, not hidden")
+    func noVersions() async {
         let tally = await Campaign(keepsVersions: false).run(seeds: 1...100, stopsAtFirst: false)
         print("without a version field: \(tally.failures.count) of \(tally.histories) histories have a violation")
         for kind in tally.kinds { print("  \(kind.count) x \(kind.kind)") }

@@ -20,8 +20,8 @@ struct DataChangeRecordTests {
         #expect(Fixtures.records.count == 9)
     }
 
-    @Test("the talk's change is the same from both producers", arguments: ["google-template", "mercari-0.9", "mercari-head"])
-    func talk(producer: String) throws {
+    @Test("the same change is read alike from both producers", arguments: ["google-template", "mercari-0.9", "mercari-head"])
+    func change(producer: String) throws {
         let record = try DataChangeRecord(json: Fixtures.record("\(producer).update-booked"))
         #expect(record.modType == .update)
         #expect(

@@ -38,9 +38,12 @@ package struct AgentsView: CustomStringConvertible, Sendable {
     }
 
     package var description: String {
-        let header = ["ticket", "booking status", "subject", "commit to ticket"]
+        let header = ["ticket", "booking", "booking status", "subject", "commit to ticket"]
         let lines = rows.map { row in
-            ["#\(row.ticket)", row.status ?? "-", row.subject, row.milliseconds.map { "\($0) ms" } ?? "-"]
+            [
+                "#\(row.ticket)", row.bookingID.map { String($0.prefix(8)) } ?? "-", row.status ?? "-", row.subject,
+                row.milliseconds.map { "\($0) ms" } ?? "-",
+            ]
         }
         let widths = header.indices.map { column in ([header] + lines).map { $0[column].count }.max() ?? 0 }
         func line(_ cells: [String]) -> String {
