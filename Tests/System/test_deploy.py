@@ -257,10 +257,15 @@ class DeployTests(unittest.TestCase):
         service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render").stdout)
         names = set(environment(service)) - fixed
         self.assertLessEqual({"ZENDESK_SHARED_CALLS", "LOG_LEVEL", "REORDER_WINDOW_SECONDS", "DRY_RUN"}, names)
-        service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render", **{name: f"{name} set" for name in names}).stdout)
-        self.assertEqual(
-            {name: value for name, value in environment(service).items() if name in names}, {name: f"{name} set" for name in names}
-        )
+        values = {name: f"{name} set" for name in names} | {
+            "ZENDESK_URL": "https://set.zendesk.com",
+            "BOOKING_STATUS_TAGS": "Set=set",
+            "DRY_RUN": "true",
+            "SPANNER_DATABASE": "projects/set/instances/set/databases/set",
+        }
+        self.assertEqual(set(values), names)
+        service, _ = yaml.safe_load_all(run(GoogleCloud(self), "deploy.sh", "render", **values).stdout)
+        self.assertEqual({name: value for name, value in environment(service).items() if name in names}, values)
 
     def test_the_image_is_named_after_all_that_it_is_built_from(self):
         def image(root, **more):
