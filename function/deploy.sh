@@ -185,12 +185,13 @@ check_values() {
   }
   case $ZENDESK_URL in https://?*) ;; *) wrong "ZENDESK_URL is no https URL: $ZENDESK_URL" ;; esac
   case $BOOKING_STATUS_TAGS in ?*=?*) ;; *) wrong "BOOKING_STATUS_TAGS is not like InStay=booking_1_in_stay,Booked=booking_2_booked" ;; esac
-  case ${DRY_RUN:-false} in true | false) ;; *) wrong "DRY_RUN is neither true nor false" ;; esac
+  case ${DRY_RUN:-false} in [Tt][Rr][Uu][Ee] | [Ff][Aa][Ll][Ss][Ee]) ;; *) wrong "DRY_RUN is neither true nor false" ;; esac
   case ${SPANNER_DATABASE-} in
     '' | projects/?*/instances/?*/databases/?*) ;;
     *) wrong "SPANNER_DATABASE is not like projects/P/instances/I/databases/D: $SPANNER_DATABASE" ;;
   esac
   case ${CHECK_PUSH_TOKEN:-true} in true | false) ;; *) wrong "CHECK_PUSH_TOKEN is neither true nor false" ;; esac
+  [ "$part" = all ] || return 0
   [ -z "${ZENDESK_CLIENT_SECRET_FILE-}" ] || [ -r "$ZENDESK_CLIENT_SECRET_FILE" ] ||
     wrong "ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read"
 }
@@ -493,11 +494,13 @@ trap 'rm -f "$manifest" "$manifest.next" "$manifest.error"' EXIT
 
 case $part in
   all | service | job | render)
+    deployed='{}'
     $dry_run || keep_settings
     also=
     [ "$part" != job ] || also=SPANNER_DATABASE
-    # A project in which nothing is there yet has no secret.
-    [ "$part" != all ] || ! $dry_run || also=ZENDESK_CLIENT_SECRET_FILE
+    if [ "$part" = all ] && [ "$deployed" = '{}' ] && ! exists secrets versions describe latest --secret="$secret"; then
+      also=ZENDESK_CLIENT_SECRET_FILE
+    fi
     missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD \
       BOOKING_STATUS_TAGS $also
     check_values

@@ -19,6 +19,10 @@ case "$# ${1-}" in
     usage
     exit
     ;;
+  '1 since')
+    echo "replay.sh: since which time? like 2026-11-24T03:00:00Z" >&2
+    exit 64
+    ;;
   *)
     echo "replay.sh: unknown: $*; \`replay.sh help\` lists what there is" >&2
     exit 64
@@ -26,7 +30,7 @@ case "$# ${1-}" in
 esac
 : "${PROJECT:?is not set}"
 case "$1 ${2-}" in
-  'since '????-??-??T??:??:??*Z | [!s]*) ;;
+  'since '[0-9]*-[0-9]*-[0-9]*[Tt][0-9]*:[0-9]*:[0-9]* | [!s]*) ;;
   *)
     echo "replay.sh: not a time like 2026-11-24T03:00:00Z: $2" >&2
     exit 64

@@ -22,7 +22,7 @@
 set -eu
 
 usage() { sed -n '2,21s/^# \{0,1\}//p' "$0"; }
-case ${1-} in
+case $* in
   '' | --detached) ;;
   help | --help)
     usage

@@ -125,7 +125,7 @@ struct DevCommand: AsyncParsableCommand {
         Open the console and check a guest in, or try
           curl -H 'authorization: Bearer \(LocalAccount.accessToken)' '\(stack.consoleURL)/api/v2/tickets/4.json'
           swift run bookingstatus event --booking \(LocalAccount.exampleBookings.inHouse) --from Booked --to InStay \
-          | swift run bookingstatus invoke - --to \(stack.functionURL)
+          | .build/debug/bookingstatus invoke - --to \(stack.functionURL)
         (A sweep takes that back within seconds: the booking itself did not change.)
         Ctrl-C ends all of it.
 

@@ -207,7 +207,13 @@ class DeployTests(unittest.TestCase):
         ):
             result = run(cloud, "deploy.sh", "--dry-run", **{"ZENDESK_CLIENT_SECRET_FILE": "/dev/null", name: value})
             self.assertEqual((result.returncode, result.stderr), (78, f"deploy.sh: {said}\n"))
-        self.assertEqual(cloud.take_requests(), [])
+        # A real run has only looked for what is deployed by then.
+        for settings in ({"DRY_RUN": "maybe"}, {"ZENDESK_CLIENT_SECRET_FILE": "/nowhere/secret"}, {}):
+            self.assertEqual(run(cloud, "deploy.sh", **settings).returncode, 78)
+            self.assertEqual({request.method for request in cloud.take_requests()}, {"GET"})
+        # What the function takes, and what the part does not need, is no mistake.
+        more = {"DRY_RUN": "True", "ZENDESK_CLIENT_SECRET_FILE": "/nowhere/secret"}
+        self.assertEqual(run(cloud, "deploy.sh", "render", **more).returncode, 0)
 
     def test_each_script_explains_itself_and_refuses_other_arguments(self):
         cloud = GoogleCloud(self)
@@ -216,17 +222,23 @@ class DeployTests(unittest.TestCase):
             self.assertEqual((help.returncode, help.stderr), (0, ""))
             self.assertIn(f"function/{script}", help.stdout)
             self.assertNotIn("set -eu", help.stdout)
-            for arguments in (["wrong"], ["since"], ["dead-letters", "now"]):
+            for arguments in (["wrong"], ["since", "now", "then"], ["dead-letters", "now"]):
                 wrong = run(cloud, script, *arguments, PROJECT=None)
                 explained = f"{script}: unknown: {' '.join(arguments)}; `{script} help` lists what there is\n"
                 self.assertEqual((wrong.returncode, wrong.stdout, wrong.stderr), (64, "", explained))
-        wrong = run(cloud, "replay.sh", "since", "yesterday")
-        self.assertEqual((wrong.returncode, wrong.stderr), (64, "replay.sh: not a time like 2026-11-24T03:00:00Z: yesterday\n"))
+        for arguments in (["since"], ["since", "yesterday"]):
+            wrong = run(cloud, "replay.sh", *arguments)
+            self.assertEqual(wrong.returncode, 64)
+            self.assertRegex(wrong.stderr, "^replay.sh: .* like 2026-11-24T03:00:00Z")
+        for time in ("2026-11-24T03:00:00Z", "2026-11-24T03:00:00.5Z", "2026-11-24T04:00:00+01:00", "2026-11-24t03:00:00z"):
+            self.assertNotEqual(run(cloud, "replay.sh", "since", time, PUBSUB_EMULATOR_HOST="127.0.0.1:1").returncode, 64)
         for script in ("dataflow/google-template.sh", "dataflow/mercari.sh"):
             help = run(cloud, script, "help", PROJECT=None)
             self.assertEqual((help.returncode, help.stderr), (0, ""))
             self.assertRegex(help.stdout, "PROJECT, REGION, INSTANCE, DATABASE +required")
             self.assertNotIn("set -eu", help.stdout)
+            wrong = run(cloud, script, "wrong", PROJECT=None)
+            self.assertEqual((wrong.returncode, wrong.stdout), (64, ""))
         self.assertEqual(cloud.take_requests(), [])
 
     def test_the_manifests_can_be_printed(self):

@@ -13,10 +13,17 @@
 #   TEMPLATE_VERSION                       as 2025-06-10-00_RC00, to pin it; default latest
 #   MAX_WORKERS                            default 2
 set -eu
-if [ $# -gt 0 ]; then
-  sed -n '2,14s/^# \{0,1\}//p' "$0"
-  case $1 in help | --help) exit ;; *) exit 64 ;; esac
-fi
+case $* in
+  '') ;;
+  help | --help)
+    sed -n '2,14s/^# \{0,1\}//p' "$0"
+    exit
+    ;;
+  *)
+    echo "google-template.sh: unknown: $*; \`google-template.sh help\` explains it" >&2
+    exit 64
+    ;;
+esac
 : "${PROJECT:?is not set}" "${REGION:?is not set}" "${INSTANCE:?is not set}" "${DATABASE:?is not set}"
 spanner_project=${SPANNER_PROJECT:-$PROJECT}
 # Spanner takes 30 characters.

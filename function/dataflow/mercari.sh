@@ -1,8 +1,8 @@
 #!/bin/sh
-# Starts mercari/DataflowTemplate with mercari-pipeline.json, as the talk did. Its image and
-# template are built once, from a checkout of that repository: v0.9.0 of February 2023, the first
-# release that has change streams, up to its last state of October 2024. Its successor,
-# mercari/pipeline, documents them and does not implement them.
+# Starts mercari/DataflowTemplate with mercari-pipeline.json. Its image and template are built once,
+# from a checkout of that repository: v0.9.0 of February 2023, the first release that has change
+# streams, up to its last state of October 2024. Its successor, mercari/pipeline, documents them and
+# does not implement them.
 #
 #   mvn clean package -DskipTests -Dimage=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow
 #   gcloud dataflow flex-template build gs://BUCKET/template.json \
@@ -19,10 +19,17 @@
 #                                          booking-status-pipeline@PROJECT.iam.gserviceaccount.com,
 #                                          which google-template.sh makes
 set -eu
-if [ $# -gt 0 ]; then
-  sed -n '2,20s/^# \{0,1\}//p' "$0"
-  case $1 in help | --help) exit ;; *) exit 64 ;; esac
-fi
+case $* in
+  '') ;;
+  help | --help)
+    sed -n '2,20s/^# \{0,1\}//p' "$0"
+    exit
+    ;;
+  *)
+    echo "mercari.sh: unknown: $*; \`mercari.sh help\` explains it" >&2
+    exit 64
+    ;;
+esac
 : "${PROJECT:?is not set}" "${REGION:?is not set}" "${INSTANCE:?is not set}" "${DATABASE:?is not set}" "${BUCKET:?is not set}"
 here=$(cd "$(dirname "$0")" && pwd)
 metadata=${METADATA_DATABASE:-$(printf %.26s "$DATABASE")-cdc}
