@@ -14,7 +14,8 @@ import subprocess
 import time
 import unittest
 
-from support import BINARIES, free_port, function_environment, http, listens, wait_until
+from cloud_logging import Filter, log_entries
+from support import BINARIES, FUNCTION, free_port, function_environment, http, listens, wait_until
 
 BINARY = pathlib.Path(os.environ.get("FUNCTION_UNDER_TEST", BINARIES / "booking-status-function"))
 
@@ -175,6 +176,20 @@ class ProcessTests(unittest.TestCase):
                 ended = subprocess.run(command, env=environment(port), capture_output=True, text=True, timeout=60)
                 self.assertIn(f"port {port} is taken: end what listens there, or choose another", ended.stderr)
                 self.assertNotEqual(ended.returncode, 0)
+
+    def test_the_runbook_finds_why_a_revision_does_not_start(self):
+        section = (FUNCTION / "RUNBOOK.md").read_text().split("## A revision that does not start\n")[1]
+        command = re.search(r"gcloud logging read '(.*?)'.*?--format='value\((.*?)\)'", section, re.S)
+        found = Filter(command[1])
+        with contextlib.closing(socket.socket()) as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            for settings, said in ({"PORT": "x"}, "configuration: PORT is"), ({"PORT": str(port)}, f"cannot serve port {port} is taken"):
+                ended = subprocess.run([BINARY], env=environment(port) | settings, capture_output=True, text=True, timeout=60)
+                [entry] = [entry for entry in log_entries(ended.stderr) if found.matches(entry)]
+                values = [entry["jsonPayload"].get(path.removeprefix("jsonPayload."), "") for path in command[2].split(",")]
+                self.assertIn(said, " ".join(values))
 
     def test_a_sweep_of_all_tickets_ends_when_it_is_told_to(self):
         spanner = {"SPANNER_DATABASE": "projects/p/instances/i/databases/d", "SPANNER_URL": "http://127.0.0.1:1"}
