@@ -153,8 +153,8 @@ let package = Package(
     ]
 )
 
-// Tests/Benchmarks/run, Tests/Fuzzer/run and .ci/steps/instructions ask for these. libFuzzer brings the
-// fuzzer's entry point.
+// Tests/Benchmarks/run, Tests/Fuzzer/run and .ci/steps/instructions ask for these. libFuzzer brings
+// the fuzzer's entry point.
 if Context.environment["BENCHMARKS_AND_FUZZER"] != nil {
     let benchmarks = "Tests/Benchmarks/"
     package.targets += [

@@ -39,7 +39,6 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-usage() { sed -n '2,38s/^# \{0,1\}//p' "$0"; }
 
 dry_run=false
 if [ "${1-}" = --dry-run ]; then
@@ -52,7 +51,7 @@ case $part in
   all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
   help | --help)
-    usage
+    sed -n '2,38s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)

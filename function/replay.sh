@@ -12,11 +12,10 @@
 # PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With
 # PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
 set -eu
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
 case "$# ${1-}" in
   '1 dead-letters' | '2 since' | '1 until-now') ;;
   '1 help' | '1 --help')
-    usage
+    sed -n '2,13s/^# \{0,1\}//p' "$0"
     exit
     ;;
   '1 since')

@@ -21,11 +21,10 @@
 # Needs gcloud, whose user may read logs (roles/logging.viewer), and jq.
 set -eu
 
-usage() { sed -n '2,21s/^# \{0,1\}//p' "$0"; }
 case $* in
   '' | --detached) ;;
   help | --help)
-    usage
+    sed -n '2,21s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)

@@ -176,7 +176,7 @@ package struct BookingStatusHandler: FunctionHandler {
         return changes
     }
 
-    /// A mistake in the settings shows in no other way.
+    /// Logs why a record changes no status. A wrong table or column in the settings shows only here.
     private func logNoChange(in record: DataChangeRecord, _ logger: Logger) {
         let reason =
             record.tableName == settings.table
