@@ -24,10 +24,10 @@ let nio: [Target.Dependency] = ["NIOCore", "NIOFoundationEssentialsCompat", "NIO
 }
 
 /// The handler, and what it is called with.
-let handler: [Target.Dependency] = ["BookingStatusSync", "FunctionRuntime", "SpannerChangeStreams", "Timing", "Zendesk", .logging]
+let handler: [Target.Dependency] = ["BookingStatusSync", "FunctionRuntime", "SpannerChangeStreams", "Support", "Zendesk", .logging]
 
-/// What servers and clients over HTTP are made of.
-let http: [Target.Dependency] = [.asyncHTTPClient, .httpTypes, .hummingbirdCore, .logging, .serviceLifecycle] + nio
+/// What servers over HTTP are made of.
+let http: [Target.Dependency] = [.httpTypes, .hummingbirdCore, .logging, .serviceLifecycle] + nio
 
 let package = Package(
     name: "booking-status-sync",
@@ -57,98 +57,97 @@ let package = Package(
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
     ],
     targets: [
-        // What the container runs. Each target imports only targets above it.
-        .target(name: "Timing"),
-        .target(name: "JSONReader"),
-        .target(name: "FunctionRuntime", dependencies: ["JSONReader", "Timing", .httpTypes, .logging]),
-        .target(name: "SpannerChangeStreams", dependencies: ["JSONReader", "Timing"]),
-        .target(name: "OutboundHTTP", dependencies: ["Timing", .asyncHTTPClient] + nio),
-        .target(name: "Zendesk", dependencies: ["OutboundHTTP", "Timing", .asyncHTTPClient] + nio),
+        // What the container runs. Each target imports only targets above it. Only OutboundHTTP and
+        // what imports it build a TLS library.
+        .target(name: "Support"),
+        .target(name: "FunctionRuntime", dependencies: ["Support", .httpTypes, .logging]),
+        .target(name: "SpannerChangeStreams", dependencies: ["Support"]),
+        .target(name: "OutboundHTTP", dependencies: ["Support", .asyncHTTPClient] + nio),
+        .target(name: "Zendesk", dependencies: ["Support"]),
         .target(
             name: "BookingStatusSync",
-            dependencies: ["FunctionRuntime", "JSONReader", "SpannerChangeStreams", "Timing", "Zendesk", .logging]
+            dependencies: ["FunctionRuntime", "SpannerChangeStreams", "Support", "Zendesk", .logging]
         ),
         .target(
             name: "FunctionServer",
             dependencies: [
-                "FunctionRuntime", "JSONReader", "Timing", .httpTypes, .hummingbirdCore, .logging, .nioHTTPTypesHTTP1,
-                .serviceLifecycle, .unixSignals,
+                "FunctionRuntime", "Support", .httpTypes, .hummingbirdCore, .logging, .nioHTTPTypesHTTP1, .serviceLifecycle, .unixSignals,
             ] + nio
         ),
         .target(
             name: "BookingStatusService",
-            dependencies: handler + [
-                "FunctionServer", "JSONReader", "OutboundHTTP", .asyncHTTPClient, .configuration, .serviceLifecycle, .unixSignals,
-            ] + nio
+            dependencies: handler + ["FunctionServer", .configuration, .serviceLifecycle, .unixSignals]
         ),
         .target(
             name: "PushAuthentication",
-            dependencies: ["FunctionRuntime", "OutboundHTTP", "Timing", .asyncHTTPClient, .httpTypes, .jwtKit]
+            dependencies: ["FunctionRuntime", "OutboundHTTP", "Support", .asyncHTTPClient, .httpTypes, .jwtKit]
         ),
-        .executableTarget(name: "BookingStatusFunction", dependencies: ["BookingStatusService", "PushAuthentication"]),
+        .executableTarget(
+            name: "BookingStatusFunction",
+            dependencies: ["BookingStatusService", "OutboundHTTP", "PushAuthentication", .asyncHTTPClient]
+        ),
 
-        // Local work and account setup. The container runs none of it.
-        .target(name: "ZendeskSimulator", dependencies: ["FunctionServer", "Timing"] + http),
+        // Local work: plain HTTP to loopback. The container runs none of it.
+        .target(name: "ZendeskSimulator", dependencies: ["FunctionServer"] + http),
         .target(
             name: "LocalStack",
             dependencies: handler + ["BookingStatusService", "FunctionServer", "ZendeskSimulator"] + http,
             resources: [.copy("Console/Page")]
         ),
-        .target(name: "AccountSetup", dependencies: ["BookingStatusSync", "Timing", "Zendesk"]),
         .executableTarget(
             name: "BookingStatusCLI",
-            dependencies: handler + [
-                "AccountSetup", "BookingStatusService", "FunctionServer", "LocalStack", "OutboundHTTP", "ZendeskSimulator", .argumentParser,
-                .configuration, .unixSignals,
-            ] + http
+            dependencies: [
+                "FunctionRuntime", "FunctionServer", "LocalStack", "Support", "ZendeskSimulator", .argumentParser, .httpTypes, .logging,
+                .serviceLifecycle, .unixSignals,
+            ]
         ),
 
         // Tests, and what they share.
         .target(
             name: "TestSupport",
-            dependencies: ["FunctionServer", "Timing", "Zendesk", "ZendeskSimulator"] + http,
+            dependencies: ["FunctionServer", "Support", "Zendesk", "ZendeskSimulator"] + http,
             path: "Tests/TestSupport"
         ),
         .target(name: "Simulation", dependencies: handler + ["ZendeskSimulator"], path: "Tests/Simulation"),
         .executableTarget(name: "SimulationRunner", dependencies: ["Simulation", .argumentParser], path: "Tests/SimulationRunner"),
         .executableTarget(name: "Greeter", dependencies: ["FunctionRuntime", "FunctionServer", .logging], path: "Tests/Greeter"),
-        .testTarget(name: "TimingTests", dependencies: ["Timing"]),
-        .testTarget(name: "JSONReaderTests", dependencies: ["JSONReader"]),
-        .testTarget(name: "FunctionRuntimeTests", dependencies: ["FunctionRuntime", "JSONReader", .httpTypes]),
+        .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
+        .testTarget(name: "FunctionRuntimeTests", dependencies: ["FunctionRuntime", "Support", .httpTypes]),
         .testTarget(name: "SpannerChangeStreamsTests", dependencies: ["SpannerChangeStreams", "TestSupport"]),
-        .testTarget(name: "ZendeskTests", dependencies: ["OutboundHTTP", "TestSupport", "Timing", "Zendesk", "ZendeskSimulator"] + http),
+        .testTarget(name: "OutboundHTTPTests", dependencies: ["OutboundHTTP", "Support", "TestSupport", .asyncHTTPClient] + http),
+        .testTarget(name: "ZendeskTests", dependencies: ["Support", "TestSupport", "Zendesk", "ZendeskSimulator"] + http),
         .testTarget(name: "BookingStatusSyncTests", dependencies: handler + ["TestSupport", "ZendeskSimulator", .inMemoryLogging]),
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [
-                "FunctionRuntime", "FunctionServer", "Greeter", "TestSupport", .inMemoryLogging, .nioEmbedded,
+                "FunctionRuntime", "FunctionServer", "Greeter", "TestSupport", .asyncHTTPClient, .inMemoryLogging, .nioEmbedded,
             ] + http
         ),
         .testTarget(
             name: "BookingStatusServiceTests",
             dependencies: handler + [
-                "BookingStatusService", "FunctionServer", "OutboundHTTP", "TestSupport", .configuration, .inMemoryLogging,
+                "BookingStatusService", "FunctionServer", "OutboundHTTP", "TestSupport", "ZendeskSimulator", .asyncHTTPClient,
+                .configuration, .inMemoryLogging,
             ] + http
         ),
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "FunctionRuntime", "FunctionServer", "OutboundHTTP", "PushAuthentication", "TestSupport", "Timing", .cryptoExtras, .jwtKit,
+                "FunctionRuntime", "FunctionServer", "OutboundHTTP", "PushAuthentication", "Support", "TestSupport", .asyncHTTPClient,
+                .cryptoExtras, .jwtKit,
             ] + http
         ),
         .testTarget(name: "ZendeskSimulatorTests", dependencies: ["TestSupport", "ZendeskSimulator"]),
         .testTarget(
             name: "LocalStackTests",
-            dependencies: ["FunctionRuntime", "LocalStack", "TestSupport", "Timing", "ZendeskSimulator"] + http
-        ),
-        .testTarget(
-            name: "AccountSetupTests",
-            dependencies: ["AccountSetup", "BookingStatusSync", "TestSupport", "Timing", "Zendesk", "ZendeskSimulator"]
+            dependencies: ["FunctionRuntime", "LocalStack", "Support", "TestSupport", "ZendeskSimulator", .asyncHTTPClient] + http
         ),
         .testTarget(name: "SimulationTests", dependencies: handler + ["Simulation", "ZendeskSimulator", .inMemoryLogging]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["FunctionRuntime", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator"] + http
+            dependencies: [
+                "FunctionRuntime", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator", .asyncHTTPClient,
+            ] + http
         ),
     ]
 )

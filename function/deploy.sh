@@ -21,7 +21,7 @@
 #   PROJECT, REGION                     where it goes: always
 #   ZENDESK_URL, ZENDESK_CLIENT_ID      the account, and the OAuth client's unique identifier
 #   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
-#                                       as `bookingstatus setup` prints them
+#                                       as `booking-status-function setup` prints them
 #   ZENDESK_CLIENT_SECRET_FILE          the file with the client's secret, which goes to Secret
 #                                       Manager
 # and there may be, with the same meaning as for the function: BOOKING_TABLE, BOOKING_ID_COLUMN,

@@ -56,6 +56,9 @@ struct DevCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard sweepSeconds >= 0 else { throw ValidationError("--sweep-seconds has to be 0 or more") }
+        guard functionURL.map(LoopbackHTTP.takes) ?? true else {
+            throw ValidationError("--function has to be the http URL of a loopback address")
+        }
         guard attempts > 0 else { throw ValidationError("--attempts has to be 1 or more") }
     }
 

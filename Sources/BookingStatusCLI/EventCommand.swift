@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import LocalStack
-import Timing
+import Support
 
 struct EventCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,11 +1,9 @@
-import AsyncHTTPClient
 public import ArgumentParser
 public import FunctionRuntime
 import Foundation
 import HTTPTypes
 import LocalStack
-import NIOCore
-import NIOHTTP1
+import Support
 
 struct InvokeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,7 +27,7 @@ struct InvokeCommand: AsyncParsableCommand {
     @Flag(help: "Ask for a sweep instead, as the schedule does.")
     var sweep = false
 
-    @Option(name: .customLong("to"), help: "The function's URL.")
+    @Option(name: .customLong("to"), help: "The function's URL, on this machine.")
     var url = "http://127.0.0.1:8080/"
 
     @Option(name: .customLong("as"), help: "The wire form: push, binary, structured, unwrapped or legacy.")
@@ -41,22 +39,17 @@ struct InvokeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let message = try message()
-        let status: HTTPResponseStatus
-        do {
-            // Fail at once if nobody listens.
-            var configuration = HTTPClient.Configuration()
-            configuration.connectionPool.retryConnectionEstablishment = false
-            let answer = try await HTTPClient.withHTTPClient(configuration: configuration) { client in
-                try await EventSender(client: client, url: url).send(message, as: form, timeout: .seconds(120))
-            }
-            status = answer.status
-            print("\(status.code) \(status.reasonPhrase)")
+        let status: HTTPResponse.Status
+        do throws(OutboundError) {
+            let answer = try await EventSender(url: url).send(message, as: form, timeout: .seconds(120))
+            status = HTTPResponse.Status(code: answer.status)
+            print("\(status)")
             if !answer.body.isEmpty { print(answer.body) }
         } catch {
             FileHandle.standardError.write(Data("no answer from \(url): is the function running there? (\(error))\n".utf8))
             throw ExitCode.failure
         }
-        guard (200..<300).contains(status.code) else { throw ExitCode.failure }
+        guard status.kind == .successful else { throw ExitCode.failure }
     }
 
     /// The file may be the data of a message, or a push body that somebody kept.

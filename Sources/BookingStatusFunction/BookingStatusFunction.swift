@@ -1,14 +1,30 @@
+import AsyncHTTPClient
 import BookingStatusService
+import OutboundHTTP
 import PushAuthentication
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
 @main
 enum BookingStatusFunction {
+    /// Lives as long as the process.
+    private static let client = HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: OutboundHTTP.configuration)
+
     static func main() async {
-        await BookingStatusMain.run { tokens, client in
+        let status = await BookingStatusMain.run { origin in
+            OutboundHTTP(client, origin: origin)
+        } verifier: { tokens in
             PushTokenCheck(
                 PushTokenSettings(audience: tokens.audience, serviceAccount: tokens.serviceAccount, keysURL: tokens.keysURL),
                 client: client
             )
         }
+        exit(status)
     }
 }

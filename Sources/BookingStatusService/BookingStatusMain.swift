@@ -19,47 +19,62 @@ package enum BookingStatusMain {
     /// `EX_USAGE`.
     private static let usageFault: Int32 = 64
 
-    /// Serves until SIGTERM or SIGINT, or sweeps all tickets once, depending on the arguments.
+    /// Runs the command that the arguments select: serves until SIGTERM or SIGINT, sweeps all
+    /// tickets once, or sets up or checks the account.
     ///
-    /// Exits with 0 after that, with 128 plus the signal's number on a second signal, with 64 for
-    /// unknown arguments, with 78 for invalid configuration, and with 1 if it cannot serve or
-    /// tickets are left.
-    ///
-    /// - Parameter verifier: makes the caller check for push tokens.
-    package static func run(verifier: @escaping PushTokens.Verifier) async -> Never {
+    /// - Parameters:
+    ///   - connect: makes the transports to Zendesk and to the database.
+    ///   - verifier: makes the caller check for push tokens.
+    /// - Returns: the exit status: 0 after that, 128 plus the signal's number on a second signal, 64
+    ///   for unknown arguments, 78 for invalid configuration, and 1 if it cannot serve, tickets are
+    ///   left, or the account has a problem.
+    package static func run(connect: @escaping BookingStatusService.Connect, verifier: @escaping PushTokens.Verifier) async -> Int32 {
         let signals = await stopSignals()
         var logger = Logger(label: "booking-status-function") { CloudLogHandler(label: $0) }
         do {
-            if CommandLine.arguments.dropFirst() == ["--help"] {
-                print(Command.Usage().description + "\n\nSettings are environment variables: see function/REFERENCE.md.")
-                exit(0)
-            }
             let command = try Command(CommandLine.arguments.dropFirst())
-            let settings = try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider()))
-            logger.logLevel = settings.server.logLevel
-            let service = BookingStatusService(settings: settings, verifier: verifier, logger: logger) { [logger, settings] port in
-                logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
-            }
-            if case .sweep(let start) = command {
+            let config = ConfigReader(provider: EnvironmentVariablesProvider())
+            switch command {
+            case .help: print(Command.Usage().description)
+            case .setup(let isMeant):
+                return try await endedBySignals(signals, logger) {
+                    try await AccountCommands(config: config, connect: connect, print: { print($0) }).setUp(isMeant: isMeant)
+                }
+            case .check(let tickets, let isMeant):
+                return try await endedBySignals(signals, logger) {
+                    try await AccountCommands(config: config, connect: connect, print: { print($0) })
+                        .check(tickets: tickets, isMeant: isMeant)
+                }
+            case .sweep(let start):
+                let settings = try ServiceSettings(config: config)
                 guard settings.spanner != nil else {
                     throw ConfigurationFaults(faults: ["SPANNER_DATABASE is not set: a sweep compares tickets with the database"])
                 }
+                logger.logLevel = settings.server.logLevel
+                let service = BookingStatusService(settings: settings, connect: connect, logger: logger)
                 let job = SweepJob(service: service, logger: logger, start: start)
-                exit(try await endedBySignals(signals, logger) { try await job.run() })
+                return try await endedBySignals(signals, logger) { try await job.run() }
+            case .serve:
+                let settings = try ServiceSettings(config: config)
+                logger.logLevel = settings.server.logLevel
+                let service = BookingStatusService(settings: settings, connect: connect, verifier: verifier, logger: logger) {
+                    [logger, settings] port in
+                    logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
+                }
+                try await runUntilSignalled(service, signals, logger: logger)
+                logger.info("stopped")
             }
-            try await runUntilSignalled(service, signals, logger: logger)
+            return 0
         } catch let usage as Command.Usage {
             for line in usage.description.split(separator: "\n") { logger.critical("\(line)") }
-            exit(usageFault)
+            return usageFault
         } catch let faults as ConfigurationFaults {
             for fault in faults.faults { logger.critical("configuration: \(fault)") }
-            exit(configurationFault)
+            return configurationFault
         } catch {
             logger.critical("cannot serve", metadata: ["error": "\(error)"])
-            exit(1)
+            return 1
         }
-        logger.info("stopped")
-        exit(0)
     }
 
     /// Runs a job and exits on the first signal. Completed work is kept, so the job need not drain.

@@ -1,32 +1,38 @@
-import AsyncHTTPClient
 package import BookingStatusSync
 import FunctionRuntime
 import FunctionServer
 package import Logging
-import OutboundHTTP
 import ServiceLifecycle
+package import Support
 import Zendesk
 
 /// The function as it runs in production: builds the handler and its server from the settings.
-/// Local runs use the same composition.
+/// Local runs use the same composition, with another transport.
 package struct BookingStatusService: Service {
+    /// Makes the transport to an origin, such as `https://example.zendesk.com`.
+    package typealias Connect = @Sendable (_ origin: String) -> any OutboundTransport
+
     private let settings: ServiceSettings
+    private let connect: Connect
     private let bookings: (any BookingSource)?
     private let verifier: PushTokens.Verifier?
     private let logger: Logger
     private let onListening: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
+    ///   - connect: makes the transports to Zendesk and to the database.
     ///   - bookings: where the sweep reads bookings; nil reads the database of the settings.
     ///   - verifier: makes the caller check if the settings ask for push tokens.
     package init(
         settings: ServiceSettings,
+        connect: @escaping Connect,
         bookings: (any BookingSource)? = nil,
         verifier: PushTokens.Verifier? = nil,
         logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
         self.settings = settings
+        self.connect = connect
         self.bookings = bookings
         self.verifier = verifier
         self.logger = logger
@@ -35,35 +41,30 @@ package struct BookingStatusService: Service {
 
     package func run() async throws {
         for warning in settings.warnings { logger.warning("\(warning)") }
-        try await withHandler { handler, client in
-            try await FunctionServer(
-                handler,
-                configuration: settings.server,
-                callerCheck: callerCheck(client),
-                logger: logger,
-                onListening: onListening
-            ).run()
-        }
+        try await FunctionServer(
+            handler,
+            configuration: settings.server,
+            callerCheck: callerCheck,
+            logger: logger,
+            onListening: onListening
+        ).run()
     }
 
-    private func callerCheck(_ client: HTTPClient) -> (any CallerCheck)? {
+    private var callerCheck: (any CallerCheck)? {
         guard let tokens = settings.pushTokens else { return nil }
         guard let verifier else { preconditionFailure("push tokens are asked for, and nothing here verifies them") }
-        return verifier(tokens, client)
+        return verifier(tokens)
     }
 
-    /// Runs the body with the handler alone, for work that does not arrive over HTTP.
-    func withHandler<Result>(_ body: (BookingStatusHandler, HTTPClient) async throws -> Result) async throws -> Result {
-        try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
-            let zendesk = ZendeskClient(
-                transport: HTTPClientTransport(client: client, baseURL: settings.zendeskURL),
-                credentials: settings.zendeskCredentials,
-                readsPerMinute: settings.readsPerMinute,
-                writesPerMinute: settings.writesPerMinute
-            )
-            let database = settings.spanner.map { SpannerDatabase(OutboundHTTP(client), settings: $0, bookings: settings.bookingStatus) }
-            let handler = BookingStatusHandler(settings: settings.bookingStatus, zendesk: zendesk, bookings: bookings ?? database)
-            return try await body(handler, client)
-        }
+    /// A new handler with the settings.
+    var handler: BookingStatusHandler {
+        let zendesk = ZendeskClient(
+            transport: connect(settings.zendeskURL),
+            credentials: settings.zendeskCredentials,
+            readsPerMinute: settings.readsPerMinute,
+            writesPerMinute: settings.writesPerMinute
+        )
+        let database = settings.spanner.map { SpannerDatabase($0, bookings: settings.bookingStatus, connect: connect) }
+        return BookingStatusHandler(settings: settings.bookingStatus, zendesk: zendesk, bookings: bookings ?? database)
     }
 }

@@ -149,13 +149,13 @@ struct ConfigurationValues {
     }
 
     /// `STATUS=TAG,STATUS=TAG`
-    mutating func tags(_ name: String) -> [String: String] {
-        guard let text = required(name) else { return [:] }
+    mutating func tags(_ name: String) -> StatusTags? {
+        guard let text = required(name) else { return nil }
         do throws(StatusTags.Fault) {
-            return try StatusTags(text).byStatus
+            return try StatusTags(text)
         } catch {
             faults.append("\(name) \(error)")
-            return [:]
+            return nil
         }
     }
 

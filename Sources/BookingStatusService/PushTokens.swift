@@ -1,10 +1,9 @@
-package import AsyncHTTPClient
 package import FunctionRuntime
 
 /// The push tokens that the service accepts. Only the deployed executable links the verifier,
 /// because its cryptography library takes a third of a first build.
 package struct PushTokens: Equatable, Sendable {
-    package typealias Verifier = @Sendable (PushTokens, HTTPClient) -> any CallerCheck
+    package typealias Verifier = @Sendable (PushTokens) -> any CallerCheck
 
     /// The token's `aud`.
     package var audience: String

@@ -32,7 +32,7 @@ package struct ServiceSettings: Equatable, Sendable {
             bookingIDField: values.fieldID("ZENDESK_BOOKING_ID_FIELD") ?? 0,
             bookingStatusField: values.fieldID("ZENDESK_BOOKING_STATUS_FIELD") ?? 0,
             bookingVersionField: values.fieldID("ZENDESK_BOOKING_VERSION_FIELD", isRequired: false),
-            tags: values.tags("BOOKING_STATUS_TAGS"),
+            tags: values.tags("BOOKING_STATUS_TAGS")?.byStatus ?? [:],
             table: values.text("BOOKING_TABLE", default: "Bookings"),
             bookingIDColumn: values.text("BOOKING_ID_COLUMN", default: "ID"),
             statusColumn: values.text("BOOKING_STATUS_COLUMN", default: "Status"),
@@ -45,19 +45,6 @@ package struct ServiceSettings: Equatable, Sendable {
         values.requireDistinct(["ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD", "ZENDESK_BOOKING_VERSION_FIELD"])
         guard values.faults.isEmpty else { throw ConfigurationFaults(faults: values.faults) }
     }
-
-    /// Reads only the credentials, for tools that set up an account.
-    ///
-    /// - Throws: ``ConfigurationFaults``.
-    package static func zendeskCredentials(config: ConfigReader) throws(ConfigurationFaults) -> ZendeskCredentials {
-        var values = ConfigurationValues(config)
-        let credentials = values.credentials()
-        guard values.faults.isEmpty else { throw ConfigurationFaults(faults: values.faults) }
-        return credentials
-    }
-
-    /// Whether credentials may be sent to a URL: over TLS, or within the machine.
-    package static func isSafe(url: String) -> Bool { ConfigurationValues.isSafe(url) }
 
     /// Warnings about settings that work, but not as well as they could.
     package var warnings: [String] {
@@ -75,6 +62,24 @@ package struct ServiceSettings: Equatable, Sendable {
             )
         }
         return warnings
+    }
+}
+
+/// The part of the settings that names an account and the statuses in it. `setup` reads no more.
+struct SetupSettings {
+    let zendeskURL: String
+    let credentials: ZendeskCredentials
+    let tags: StatusTags
+
+    /// - Throws: ``ConfigurationFaults`` with all faults.
+    init(config: ConfigReader) throws(ConfigurationFaults) {
+        var values = ConfigurationValues(config)
+        zendeskURL = values.url("ZENDESK_URL")
+        credentials = values.credentials()
+        guard let tags = values.tags("BOOKING_STATUS_TAGS"), values.faults.isEmpty else {
+            throw ConfigurationFaults(faults: values.faults)
+        }
+        self.tags = tags
     }
 }
 

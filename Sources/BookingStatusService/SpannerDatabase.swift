@@ -1,14 +1,8 @@
-import AsyncHTTPClient
 package import BookingStatusSync
 import FoundationEssentials
-import NIOCore
-import NIOFoundationEssentialsCompat
-import JSONReader
-import NIOHTTP1
-package import OutboundHTTP
+package import Support
 import SpannerChangeStreams
 import Synchronization
-package import Timing
 
 /// The location of the bookings table, and how to access it.
 package struct SpannerSettings: Equatable, Sendable {
@@ -36,7 +30,7 @@ package struct SpannerSettings: Equatable, Sendable {
 /// Source: Cloud Spanner's REST reference, `projects.instances.databases.sessions`, `executeSql`,
 /// `ResultSet`; the JSON of values is `google.spanner.v1.TypeCode`'s.
 package final class SpannerDatabase: BookingSource {
-    private let http: OutboundHTTP
+    private let http: any OutboundTransport
     private let settings: SpannerSettings
     private let names: (table: String, idColumn: String, statusColumn: String)
     private let tokens: MetadataTokens?
@@ -48,12 +42,19 @@ package final class SpannerDatabase: BookingSource {
         var idType: String?
     }
 
-    /// - Parameter bookings: names the table and its columns.
-    package init(_ http: OutboundHTTP, settings: SpannerSettings, bookings: BookingStatusSettings, time: TimeSource = .system) {
-        self.http = http
+    /// - Parameters:
+    ///   - connect: makes the transport to an origin, such as `https://spanner.googleapis.com`.
+    ///   - bookings: names the table and its columns.
+    package init(
+        _ settings: SpannerSettings,
+        bookings: BookingStatusSettings,
+        time: TimeSource = .system,
+        connect: (_ origin: String) -> any OutboundTransport
+    ) {
+        http = connect(settings.url)
         self.settings = settings
         names = (bookings.table, bookings.bookingIDColumn, bookings.statusColumn)
-        tokens = settings.metadataHost.map { MetadataTokens(http: http, host: $0, time: time) }
+        tokens = settings.metadataHost.map { MetadataTokens(connect("http://\($0)"), time) }
     }
 
     package func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
@@ -228,12 +229,9 @@ extension SpannerDatabase {
         }
         var isSecondTry = false
         while true {
-            var request = HTTPClientRequest(url: settings.url + path)
-            request.method = .POST
-            request.headers.add(name: "content-type", value: "application/json")
+            var request = OutboundRequest(.post, path, headers: [("content-type", "application/json")], body: json)
             let token = try await tokens?.token(deadline)
-            if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
-            request.body = .bytes(ByteBuffer(data: json))
+            if let token { request.headers.append(("authorization", "Bearer \(token)")) }
             let answer = try await http.answer(request, deadline, "Spanner")
             if answer.status == 401, let token, !isSecondTry {
                 tokens?.refuse(token)
@@ -249,8 +247,7 @@ extension SpannerDatabase {
 ///
 /// Source: Google Cloud's documentation, "About VM metadata", "Access tokens".
 private final class MetadataTokens: Sendable {
-    private let http: OutboundHTTP
-    private let url: String
+    private let http: any OutboundTransport
     private let time: TimeSource
     private let current = SharedFetch<Token?>(nil)
 
@@ -263,9 +260,9 @@ private final class MetadataTokens: Sendable {
     /// minutes.
     private static let usableTimes = Duration.seconds(10)...Duration.seconds(86_400)
 
-    init(http: OutboundHTTP, host: String, time: TimeSource) {
+    /// - Parameter http: the transport to the metadata server.
+    init(_ http: any OutboundTransport, _ time: TimeSource) {
         self.http = http
-        url = "http://\(host)/computeMetadata/v1/instance/service-accounts/default/token"
         self.time = time
     }
 
@@ -277,8 +274,8 @@ private final class MetadataTokens: Sendable {
             token.flatMap { time.now() < $0.until ? $0.text : nil }
         } fetch: { () async throws(BookingSourceError) in
             let now = time.now()
-            var request = HTTPClientRequest(url: url)
-            request.headers.add(name: "metadata-flavor", value: "Google")
+            let path = "/computeMetadata/v1/instance/service-accounts/default/token"
+            let request = OutboundRequest(.get, path, headers: [("metadata-flavor", "Google")])
             let (status, body) = try await http.answer(request, deadline, "the metadata server")
             guard status == 200, let answer = try? JSONDecoder().decode(Answer.self, from: body),
                 let text = accessToken(answer.access_token)
@@ -292,17 +289,17 @@ private final class MetadataTokens: Sendable {
     func refuse(_ token: String) { current.withState { if $0?.text == token { $0 = nil } } }
 }
 
-extension OutboundHTTP {
-    /// The limit for an answer's body. A hundred bookings are a few kilobytes.
-    private static let maximumBytes = 8 << 20
-
+extension OutboundTransport {
     fileprivate func answer(
-        _ request: HTTPClientRequest,
+        _ request: OutboundRequest,
         _ deadline: Deadline,
         _ who: String
     ) async throws(BookingSourceError) -> (status: Int, body: Data) {
-        do throws(OutboundHTTP.Failure) {
-            let answer = try await send(request, within: min(deadline.remaining, .seconds(10)), maximumBytes: Self.maximumBytes)
+        var request = request
+        // A hundred bookings are a few kilobytes.
+        request.maximumAnswerBytes = 8 << 20
+        do throws(OutboundError) {
+            let answer = try await send(request, timeout: min(deadline.remaining, .seconds(10)))
             return (answer.status, answer.body)
         } catch {
             throw BookingSourceError("no answer from \(who): \(error)")

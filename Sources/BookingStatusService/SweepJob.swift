@@ -1,6 +1,6 @@
 import BookingStatusSync
 import Logging
-import Timing
+import Support
 import Zendesk
 
 /// The job `booking-status-function sweep --all`, which checks every unsolved ticket that names a
@@ -13,18 +13,17 @@ struct SweepJob {
 
     /// - Returns: the exit status: 0 if every ticket was handled, 1 if some are left.
     func run() async throws -> Int32 {
-        try await service.withHandler { handler, _ in
-            try await handler.whileRunning {
-                var run = SweepRun(time: .system, logger: logger, from: start) { start, progress throws(SweepFailure) in
-                    try await handler.sweepAll(
-                        from: start,
-                        deadline: Deadline(after: .seconds(10 * 365 * 86_400), .system),
-                        logger: logger,
-                        progress: progress
-                    )
-                }
-                return await run.run()
+        let handler = service.handler
+        return try await handler.whileRunning {
+            var run = SweepRun(time: .system, logger: logger, from: start) { start, progress throws(SweepFailure) in
+                try await handler.sweepAll(
+                    from: start,
+                    deadline: Deadline(after: .seconds(10 * 365 * 86_400), .system),
+                    logger: logger,
+                    progress: progress
+                )
             }
+            return await run.run()
         }
     }
 }
@@ -110,30 +109,4 @@ struct SweepRun {
     }
 
     private static func text(_ seconds: Int64) -> String { RFC3339(seconds: seconds).description }
-}
-
-/// The command that the arguments select.
-enum Command: Equatable {
-    case serve
-    case sweep(from: Int64)
-
-    struct Usage: Error, CustomStringConvertible {
-        let description = """
-            usage: booking-status-function                            serve events
-                   booking-status-function sweep --all [--from TIME]  look at every unsolved ticket created since TIME
-            """
-    }
-
-    /// - Parameter arguments: without the program's name.
-    init(_ arguments: some Collection<String>) throws(Usage) {
-        let words = Array(arguments)
-        switch words.count {
-        case 0: self = .serve
-        case 2 where words == ["sweep", "--all"]: self = .sweep(from: 0)
-        case 4 where words[0] == "sweep" && words[1] == "--all" && words[2] == "--from":
-            guard let time = RFC3339(words[3]) else { throw Usage() }
-            self = .sweep(from: time.seconds)
-        default: throw Usage()
-        }
-    }
 }

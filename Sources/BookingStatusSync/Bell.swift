@@ -1,5 +1,5 @@
 import Synchronization
-import Timing
+import Support
 import Zendesk
 
 /// Wakes the tasks that wait for it. If it rang while nobody waited, the next wait returns

@@ -1,5 +1,5 @@
 import Synchronization
-import Timing
+import Support
 import Zendesk
 
 /// Queues changes and processes them in rounds.

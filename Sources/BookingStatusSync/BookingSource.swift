@@ -1,5 +1,5 @@
 package import SpannerChangeStreams
-package import Timing
+package import Support
 
 /// Reads bookings for the sweep.
 package protocol BookingSource: Sendable {

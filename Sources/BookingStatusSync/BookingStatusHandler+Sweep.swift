@@ -1,7 +1,7 @@
 import FunctionRuntime
 import FoundationEssentials
 package import Logging
-package import Timing
+package import Support
 import Zendesk
 
 extension BookingStatusHandler {

@@ -1,9 +1,8 @@
 package import FunctionRuntime
 import FoundationEssentials
-import JSONReader
+package import Support
 import Logging
 import SpannerChangeStreams
-package import Timing
 package import Zendesk
 
 /// Keeps the booking status on Zendesk tickets up to date. It is the only entry point of the
@@ -19,7 +18,7 @@ package struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
     let queue: BookingQueue
     private let settled = SettledChanges()
-    private let decoding = AsyncLock()
+    private let decoding = AsyncSemaphore()
     let sweep: Sweep?
     let sweeps = SweepTurns()
     let time: TimeSource

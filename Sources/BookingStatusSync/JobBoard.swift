@@ -1,4 +1,4 @@
-import Timing
+import Support
 import Zendesk
 
 /// Decides which updates share a job, whether jobs can be trusted, and when to poll them. A pure

@@ -1,5 +1,5 @@
 import Synchronization
-import Timing
+import Support
 import Zendesk
 
 /// Updates many tickets at once in jobs, as the ``JobBoard`` decides. ``run()`` is its own task
@@ -9,7 +9,7 @@ final class JobDesk: Sendable {
     private let readings: ReadingDesk
     private let time: TimeSource
     private let bell = Bell()
-    private let gate = AsyncLock()
+    private let gate = AsyncSemaphore()
     private let board: Mutex<JobBoard>
     private let answers = Answers<Answer>()
 

@@ -1,4 +1,4 @@
-import JSONReader
+import Support
 import Logging
 import SpannerChangeStreams
 import Zendesk

@@ -1,5 +1,5 @@
 import Synchronization
-import Timing
+import Support
 import Zendesk
 
 /// Reads many tickets with one call, as its ``Gathering`` decides. ``run()`` is its own task beside

@@ -1,4 +1,4 @@
-import Timing
+import Support
 import Zendesk
 
 /// Applies the changes of a round to their tickets. It finds and reads the tickets, and does what

@@ -2,7 +2,7 @@ import FoundationEssentials
 import FunctionRuntime
 import Logging
 import SpannerChangeStreams
-import Timing
+import Support
 import Zendesk
 
 /// Starts from tickets instead of changes. It reads the bookings that the tickets name, and applies

@@ -1,11 +1,11 @@
 import Synchronization
-import Timing
+import Support
 import Zendesk
 
 /// Lets one sweep run at a time, and skips a sweep that a later one has overtaken. It remembers how
 /// far back the next sweep has to look.
 final class SweepTurns: Sendable {
-    private let gate = AsyncLock()
+    private let gate = AsyncSemaphore()
     private let state = Mutex(State())
 
     private struct State {

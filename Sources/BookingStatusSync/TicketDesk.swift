@@ -1,5 +1,5 @@
 import SpannerChangeStreams
-import Timing
+import Support
 import Zendesk
 
 /// Reads and updates the tickets of bookings. It decides nothing.

@@ -1,5 +1,5 @@
 import Synchronization
-import Timing
+import Support
 import Zendesk
 
 /// Finds the tickets of bookings with as few searches as possible: one for many bookings if the
@@ -10,7 +10,7 @@ final class TicketFinder: Sendable {
     private let time: TimeSource
     private let proof: SearchProof
     private let pool: Mutex<WitnessPool>
-    private let gate = AsyncLock()
+    private let gate = AsyncSemaphore()
 
     /// A ticket that may belong to a booking. Only the exact value of the field, when it is read,
     /// tells.

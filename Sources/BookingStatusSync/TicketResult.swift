@@ -1,5 +1,5 @@
 import FunctionRuntime
-import JSONReader
+import Support
 import Zendesk
 
 /// The result of a change on one ticket.

@@ -1,4 +1,4 @@
-import Timing
+import Support
 import Zendesk
 
 /// Decides step by step how the changes of one booking reach one ticket. A state machine: it names

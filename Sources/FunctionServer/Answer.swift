@@ -5,7 +5,7 @@ import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
 import Synchronization
-import Timing
+import Support
 
 /// The outcome of a request, as sent to the caller and as logged. Thrown if the request ends before
 /// its handler is called.

@@ -1,4 +1,4 @@
-import JSONReader
+import Support
 public import Logging
 
 /// Writes log lines as Cloud Logging reads them from a container: one JSON object per line.

@@ -1,6 +1,6 @@
 import FunctionRuntime
 import HTTPTypes
-import JSONReader
+import Support
 import Logging
 import NIOCore
 

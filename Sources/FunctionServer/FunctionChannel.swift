@@ -2,7 +2,7 @@ import FunctionRuntime
 import FoundationEssentials
 import HTTPTypes
 import HummingbirdCore
-import JSONReader
+import Support
 import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat

@@ -1,7 +1,7 @@
 import FunctionRuntime
 import FoundationEssentials
 import HTTPTypes
-import JSONReader
+import Support
 import Logging
 
 /// Answers a request: from its head alone if that is enough, else from its body and the handler's

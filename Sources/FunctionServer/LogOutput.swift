@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Timing
+import Support
 
 #if canImport(Glibc)
 import Glibc

@@ -25,6 +25,7 @@ package struct Demo: Sendable {
     /// - Returns: whether every ticket shows the expected status.
     package func run() async throws -> Bool {
         try await LocalStack.run(.init(account: LocalAccount.example()), logger: logger) { stack in
+            print("Everything runs here but HTTPS: Zendesk is called over plain HTTP, and not with production's HTTP client.\n")
             print("Before: five guests have written, nobody knows who is in the house.\n")
             print("\(stack.zendesk.withAccount { account, _ in AgentsView(account) })\n")
             var commits: [String: Double] = [:]

@@ -1,8 +1,7 @@
-import AsyncHTTPClient
 import Foundation
 import NIOCore
-import NIOHTTP1
 import NIOPosix
+import Support
 
 /// Google's Spanner and Pub/Sub emulators. They are those named in the environment, or our own. Our
 /// own end with this process, even after a crash.
@@ -126,11 +125,10 @@ private final class SupervisedProcess: @unchecked Sendable {
     }
 
     func answers(_ url: String) async throws {
+        let http = LoopbackHTTP(url)
         let end = ContinuousClock.now + .seconds(90)
         while ContinuousClock.now < end, process.isRunning {
-            if let answer = try? await HTTPClient.shared.execute(HTTPClientRequest(url: url), timeout: .seconds(5)), answer.status == .ok {
-                return
-            }
+            if (try? await http.send(OutboundRequest(.get, ""), timeout: .seconds(5)))?.status == 200 { return }
             try await Task.sleep(for: .milliseconds(100))
         }
         let said = (try? String(contentsOf: log, encoding: .utf8)) ?? ""

@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import BookingStatusService
 import BookingStatusSync
 import FunctionServer
@@ -56,24 +55,14 @@ package struct LocalStack: Sendable {
         logger: Logger,
         _ body: @Sendable (LocalStack) async throws -> Result
     ) async throws -> Result {
-        try await HTTPClient.withHTTPClient(configuration: client) { client in
-            guard let google = configuration.google else { return try await run(configuration, client, nil, logger, body) }
-            let emulators = try await GoogleEmulators.start()
-            defer { emulators.end() }
-            return try await run(configuration, client, (emulators, google.statements), logger, body)
-        }
-    }
-
-    /// Allows many connections: messages and several streams go to one emulator at a time.
-    private static var client: HTTPClient.Configuration {
-        var configuration = HTTPClient.Configuration()
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 100
-        return configuration
+        guard let google = configuration.google else { return try await run(configuration, nil, logger, body) }
+        let emulators = try await GoogleEmulators.start()
+        defer { emulators.end() }
+        return try await run(configuration, (emulators, google.statements), logger, body)
     }
 
     private static func run<Result: Sendable>(
         _ configuration: Configuration,
-        _ client: HTTPClient,
         _ google: (emulators: GoogleEmulators, statements: [String])?,
         _ logger: Logger,
         _ body: @Sendable (LocalStack) async throws -> Result
@@ -81,7 +70,7 @@ package struct LocalStack: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             var services: [ServiceGroup] = []
             let journal = Journal()
-            let console = Console(client: client)
+            let console = Console()
             var account = configuration.account
             account.onAudit = { journal.audited($0, $1) }
             let (consolePorts, consoleListens) = AsyncStream.makeStream(of: Int.self)
@@ -99,7 +88,7 @@ package struct LocalStack: Sendable {
             let tap = "\(consoleURL)\(Console.tapPath)"
             let parts =
                 if let google {
-                    try await Parts.google(google.emulators, google.statements, configuration, client, tap, journal)
+                    try await Parts.google(google.emulators, google.statements, configuration, tap, journal)
                 } else {
                     Parts.inMemory(configuration, tap, journal)
                 }
@@ -108,6 +97,7 @@ package struct LocalStack: Sendable {
                 let (functionPorts, functionListens) = AsyncStream.makeStream(of: Int.self)
                 let function = BookingStatusService(
                     settings: functionSettings(configuration, zendeskURL: consoleURL, parts.database),
+                    connect: { LoopbackHTTP($0) },
                     bookings: parts.source,
                     logger: logger.observed(by: journal),
                     onListening: { functionListens.yield($0) }
@@ -183,12 +173,11 @@ extension LocalStack {
             _ emulators: GoogleEmulators,
             _ statements: [String],
             _ configuration: Configuration,
-            _ client: HTTPClient,
             _ tap: String,
             _ journal: Journal
         ) async throws -> Parts {
-            let spanner = try await SpannerBookings(client: client, url: emulators.spannerURL, statements: statements)
-            let pubSub = try await PubSubEmulator(client: client, url: emulators.pubSubURL, endpoint: tap)
+            let spanner = try await SpannerBookings(url: emulators.spannerURL, statements: statements)
+            let pubSub = try await PubSubEmulator(url: emulators.pubSubURL, endpoint: tap)
             let pipeline = Pipeline(layout: configuration.layout, broker: pubSub, journal: journal)
             let reader = ChangeStreamReader(spanner, start: try await spanner.now(), journal: journal) { pipeline.take($0) }
             return Parts(

@@ -1,24 +1,25 @@
-import AsyncHTTPClient
 import FoundationEssentials
 import FunctionRuntime
 import JWTKit
-import OutboundHTTP
-import Timing
+import Support
 
 /// Fetches the issuer's keys on demand and keeps them for as long as the issuer says. All waiting
 /// callers share one fetch.
 ///
 /// Source: RFC 7517 for the format.
 final class PushKeys: Sendable {
-    private let url: String
-    private let http: OutboundHTTP
+    private let path: String
+    private let http: any OutboundTransport
     private let time: TimeSource
     private let cache = SharedFetch(KeyCache<JWTKeyCollection>())
 
     private static let callTimeout = Duration.seconds(5)
 
-    init(url: String, _ http: OutboundHTTP, time: TimeSource) {
-        self.url = url
+    /// - Parameters:
+    ///   - path: where the issuer's server has the keys.
+    ///   - http: the transport to that server.
+    init(path: String, _ http: any OutboundTransport, time: TimeSource) {
+        self.path = path
         self.http = http
         self.time = time
     }
@@ -59,7 +60,9 @@ final class PushKeys: Sendable {
     private struct Unusable: Error {}
 
     private func fetch() async throws -> (keys: JWTKeyCollection, ids: Set<String>, maximumAge: Duration?) {
-        let answer = try await http.send(HTTPClientRequest(url: url), within: Self.callTimeout, maximumBytes: 1 << 20)
+        var request = OutboundRequest(.get, path)
+        request.maximumAnswerBytes = 1 << 20
+        let answer = try await http.send(request, timeout: Self.callTimeout)
         guard answer.status == 200 else { throw Unusable() }
         let keys = JWTKeyCollection()
         var ids: Set<String> = []

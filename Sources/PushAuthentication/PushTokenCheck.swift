@@ -4,7 +4,7 @@ public import FunctionRuntime
 public import HTTPTypes
 import JWTKit
 import OutboundHTTP
-import Timing
+import Support
 
 /// Admits callers with the token that Pub/Sub adds to the pushes of one subscription.
 ///
@@ -42,13 +42,16 @@ public struct PushTokenCheck: CallerCheck {
     ///   - settings: which tokens are accepted.
     ///   - client: fetches the keys; it should follow no redirects.
     public init(_ settings: PushTokenSettings, client: HTTPClient) {
-        self.init(settings, OutboundHTTP(client), time: .system)
+        self.init(settings, time: .system) { OutboundHTTP(client, origin: $0) }
     }
 
-    init(_ settings: PushTokenSettings, _ http: OutboundHTTP, time: TimeSource) {
+    /// - Parameter connect: makes the transport to an origin, such as `https://www.googleapis.com`.
+    init(_ settings: PushTokenSettings, time: TimeSource, connect: (_ origin: String) -> any OutboundTransport) {
         self.settings = settings
         self.time = time
-        keys = PushKeys(url: settings.keysURL, http, time: time)
+        let authority = settings.keysURL.firstRange(of: "://")?.upperBound ?? settings.keysURL.startIndex
+        let path = settings.keysURL[authority...].firstIndex(of: "/") ?? settings.keysURL.endIndex
+        keys = PushKeys(path: String(settings.keysURL[path...]), connect(String(settings.keysURL[..<path])), time: time)
     }
 
     public func check(_ request: HTTPRequest) async throws(CallerRejection) {

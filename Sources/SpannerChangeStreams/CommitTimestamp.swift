@@ -1,4 +1,4 @@
-import Timing
+import Support
 
 /// When Spanner committed a transaction, with the precision that the producer of the record kept.
 ///

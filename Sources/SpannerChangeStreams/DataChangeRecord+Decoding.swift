@@ -1,5 +1,5 @@
 public import FoundationEssentials
-import JSONReader
+import Support
 
 extension DataChangeRecord {
     /// Decodes a record in any layout of its producers. Ignores members that are not needed,

@@ -1,12 +1,11 @@
 import FoundationEssentials
-import OutboundHTTP
-import Timing
+import Support
 
 /// The current access token. Mints it on demand and renews it before it expires. Concurrent callers
 /// share one request.
 final class AccessTokens: Sendable {
     private let credentials: ZendeskCredentials
-    private let transport: any ZendeskTransport
+    private let transport: any OutboundTransport
     private let time: TimeSource
     private let fetch: SharedFetch<State>
 
@@ -32,7 +31,7 @@ final class AccessTokens: Sendable {
     /// Pause after a failed mint if Zendesk does not state one.
     private static let patience = Duration.seconds(2)
 
-    init(_ credentials: ZendeskCredentials, _ transport: any ZendeskTransport, _ time: TimeSource) {
+    init(_ credentials: ZendeskCredentials, _ transport: any OutboundTransport, _ time: TimeSource) {
         self.credentials = credentials
         self.transport = transport
         self.time = time
@@ -116,16 +115,16 @@ final class AccessTokens: Sendable {
         guard let body = try? encoder.encode(Body(client_id: id, client_secret: secret)) else {
             throw ZendeskError(.misconfigured, "the OAuth client's id or secret cannot be written as JSON")
         }
-        var request = ZendeskRequest(.post, "/oauth/tokens", body: body)
+        var request = OutboundRequest(.post, "/oauth/tokens", body: body)
         request.headers = [
             ("accept", "application/json"), ("content-type", "application/json"), ("user-agent", ZendeskClient.userAgent),
         ]
         let started = time.now()
-        let response: ZendeskResponse
+        let response: OutboundResponse
         do {
             response = try await transport.send(request, timeout: min(deadline.remaining, Self.callTimeout))
         } catch {
-            throw ZendeskError(error, to: ZendeskRequest(.get, request.target))
+            throw ZendeskError(error, to: OutboundRequest(.get, request.target))
         }
         switch response.status {
         case 200..<300: break
@@ -135,10 +134,10 @@ final class AccessTokens: Sendable {
                 status: response.status,
                 "Zendesk gives no access token (\(response.status)): check the OAuth client's id and secret"
             )
-        default: throw ZendeskError(response, to: ZendeskRequest(.get, request.target))
+        default: throw ZendeskError(response, to: OutboundRequest(.get, request.target))
         }
         guard let answer = try? JSONDecoder().decode(Answer.self, from: response.body), let token = accessToken(answer.access_token) else {
-            throw ZendeskError.unreadable(response, to: ZendeskRequest(.get, request.target))
+            throw ZendeskError.unreadable(response, to: OutboundRequest(.get, request.target))
         }
         let lifetime = usableTime(saidSeconds: answer.expires_in, default: Self.defaultLifetime, in: Self.lifetimes)
         // Renew after nine tenths of the lifetime, so that no call starts with a token that expires

@@ -1,5 +1,5 @@
 import Synchronization
-package import Timing
+package import Support
 
 /// Keeps a client's calls within the account's limits. Ticket updates have one budget, all other
 /// calls another.

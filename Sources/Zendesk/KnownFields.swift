@@ -1,5 +1,4 @@
-import OutboundHTTP
-import Timing
+import Support
 
 /// Caches which ticket fields exist and which tags their drop-downs accept. Zendesk silently drops
 /// a value that a field does not accept.

@@ -1,4 +1,4 @@
-import Timing
+import Support
 
 /// Finds tickets by the text of a custom field.
 ///

@@ -1,4 +1,4 @@
-package import Timing
+package import Support
 
 /// The calls that the handler makes to a ticket desk. ``ZendeskClient`` is the production
 /// implementation.

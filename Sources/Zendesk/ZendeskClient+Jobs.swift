@@ -1,5 +1,5 @@
 import FoundationEssentials
-package import Timing
+package import Support
 
 /// Updates many tickets at once, in a Zendesk job.
 ///
@@ -25,7 +25,7 @@ extension ZendeskClient {
         } catch {
             throw ZendeskError(.rejected, "the updates cannot be written as JSON: \(error)")
         }
-        let request = ZendeskRequest(.put, "/api/v2/tickets/update_many.json", body: body)
+        let request = OutboundRequest(.put, "/api/v2/tickets/update_many.json", body: body)
         let answer: JobAnswer = try await send(request, .read, priority, deadline).value
         beganJob()
         return answer.job_status

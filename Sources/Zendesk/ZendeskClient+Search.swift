@@ -1,4 +1,4 @@
-package import Timing
+package import Support
 
 /// Finds tickets by search, through the search's export, and in the list of tickets.
 extension ZendeskClient {

@@ -1,5 +1,5 @@
 import FoundationEssentials
-package import Timing
+package import Support
 
 /// A client for the part of Zendesk's Support API that a synchronization needs. It finds tickets,
 /// reads them and updates their fields safely.
@@ -11,7 +11,7 @@ package import Timing
 ///
 /// Source: Zendesk API reference, "Search", "Tickets", "Ticket fields" and "Rate limits".
 package final class ZendeskClient: Sendable {
-    private let transport: any ZendeskTransport
+    private let transport: any OutboundTransport
     private let tokens: AccessTokens
     private let governor: CallGovernor
     private let fields: KnownFields
@@ -30,7 +30,7 @@ package final class ZendeskClient: Sendable {
     ///     the limit in the account's headers if that is less.
     ///   - writesPerMinute: the same for ticket updates.
     package convenience init(
-        transport: any ZendeskTransport,
+        transport: any OutboundTransport,
         credentials: ZendeskCredentials,
         readsPerMinute: Int = 350,
         writesPerMinute: Int = 50,
@@ -48,7 +48,7 @@ package final class ZendeskClient: Sendable {
 
     /// - Parameter limits: a simulation passes small ones, so that a few tickets reach all of them.
     package init(
-        transport: any ZendeskTransport,
+        transport: any OutboundTransport,
         credentials: ZendeskCredentials,
         readsPerMinute: Int,
         writesPerMinute: Int,
@@ -170,7 +170,7 @@ package final class ZendeskClient: Sendable {
         } catch {
             throw ZendeskError(.rejected, "the update cannot be written as JSON: \(error)")
         }
-        let request = ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: body)
+        let request = OutboundRequest(.put, "/api/v2/tickets/\(id).json", body: body)
         let answer: TicketAnswer = try await send(request, .write, priority, deadline).value
         return TicketUpdateAnswer(ticket: answer.ticket, audit: answer.audit?.entry)
     }
@@ -179,7 +179,7 @@ package final class ZendeskClient: Sendable {
     ///
     /// - Returns: the decoded answer and its header fields, with names in lower case.
     package func call<Answer: Decodable>(
-        _ request: ZendeskRequest,
+        _ request: OutboundRequest,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, headers: [String: String]) {
         let response = try await respond(to: request, deadline)
@@ -187,7 +187,7 @@ package final class ZendeskClient: Sendable {
     }
 
     /// Makes any other call and returns the answer, whatever its status.
-    package func respond(to request: ZendeskRequest, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
+    package func respond(to request: OutboundRequest, _ deadline: Deadline) async throws(ZendeskError) -> OutboundResponse {
         try await exchange(request, .init(request), .normal, deadline)
     }
 
@@ -197,7 +197,7 @@ package final class ZendeskClient: Sendable {
         _ priority: CallPriority,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
-        let request = ZendeskRequest(.get, target)
+        let request = OutboundRequest(.get, target)
         var repeats = 0
         while true {
             do throws(ZendeskError) {
@@ -219,7 +219,7 @@ package final class ZendeskClient: Sendable {
     }
 
     func send<Answer: Decodable>(
-        _ request: ZendeskRequest,
+        _ request: OutboundRequest,
         _ kind: CallGovernor.Kind,
         _ priority: CallPriority,
         _ deadline: Deadline
@@ -229,8 +229,8 @@ package final class ZendeskClient: Sendable {
     }
 
     private func value<Answer: Decodable>(
-        of response: ZendeskResponse,
-        to request: ZendeskRequest,
+        of response: OutboundResponse,
+        to request: OutboundRequest,
         _ kind: CallGovernor.Kind
     ) throws(ZendeskError) -> Answer {
         guard (200..<300).contains(response.status) else {
@@ -247,11 +247,11 @@ package final class ZendeskClient: Sendable {
     /// Sends a request when its turn comes. Repeats it once with a new token if the first is
     /// rejected.
     private func exchange(
-        _ request: ZendeskRequest,
+        _ request: OutboundRequest,
         _ kind: CallGovernor.Kind,
         _ priority: CallPriority,
         _ deadline: Deadline
-    ) async throws(ZendeskError) -> ZendeskResponse {
+    ) async throws(ZendeskError) -> OutboundResponse {
         var isSecondTry = false
         while true {
             let token = try await tokens.token(before: deadline)
@@ -268,7 +268,7 @@ package final class ZendeskClient: Sendable {
         }
     }
 
-    private func answer(to request: ZendeskRequest, _ token: String, _ deadline: Deadline) async throws(ZendeskError) -> ZendeskResponse {
+    private func answer(to request: OutboundRequest, _ token: String, _ deadline: Deadline) async throws(ZendeskError) -> OutboundResponse {
         let timeout = min(deadline.remaining, Self.callTimeout)
         guard timeout > .zero else { throw ZendeskError(.timeIsUp, "no time is left for a call to Zendesk") }
         var request = request
@@ -283,5 +283,5 @@ package final class ZendeskClient: Sendable {
 }
 
 extension CallGovernor.Kind {
-    fileprivate init(_ request: ZendeskRequest) { self = request.method == .get ? .read : .write }
+    fileprivate init(_ request: OutboundRequest) { self = request.method == .get ? .read : .write }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+package import Support
 
 extension ZendeskError {
     /// Classifies an unsuccessful answer.
@@ -6,7 +7,7 @@ extension ZendeskError {
     /// Sources: Zendesk API reference, "Rate limits", "Requests", "Tickets"; the wording of real
     /// answers varies, so the status decides, and the body only where one status has several
     /// meanings.
-    package init(_ response: ZendeskResponse, to request: ZendeskRequest) {
+    package init(_ response: OutboundResponse, to request: OutboundRequest) {
         let problem = Problem(response)
         let retryAfter = response.headers["retry-after"].flatMap { Int($0) }
             .map { min(Duration.seconds(max(1, $0)), RateBudget.maximumBlock) }
@@ -57,7 +58,7 @@ extension ZendeskError {
         }
     }
 
-    init(_ error: TransportError, to request: ZendeskRequest) {
+    init(_ error: OutboundError, to request: OutboundRequest) {
         switch error {
         case .notSent(let reason): self.init(.unavailable, "Zendesk cannot be reached: \(reason)")
         case .noAnswer(let reason):
@@ -66,7 +67,7 @@ extension ZendeskError {
         }
     }
 
-    static func unreadable(_ response: ZendeskResponse, to request: ZendeskRequest) -> ZendeskError {
+    static func unreadable(_ response: OutboundResponse, to request: OutboundRequest) -> ZendeskError {
         ZendeskError(
             request.method == .get ? .unavailable : .outcomeUnknown,
             status: response.status,
@@ -75,7 +76,7 @@ extension ZendeskError {
     }
 }
 
-extension ZendeskRequest {
+extension OutboundRequest {
     /// Whether the path names one ticket, so that a missing record means that ticket.
     fileprivate var isForOneTicket: Bool {
         let prefix = "/api/v2/tickets/", suffix = ".json"
@@ -89,7 +90,7 @@ extension ZendeskRequest {
 extension ZendeskError.Limit {
     /// Identifies the limit by the header with nothing remaining. If no header names it, it is the
     /// account's.
-    fileprivate init(_ response: ZendeskResponse, _ problem: Problem) {
+    fileprivate init(_ response: OutboundResponse, _ problem: Problem) {
         let headers = response.headers
         func isUsedUp(_ name: String) -> Bool { headers[name]?.contains("remaining=0") ?? false }
         if problem.saysPerTicket || isUsedUp("zendesk-ratelimit-per-ticket-updates") {
@@ -112,7 +113,7 @@ private struct Problem {
     var fields: [String] = []
     var text: String
 
-    init(_ response: ZendeskResponse) {
+    init(_ response: OutboundResponse) {
         text = String(decoding: response.body.prefix(4096), as: UTF8.self)
         guard let body = try? JSONDecoder().decode(Body.self, from: response.body) else { return }
         code = body.code.flatMap { Self.isName($0) ? $0 : nil }

@@ -1,5 +1,5 @@
 package import FoundationEssentials
-import Timing
+import Support
 
 /// The fields and tickets of an account, as a hand-written file. It uses the member names of
 /// Zendesk's JSON; omitted members get defaults.

@@ -1,4 +1,4 @@
-import Timing
+import Support
 
 /// Undocumented behavior of a query with several terms of one field.
 package struct SearchBehavior: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import Timing
+import Support
 
 /// A ticket of the simulated account.
 package struct SimulatedTicket: Equatable, Sendable {

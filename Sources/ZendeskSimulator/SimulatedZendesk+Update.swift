@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Timing
+import Support
 
 extension SimulatedZendesk {
     private struct UpdateBody: Decodable {

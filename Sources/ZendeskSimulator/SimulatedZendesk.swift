@@ -1,5 +1,5 @@
 package import FoundationEssentials
-import Timing
+import Support
 
 /// A Zendesk account in memory. It answers requests and does nothing else; time and randomness are
 /// inputs.

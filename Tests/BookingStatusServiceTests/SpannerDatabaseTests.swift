@@ -10,7 +10,7 @@ import SpannerChangeStreams
 import Synchronization
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 
 /// What no emulator shows: tokens of the metadata server, roles, sessions that end. What an
@@ -69,7 +69,7 @@ struct SpannerDatabaseTests {
             let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
             #expect(error == BookingSourceError("Spanner answers 403: no rights", needsPerson: true))
             let nowhere = SpannerSettings(database: Self.database, url: "http://127.0.0.1:1", metadataHost: "127.0.0.1:1")
-            let unreachable = SpannerDatabase(OutboundHTTP(.shared), settings: nowhere, bookings: Self.bookings)
+            let unreachable = SpannerDatabase(nowhere, bookings: Self.bookings) { OutboundHTTP(.shared, origin: $0) }
             let soon = Deadline(after: .seconds(1), .system)
             await #expect(throws: BookingSourceError.self) { try await unreachable.read(["b-1"], deadline: soon) }
         }
@@ -157,12 +157,9 @@ private final class StandIn: Sendable {
             )
             try await body(
                 self,
-                SpannerDatabase(
-                    OutboundHTTP(.shared, time: callTime),
-                    settings: settings,
-                    bookings: SpannerDatabaseTests.bookings,
-                    time: self.time.source
-                )
+                SpannerDatabase(settings, bookings: SpannerDatabaseTests.bookings, time: self.time.source) {
+                    OutboundHTTP(.shared, origin: $0, time: callTime)
+                }
             )
         }
     }

@@ -1,13 +1,11 @@
-import AsyncHTTPClient
 import BookingStatusSync
 import Foundation
-import OutboundHTTP
 import BookingStatusService
 import SpannerChangeStreams
 import Synchronization
 import TestSupport
 import Testing
-import Timing
+import Support
 
 @Suite("Damaged answers from Spanner and the metadata server", .timeLimit(.minutes(10)))
 struct SpannerMutationTests {
@@ -24,24 +22,24 @@ struct SpannerMutationTests {
         for seed in 0..<Mutation.count {
             let mutation = Mutex(Mutation(seed: seed, Self.bodies))
             let calls = Mutex(0)
-            let http = OutboundHTTP { request, _ in
+            let http = ScriptedTransport { request in
                 calls.withLock { $0 += 1 }
                 return mutation.withLock { mutation in
                     let isWell = mutation.pick([true, true, false])
-                    let path = request.url
+                    let path = request.target
                     let well =
                         path.hasSuffix("/token")
                         ? 0 : path.hasSuffix("/sessions") ? 1 : path.hasSuffix(":executeSql") ? mutation.pick([2, 3]) : 4
-                    return OutboundHTTP.Answer(
+                    return OutboundResponse(
                         status: isWell ? 200 : mutation.pick([200, 200, 401, 403, 404, 429, 500, 503, -1]),
                         body: isWell ? Data(Self.bodies[well].utf8) : mutation.next()
                     )
                 }
             }
             let database = SpannerDatabase(
-                http,
-                settings: SpannerSettings(database: "projects/p/instances/i/databases/d", url: "https://s", role: nil, metadataHost: "m"),
-                bookings: BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
+                SpannerSettings(database: "projects/p/instances/i/databases/d", url: "https://s", role: nil, metadataHost: "m"),
+                bookings: BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:]),
+                connect: { _ in http }
             )
             for _ in 0..<3 {
                 do {

@@ -5,7 +5,7 @@ import Logging
 import Synchronization
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 
 @Suite("A ticket desk other than Zendesk")

@@ -1,4 +1,5 @@
 import FunctionRuntime
+import Support
 import Foundation
 import InMemoryLogging
 import Logging
@@ -161,7 +162,7 @@ struct BookingStatusHandlerTests {
     func endlessConflict() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
-        world.transport.before { request, _ in request.method == .put ? ZendeskResponse(status: 409) : nil }
+        world.transport.before { request, _ in request.method == .put ? OutboundResponse(status: 409) : nil }
         await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: "Tentative", to: "Booked", at: 1) }
         #expect(world.outcomes == ["1 conflict"])
         #expect(world.transport.writes.count == 5)
@@ -171,7 +172,7 @@ struct BookingStatusHandlerTests {
     func lostAnswer() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b", status: "Tentative")
-        world.transport.after { request, _ throws(TransportError) in
+        world.transport.after { request, _ throws(OutboundError) in
             if request.method == .put { throw .noAnswer("lost") }
         }
         try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
@@ -231,9 +232,9 @@ struct BookingStatusHandlerTests {
             if number == 2 {
                 world.transport.withAccount { account, _ in account.fields[1].options?.removeAll { $0.name == "Booked" } }
             }
-            return number == 3 && lost == 0 ? ZendeskResponse(status: 429, headers: ["retry-after": "3"]) : nil
+            return number == 3 && lost == 0 ? OutboundResponse(status: 429, headers: ["retry-after": "3"]) : nil
         }
-        world.transport.after { [world] request, _ throws(TransportError) in
+        world.transport.after { [world] request, _ throws(OutboundError) in
             if lost == 1, request.method == .put, world.transport.writes.count == 2 { throw .noAnswer("lost") }
         }
         await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
@@ -246,7 +247,7 @@ struct BookingStatusHandlerTests {
     func troubles(status: Int) async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
-        world.transport.before { _, _ in ZendeskResponse(status: status, headers: ["retry-after": "17"]) }
+        world.transport.before { _, _ in OutboundResponse(status: status, headers: ["retry-after": "17"]) }
         do {
             try await world.deliver("b", from: nil, to: "Booked", at: 1)
             Issue.record("the event was acknowledged")
@@ -263,7 +264,7 @@ struct BookingStatusHandlerTests {
         let world = HandlerWorld()
         for id in 1...3 { world.open(id, booking: "b") }
         world.transport.before { request, _ in
-            request.method == .put && request.target.contains("/2.json") ? ZendeskResponse(status: 503) : nil
+            request.method == .put && request.target.contains("/2.json") ? OutboundResponse(status: 503) : nil
         }
         await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
         #expect((1...3).map(world.status) == ["Booked", nil, "Booked"])
@@ -275,7 +276,7 @@ struct BookingStatusHandlerTests {
         let world = HandlerWorld()
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
         world.open(1, booking: "b")
-        let gone = ZendeskResponse(status: 404, body: Data(#"{"error":"RecordNotFound","description":"Not found"}"#.utf8))
+        let gone = OutboundResponse(status: 404, body: Data(#"{"error":"RecordNotFound","description":"Not found"}"#.utf8))
         world.transport.before { request, _ in request.method == .put ? gone : nil }
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
         #expect(world.outcomes == ["no_ticket", "1 gone"])

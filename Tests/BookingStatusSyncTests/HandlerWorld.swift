@@ -4,7 +4,7 @@ import Foundation
 import InMemoryLogging
 import Logging
 import TestSupport
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 

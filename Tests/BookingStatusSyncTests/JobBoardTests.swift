@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 
 @testable import BookingStatusSync

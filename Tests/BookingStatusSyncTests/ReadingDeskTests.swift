@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 
 @testable import BookingStatusSync
@@ -43,10 +43,10 @@ struct ReadingDeskTests {
     @Test("a ticket that is left out and cannot be read fails only its own request")
     func leftOut() async throws {
         world.transport.before { request, _ in
-            if request.target.contains("tickets/2.") { return ZendeskResponse(status: 500, body: Data()) }
+            if request.target.contains("tickets/2.") { return OutboundResponse(status: 500, body: Data()) }
             guard request.target.contains("ids=1,2") else { return nil }
             let tickets = [1, 3].map { #"{"id":\#($0),"status":"open","updated_at":"2026-11-23T19:00:00Z","custom_fields":[]}"# }
-            return ZendeskResponse(status: 200, body: Data(#"{"tickets":[\#(tickets.joined(separator: ","))]}"#.utf8))
+            return OutboundResponse(status: 200, body: Data(#"{"tickets":[\#(tickets.joined(separator: ","))]}"#.utf8))
         }
         let (first, second) = await readings()
         #expect(try ids(second).contains(3))
@@ -56,7 +56,7 @@ struct ReadingDeskTests {
     @Test("a call that fails because of one ticket fails only that ticket's request")
     func spoilt() async throws {
         world.transport.before { request, _ in
-            request.target.contains("ids=1,2") ? ZendeskResponse(status: 500, body: Data()) : nil
+            request.target.contains("ids=1,2") ? OutboundResponse(status: 500, body: Data()) : nil
         }
         let (first, second) = await readings()
         #expect(try ids(second) == [3])

@@ -6,7 +6,7 @@ import Logging
 import SpannerChangeStreams
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 
@@ -14,7 +14,7 @@ import ZendeskSimulator
 /// earlier failure.
 @Suite("On a real account")
 struct RealAccountTests {
-    private static let recordNotFound = ZendeskResponse(
+    private static let recordNotFound = OutboundResponse(
         status: 404,
         headers: ["content-type": "application/json"],
         body: Data(#"{"error":"RecordNotFound","description":"Not found"}"#.utf8)
@@ -101,7 +101,7 @@ struct RealAccountTests {
         let world = HandlerWorld()
         world.open(1, booking: "b")
         world.transport.before { request, _ in
-            request.method == .put ? ZendeskResponse(status: 404, body: Data(body.utf8)) : nil
+            request.method == .put ? OutboundResponse(status: 404, body: Data(body.utf8)) : nil
         }
         _ = await tryAgain { try await world.deliver("b", from: nil, to: "Booked", at: 1) }
         #expect(world.outcomes == ["1 deferred"])
@@ -116,7 +116,7 @@ struct RealAccountTests {
             guard request.target.contains("show_many"), request.target.contains("1,2,3") else { return nil }
             let json =
                 #"{"tickets":[{"id":2,"status":"open","updated_at":"2026-11-23T19:00:00Z","custom_fields":[{"id":11,"value":"b"}]}],"count":1}"#
-            return ZendeskResponse(status: 200, headers: ["date": "Mon, 23 Nov 2026 20:15:00 GMT"], body: Data(json.utf8))
+            return OutboundResponse(status: 200, headers: ["date": "Mon, 23 Nov 2026 20:15:00 GMT"], body: Data(json.utf8))
         }
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
         #expect((1...2).map(world.status) == ["Booked", "Booked"])
@@ -128,7 +128,7 @@ struct RealAccountTests {
         let world = HandlerWorld()
         for id in 1...3 { world.open(id, booking: "b") }
         world.transport.withAccount { account, _ in account.delete(2, keepsIndex: true) }
-        world.transport.before { request, _ in request.target.contains("tickets/2.") ? ZendeskResponse(status: 500, body: Data()) : nil }
+        world.transport.before { request, _ in request.target.contains("tickets/2.") ? OutboundResponse(status: 500, body: Data()) : nil }
         let client = ZendeskClient(transport: world.transport, credentials: .accessToken("t"), time: world.time.source)
         let desk = TicketDesk(zendesk: client, settings: world.settings)
         let results = await desk.readEach([1, 2, 3], priority: .normal, deadline: Deadline(after: .seconds(30), world.time.source))
@@ -140,7 +140,7 @@ struct RealAccountTests {
 
     /// Removes the option right before the second update, which then leaves a version without its
     /// tag.
-    private func dropTag(_ world: HandlerWorld, takeBack: @escaping @Sendable () -> ZendeskResponse?) {
+    private func dropTag(_ world: HandlerWorld, takeBack: @escaping @Sendable () -> OutboundResponse?) {
         world.transport.before { [world] request, _ in
             guard request.method == .put else { return nil }
             let number = world.transport.writes.count
@@ -169,7 +169,7 @@ struct RealAccountTests {
     @Test("reverting a version takes a limited number of attempts, with pauses and metadata", arguments: [409, 502])
     func takingBackIsBounded(status: Int) async throws {
         let world = try await worldWithVersion()
-        dropTag(world) { ZendeskResponse(status: status) }
+        dropTag(world) { OutboundResponse(status: status) }
         let before = world.time.secondsSince1970
         _ = await tryAgain { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
         #expect((4...8).contains(world.transport.writes.count))
@@ -181,7 +181,7 @@ struct RealAccountTests {
     @Test("a version that could not be reverted is repaired before a change counts as stale", arguments: [true, false])
     func owed(sameInstance: Bool) async throws {
         var world = try await worldWithVersion()
-        dropTag(world) { ZendeskResponse(status: 503) }
+        dropTag(world) { OutboundResponse(status: 503) }
         _ = await tryAgain { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
         #expect(world.status(1) == "Tentative")
         #expect(world.kept(1)?.hasPrefix("tag_Booked") == true)
@@ -196,7 +196,7 @@ struct RealAccountTests {
     @Test("a newer change repairs a version without its tag instead of taking it for a hand edit")
     func owedBeforeNewer() async throws {
         var world = try await worldWithVersion()
-        dropTag(world) { ZendeskResponse(status: 503) }
+        dropTag(world) { OutboundResponse(status: 503) }
         _ = await tryAgain { try await world.deliver("b", from: "Tentative", to: "Booked", at: 2) }
         optionComesBack(world)
         world.time.advance(.seconds(61))
@@ -323,7 +323,7 @@ struct RealAccountTests {
     func restlessTicket() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
-        world.transport.after { [world] request, _ throws(TransportError) in
+        world.transport.after { [world] request, _ throws(OutboundError) in
             guard request.method == .get else { return }
             world.transport.withAccount { account, now in account.edit(1, now: now + 1) { $0.subject += "." } }
         }
@@ -372,7 +372,7 @@ struct RealAccountTests {
         world.transport.before { [world] request, _ in
             guard request.method == .put else { return nil }
             world.transport.withAccount { account, now in account.edit(1, now: now) { $0.status = "closed" } }
-            return ZendeskResponse(status: 422, body: Data(body.utf8))
+            return OutboundResponse(status: 422, body: Data(body.utf8))
         }
         try await world.deliver("b", from: nil, to: "Booked", at: 1)
         #expect(world.outcomes == ["1 closed"])

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import TestSupport
 import Testing
 import Zendesk
@@ -189,7 +190,7 @@ struct SharedCallsTests {
         return world
     }
 
-    private static func jobs(_ world: HandlerWorld) -> [ZendeskRequest] {
+    private static func jobs(_ world: HandlerWorld) -> [OutboundRequest] {
         world.transport.requests.filter { $0.target.contains("update_many") }
     }
 
@@ -309,7 +310,7 @@ struct SharedCallsTests {
         transport.before { request, _ in
             let searches = transport.requests.count { $0.target.contains("search.json") }
             guard request.target.contains("search.json"), searches > 1 else { return nil }
-            return ZendeskResponse(status: 200, body: Data(#"{"results":[],"count":0,"next_page":null}"#.utf8))
+            return OutboundResponse(status: 200, body: Data(#"{"results":[],"count":0,"next_page":null}"#.utf8))
         }
         try await world.handler.whileRunning {
             await withTaskGroup(of: Void.self) { group in

@@ -1,7 +1,7 @@
 import BookingStatusSync
 import SpannerChangeStreams
 import Synchronization
-import Timing
+import Support
 import Zendesk
 
 /// Bookings in memory, read a moment ago.

@@ -1,4 +1,5 @@
 import FunctionRuntime
+import Support
 import Foundation
 import InMemoryLogging
 import Logging
@@ -329,7 +330,7 @@ struct SweepTests {
         world.bookings.set("b", "Booked")
         let body = Data(#"{"error":"RecordInvalid","details":{"base":[{"description":"Room: is required"}]}}"#.utf8)
         world.transport.before { request, _ in
-            request.method == .put && request.target.contains("/1.json") ? ZendeskResponse(status: status, body: body) : nil
+            request.method == .put && request.target.contains("/1.json") ? OutboundResponse(status: status, body: body) : nil
         }
         func tries() -> Int { world.transport.writes.count { $0.target.contains("/1.json") } }
         for _ in 0..<10 {
@@ -420,7 +421,7 @@ struct SweepTests {
         world.transport.before { [world] request, _ in
             guard request.target.contains("after") else { return nil }
             let first = world.transport.requests.count { $0.target.contains("after") } == 1
-            return first ? ZendeskResponse(status: 422, body: Data(#"{"error":"invalid","description":"cursor"}"#.utf8)) : nil
+            return first ? OutboundResponse(status: 422, body: Data(#"{"error":"invalid","description":"cursor"}"#.utf8)) : nil
         }
         let report = try await world.sweepAll()
         // The last ticket of the first page is looked at twice.
@@ -439,7 +440,7 @@ struct SweepTests {
                 return calls
             }
             let body = #"{"results":[],"meta":{"has_more":\#(number < 1000),"after_cursor":"c\#(number % 3)"}}"#
-            return ZendeskResponse(status: 200, body: Data(body.utf8))
+            return OutboundResponse(status: 200, body: Data(body.utf8))
         }
         await #expect(throws: SweepFailure.self) { try await world.sweepAll() }
         #expect(calls.withLock { $0 } == 4)

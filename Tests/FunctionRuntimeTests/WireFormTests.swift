@@ -2,7 +2,7 @@ import FoundationEssentials
 import HTTPTypes
 import Testing
 
-import JSONReader
+import Support
 
 @testable import FunctionRuntime
 

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
-import Timing
+import Support
 import ZendeskSimulator
 
 @testable import LocalStack

@@ -6,7 +6,7 @@ import JWTKit
 import NIOCore
 import Synchronization
 import TestSupport
-import Timing
+import Support
 
 @testable import PushAuthentication
 

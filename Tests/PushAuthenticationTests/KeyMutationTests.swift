@@ -2,11 +2,10 @@ import FunctionRuntime
 import FoundationEssentials
 import FunctionServer
 import HTTPTypes
-import OutboundHTTP
 import Synchronization
 import TestSupport
 import Testing
-import Timing
+import Support
 
 @testable import PushAuthentication
 
@@ -30,20 +29,20 @@ struct KeyMutationTests {
             let mutation = Mutex(Mutation(seed: seed, Self.keys))
             var tokens = Mutation(seed: seed ^ 0xff, Self.tokens)
             let fetches = Mutex(0)
-            let http = OutboundHTTP { _, _ in
+            let http = ScriptedTransport { _ in
                 fetches.withLock { $0 += 1 }
                 return mutation.withLock { mutation in
                     let age = mutation.pick([
                         "max-age=9223372036854775807", "max-age=-1", "max-age=1e400", "no-store", "", "max-age=\"0\"", "max-age=0",
                     ])
-                    return OutboundHTTP.Answer(
+                    return OutboundResponse(
                         status: mutation.pick([200, 200, 200, 404, 503]),
                         headers: ["cache-control": age],
                         body: mutation.next()
                     )
                 }
             }
-            let check = PushTokenCheck(Self.settings, http, time: .system)
+            let check = PushTokenCheck(Self.settings, time: .system) { _ in http }
             for _ in 0..<5 {
                 var request = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
                 request.headerFields[.authorization] = "Bearer \(String(decoding: tokens.next(), as: UTF8.self))"

@@ -1,4 +1,5 @@
 import BookingStatusSync
+import Support
 import Foundation
 import SpannerChangeStreams
 import Zendesk
@@ -51,7 +52,7 @@ final class Checker {
     // MARK: Calls
 
     /// Checks a call. No instance exceeds its limit in any sixty seconds.
-    func saw(_ request: ZendeskRequest, by instance: Instance, at now: Double) {
+    func saw(_ request: OutboundRequest, by instance: Instance, at now: Double) {
         lastCall[instance.number] = now
         let isJob = request.target.contains("update_many")
         let kind: Call.Kind = request.target == "/oauth/tokens" ? .mints : request.method == .put && !isJob ? .updates : .reads

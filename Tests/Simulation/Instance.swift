@@ -1,5 +1,5 @@
 import BookingStatusSync
-import Timing
+import Support
 import Zendesk
 
 /// One instance of the function: the real handler with the real client. It runs until it dies or is

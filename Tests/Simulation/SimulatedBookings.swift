@@ -1,6 +1,6 @@
 import BookingStatusSync
 import SpannerChangeStreams
-import Timing
+import Support
 import Zendesk
 
 /// Spanner, as one instance reads it. Each answer is the state of one moment, and is outdated when

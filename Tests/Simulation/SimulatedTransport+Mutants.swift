@@ -1,10 +1,11 @@
 import Foundation
+import Support
 import Zendesk
 import ZendeskSimulator
 
 /// Mutants of answers. Each shows the product what a mistaken version of it would believe.
 extension SimulatedTransport {
-    func exchange(_ request: ZendeskRequest, _ timeout: Duration, _ mutant: Mutant) async throws(TransportError) -> ZendeskResponse {
+    func exchange(_ request: OutboundRequest, _ timeout: Duration, _ mutant: Mutant) async throws(OutboundError) -> OutboundResponse {
         var request = request
         if mutant == .noSafeUpdate { request.body = request.body.map(Self.withoutStamp) }
         if mutant == .takesBackTooMuch, isTakeBack(request) { request.body = request.body.map(Self.emptyingVersion) }
@@ -33,7 +34,7 @@ extension SimulatedTransport {
     }
 
     /// Answers without the account, as if something had been done.
-    private func pretends(_ request: ZendeskRequest, _ mutant: Mutant) -> ZendeskResponse? {
+    private func pretends(_ request: OutboundRequest, _ mutant: Mutant) -> OutboundResponse? {
         guard let id = Self.ticket(of: request) else { return nil }
         switch mutant {
         case .takeBackLost:
@@ -46,13 +47,13 @@ extension SimulatedTransport {
         }
     }
 
-    private func isTakeBack(_ request: ZendeskRequest) -> Bool {
+    private func isTakeBack(_ request: OutboundRequest) -> Bool {
         request.body.map { String(decoding: $0, as: UTF8.self).contains("takes_back") } ?? false
     }
 
     /// Reads the ticket instead of updating it.
-    private func read(_ request: ZendeskRequest) -> ZendeskResponse {
-        arrive(ZendeskRequest(.get, request.target, headers: request.headers))
+    private func read(_ request: OutboundRequest) -> OutboundResponse {
+        arrive(OutboundRequest(.get, request.target, headers: request.headers))
     }
 
     static func withoutStamp(_ body: Data) -> Data {
@@ -70,7 +71,7 @@ extension SimulatedTransport {
         return (["ticket": .object(ticket)] as JSON).data
     }
 
-    private func onHits(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
+    private func onHits(_ request: OutboundRequest, _ response: OutboundResponse) -> OutboundResponse {
         guard response.status == 200, let json = try? JSONDecoder().decode(JSON.self, from: response.body) else { return response }
         var response = response
         if case .array(let results)? = json["results"] {
@@ -88,7 +89,7 @@ extension SimulatedTransport {
     // MARK: Jobs
 
     /// Whether a job is real. A job that proves something sets no field.
-    private func isRealJob(_ request: ZendeskRequest) -> Bool {
+    private func isRealJob(_ request: OutboundRequest) -> Bool {
         guard request.target.contains("update_many"), let body = request.body else { return false }
         return !String(decoding: body, as: UTF8.self).contains("\"custom_fields\":[]")
     }
@@ -99,7 +100,7 @@ extension SimulatedTransport {
     }
 
     /// Shows every item of a started job as successful.
-    private func asJobsSay(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
+    private func asJobsSay(_ request: OutboundRequest, _ response: OutboundResponse) -> OutboundResponse {
         if isRealJob(request), response.status == 200, let sent = try? JSONDecoder().decode(JSON.self, from: request.body ?? Data()) {
             for item in sent["tickets"]?.array ?? [] { if case .int(let id)? = item["id"] { hits[id] = item } }
         }
@@ -120,7 +121,7 @@ extension SimulatedTransport {
         return response
     }
 
-    private func emptyOnly(_ response: ZendeskResponse) -> ZendeskResponse {
+    private func emptyOnly(_ response: OutboundResponse) -> OutboundResponse {
         guard let json = try? JSONDecoder().decode(JSON.self, from: response.body), case .object(var members) = json else {
             return response
         }
@@ -136,7 +137,7 @@ extension SimulatedTransport {
         return response
     }
 
-    private func taggedAsSent(_ request: ZendeskRequest, _ response: ZendeskResponse) -> ZendeskResponse {
+    private func taggedAsSent(_ request: OutboundRequest, _ response: OutboundResponse) -> OutboundResponse {
         if request.target.contains("ticket_fields") {
             var response = response
             response.body = Data(#"{"ticket_field":{"id":2}}"#.utf8)

@@ -1,10 +1,11 @@
 import Foundation
+import Support
 import Zendesk
 import ZendeskSimulator
 
 /// The connection from one instance to the simulated account: slow, lossy, and with people who edit
 /// in between.
-final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
+final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
     let world: World
     let instance: Instance
     /// The number of hits that each search reported on its first page.
@@ -19,7 +20,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
 
     var executor: SeededExecutor { world.executor }
 
-    func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse {
+    func send(_ request: OutboundRequest, timeout: Duration) async throws(OutboundError) -> OutboundResponse {
         guard instance.isAlive else { throw .cancelled }
         let isChaos = world.isChaos
         if isChaos, executor.chance(0.003) {
@@ -64,9 +65,9 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         }
     }
 
-    private func refusedMint() -> ZendeskResponse {
+    private func refusedMint() -> OutboundResponse {
         world.count(.noTokens)
-        world.checker.saw(ZendeskRequest(.post, "/oauth/tokens"), by: instance, at: world.now)
+        world.checker.saw(OutboundRequest(.post, "/oauth/tokens"), by: instance, at: world.now)
         switch executor.number(0...2) {
         case 0: return Self.answer(401, #"{"error":"invalid_client","error_description":"Client authentication failed"}"#)
         case 1: return Self.answer(500, "<html>")
@@ -78,7 +79,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     }
 
     /// Spoils a request before it takes effect; nil if nothing goes wrong.
-    private func before(_ fault: Int, _ request: ZendeskRequest, _ timeout: Duration) async throws(TransportError) -> ZendeskResponse? {
+    private func before(_ fault: Int, _ request: OutboundRequest, _ timeout: Duration) async throws(OutboundError) -> OutboundResponse? {
         let isUpdate = request.method == .put
         switch fault {
         case 0:
@@ -130,7 +131,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     }
 
     /// Applies an abandoned update at some later moment.
-    private func landLate(_ request: ZendeskRequest) {
+    private func landLate(_ request: OutboundRequest) {
         world.at(world.elapsed + executor.number(0.1...1800.0)) {
             self.world.count(.landedLate)
             self.world.trace { "an update of \(self.instance.name) lands late" }
@@ -138,13 +139,13 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         }
     }
 
-    private func exchange(_ request: ZendeskRequest, _ timeout: Duration) async throws(TransportError) -> ZendeskResponse {
+    private func exchange(_ request: OutboundRequest, _ timeout: Duration) async throws(OutboundError) -> OutboundResponse {
         guard let mutant = world.mutant else { return arrive(request) }
         return try await exchange(request, timeout, mutant)
     }
 
     /// Delivers the request to the account.
-    func arrive(_ request: ZendeskRequest, isLate: Bool = false) -> ZendeskResponse {
+    func arrive(_ request: OutboundRequest, isLate: Bool = false) -> OutboundResponse {
         world.lookAtJobs()
         if world.isChaos, executor.chance(world.mutant == .witnessByID ? 0.5 : 0.02) { world.rebookWitness(of: Self.terms(of: request)) }
         let ticket = request.method == .put ? Self.ticket(of: request) : nil
@@ -171,7 +172,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         if request.method == .get, world.isFreshlyHidden { readHidden(request) }
         if let ticket, world.isChaos, executor.chance(0.02) { world.editInSameSecond(ticket) }
         world.trace { "  \(self.instance.name) \(request.method.rawValue) \(request.target.prefix(60)) -> \(answer.status)" }
-        var response = ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
+        var response = OutboundResponse(status: answer.status, headers: answer.headers, body: answer.body)
         spoilDate(&response)
         if world.isChaos, request.method == .get { leaveOut(request, &response) }
         world.lookAtJobs()
@@ -182,7 +183,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         _ ticket: Int,
         _ before: SimulatedTicket?,
         _ raced: String?,
-        _ request: ZendeskRequest,
+        _ request: OutboundRequest,
         _ status: Int,
         _ isLate: Bool
     ) {
@@ -220,7 +221,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
 
     // MARK: Spoiled answers
 
-    private func spoilDate(_ response: inout ZendeskResponse) {
+    private func spoilDate(_ response: inout OutboundResponse) {
         // The instance's own clock has the same error.
         if world.mutant == .youngStampsTrusted { response.headers["date"] = Self.httpDate(world.now + 3) }
         switch world.clocks {
@@ -244,7 +245,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     }
 
     /// Drops an item from a search or a list.
-    private func leaveOut(_ request: ZendeskRequest, _ response: inout ZendeskResponse) {
+    private func leaveOut(_ request: OutboundRequest, _ response: inout OutboundResponse) {
         let isSearch = request.target.contains("search.json") || request.target.contains("search/export")
         let isList = request.target.contains("show_many")
         guard isSearch || isList, response.status == 200, executor.chance(world.faultRate * 0.1),
@@ -271,7 +272,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
     }
 
     /// The tickets that a request reads.
-    func ticketsRead(by request: ZendeskRequest) -> [Int] {
+    func ticketsRead(by request: OutboundRequest) -> [Int] {
         guard request.method == .get else { return [] }
         if request.target.contains("show_many") {
             return request.target.split(separator: "=").last?.split(separator: ",").compactMap { Int($0) } ?? []
@@ -279,11 +280,11 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         return Self.ticket(of: request).map { [$0] } ?? []
     }
 
-    private func readHidden(_ request: ZendeskRequest) {
+    private func readHidden(_ request: OutboundRequest) {
         for id in ticketsRead(by: request) { world.readWhileHidden[id] = world.elapsed }
     }
 
-    private func sawSearch(_ request: ZendeskRequest, _ body: Data) {
+    private func sawSearch(_ request: OutboundRequest, _ body: Data) {
         guard world.isChaos, let answer = try? JSONDecoder().decode(SearchHits.self, from: body) else { return }
         if answer.next_page != nil { world.count(.severalPages) }
         if request.target.ranges(of: "custom_field_").count > 2 { world.count(.sharedSearch) }
@@ -314,7 +315,7 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
 
     // MARK: Pieces
 
-    func pause(_ duration: Duration) async throws(TransportError) {
+    func pause(_ duration: Duration) async throws(OutboundError) {
         do {
             try await executor.sleep(duration)
         } catch {
@@ -323,17 +324,17 @@ final class SimulatedTransport: ZendeskTransport, @unchecked Sendable {
         guard instance.isAlive else { throw .cancelled }
     }
 
-    static func ticket(of request: ZendeskRequest) -> Int? {
+    static func ticket(of request: OutboundRequest) -> Int? {
         request.target.hasPrefix("/api/v2/tickets/") ? Int(request.target.dropFirst("/api/v2/tickets/".count).prefix { $0 != "." }) : nil
     }
 
     /// The search terms of a request.
-    private static func terms(of request: ZendeskRequest) -> [String] {
+    private static func terms(of request: OutboundRequest) -> [String] {
         guard request.target.contains("search.json"), let query = request.target.removingPercentEncoding else { return [] }
         return query.matches(of: /custom_field_\d+:"([^"]*)"/).map { String($0.output.1) }
     }
 
-    static func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> ZendeskResponse {
-        ZendeskResponse(status: status, headers: headers, body: Data(body.utf8))
+    static func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> OutboundResponse {
+        OutboundResponse(status: status, headers: headers, body: Data(body.utf8))
     }
 }

@@ -2,7 +2,7 @@ import BookingStatusSync
 import FunctionRuntime
 import Foundation
 import Logging
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 

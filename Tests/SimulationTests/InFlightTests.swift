@@ -6,14 +6,14 @@ import Logging
 import Simulation
 import Synchronization
 import Testing
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 
 @Suite("Concurrent changes")
 struct InFlightTests {
     /// One instance, one booking with two tickets, and a slow connection to Zendesk.
-    private final class Bench: ZendeskTransport, @unchecked Sendable {
+    private final class Bench: OutboundTransport, @unchecked Sendable {
         let executor = SeededExecutor(seed: 7)
         var account: SimulatedZendesk
         var writes = 0
@@ -36,7 +36,7 @@ struct InFlightTests {
             }
         }
 
-        func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse {
+        func send(_ request: OutboundRequest, timeout: Duration) async throws(OutboundError) -> OutboundResponse {
             calls += 1
             if request.method == .put { writes += 1 }
             if request.target.contains("search.json") { searches[request.target, default: 0] += 1 }
@@ -45,7 +45,7 @@ struct InFlightTests {
                 to: .init(method: request.method.rawValue, target: request.target, body: request.body ?? Data()),
                 now: History.start + executor.now / .seconds(1)
             )
-            return ZendeskResponse(status: answer.status, headers: answer.headers, body: answer.body)
+            return OutboundResponse(status: answer.status, headers: answer.headers, body: answer.body)
         }
 
         func handler(writesPerMinute: Int = 50, sharesCalls: Bool = true) -> BookingStatusHandler {

@@ -1,5 +1,5 @@
 import Synchronization
-package import Timing
+package import Support
 
 /// A clock that moves only when a caller pauses, and then at once. Tests of waiting code take no
 /// time.

@@ -1,17 +1,17 @@
 import Foundation
+package import Support
 import Synchronization
-package import Zendesk
 package import ZendeskSimulator
 
 /// Calls the simulated account directly, without a socket.
-package final class SimulatorTransport: ZendeskTransport {
+package final class SimulatorTransport: OutboundTransport {
     private let account: Mutex<SimulatedZendesk>
-    private let log = Mutex<[ZendeskRequest]>([])
+    private let log = Mutex<[OutboundRequest]>([])
     private let time: ManualTime
     /// Intercepts a request before the account gets it, to spoil it.
-    private let interfere = Mutex<(@Sendable (ZendeskRequest, Int) throws(TransportError) -> ZendeskResponse?)?>(nil)
+    private let interfere = Mutex<(@Sendable (OutboundRequest, Int) throws(OutboundError) -> OutboundResponse?)?>(nil)
     /// Runs after the account has answered, and may lose the answer.
-    private let afterwards = Mutex<(@Sendable (ZendeskRequest, Int) throws(TransportError) -> Void)?>(nil)
+    private let afterwards = Mutex<(@Sendable (OutboundRequest, Int) throws(OutboundError) -> Void)?>(nil)
 
     private let writtenDate = Mutex<String??>(nil)
 
@@ -26,16 +26,16 @@ package final class SimulatorTransport: ZendeskTransport {
         self.time = time
     }
 
-    package var requests: [ZendeskRequest] { log.withLock { $0 } }
-    package var writes: [ZendeskRequest] { requests.filter { $0.method == .put } }
+    package var requests: [OutboundRequest] { log.withLock { $0 } }
+    package var writes: [OutboundRequest] { requests.filter { $0.method == .put } }
 
     /// Sets the interceptor of requests. It gets each request and its number from 1; nil passes the
     /// request on to the account.
-    package func before(_ body: @escaping @Sendable (ZendeskRequest, Int) throws(TransportError) -> ZendeskResponse?) {
+    package func before(_ body: @escaping @Sendable (OutboundRequest, Int) throws(OutboundError) -> OutboundResponse?) {
         interfere.withLock { $0 = body }
     }
 
-    package func after(_ body: @escaping @Sendable (ZendeskRequest, Int) throws(TransportError) -> Void) {
+    package func after(_ body: @escaping @Sendable (OutboundRequest, Int) throws(OutboundError) -> Void) {
         afterwards.withLock { $0 = body }
     }
 
@@ -43,7 +43,7 @@ package final class SimulatorTransport: ZendeskTransport {
         account.withLock { body(&$0, time.secondsSince1970) }
     }
 
-    package func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse {
+    package func send(_ request: OutboundRequest, timeout: Duration) async throws(OutboundError) -> OutboundResponse {
         let number = log.withLock { log in
             log.append(request)
             return log.count
@@ -63,6 +63,6 @@ package final class SimulatorTransport: ZendeskTransport {
         if let afterwards = afterwards.withLock({ $0 }) { try afterwards(request, number) }
         var headers = answer.headers
         if let date { headers["date"] = date }
-        return ZendeskResponse(status: answer.status, headers: headers, body: answer.body)
+        return OutboundResponse(status: answer.status, headers: headers, body: answer.body)
     }
 }

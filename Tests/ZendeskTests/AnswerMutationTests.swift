@@ -1,7 +1,7 @@
 import FoundationEssentials
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 
@@ -55,7 +55,7 @@ struct AnswerMutationTests {
             let transport = SimulatorTransport(account, time)
             let client = ZendeskClient(transport: transport, credentials: .client(id: "c", secret: "s"), time: time.source)
             let answers = (0..<8).map { _ in
-                ZendeskResponse(
+                OutboundResponse(
                     status: mutation.pick([200, 200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 409, 422, 423, 429, 500, 503, 999, -1]),
                     headers: Dictionary((0..<2).map { _ in (mutation.pick(Self.headers), mutation.pick(Self.values)) }) { $1 },
                     body: mutation.next()

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Synchronization
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 
 @Suite("The Zendesk client")
@@ -104,7 +104,7 @@ struct ZendeskClientTests {
 
     @Test("an update is one safe update of all fields, with the exact stamp")
     func update() async throws {
-        let sent = Mutex<ZendeskRequest?>(nil)
+        let sent = Mutex<OutboundRequest?>(nil)
         let client = client { request in
             sent.withLock { $0 = request }
             return #"""
@@ -154,9 +154,9 @@ struct ZendeskClientTests {
         #expect(numbers(client.usage) == [0, 350, 0, 50, 0])
     }
 
-    private func client(_ time: ManualTime = ManualTime(), _ answer: @escaping @Sendable (ZendeskRequest) -> String) -> ZendeskClient {
+    private func client(_ time: ManualTime = ManualTime(), _ answer: @escaping @Sendable (OutboundRequest) -> String) -> ZendeskClient {
         ZendeskClient(
-            transport: Answering { request in ZendeskResponse(status: 200, body: Data(answer(request).utf8)) },
+            transport: Answering { request in OutboundResponse(status: 200, body: Data(answer(request).utf8)) },
             credentials: .accessToken("t"),
             time: time.source
         )

@@ -1,21 +1,21 @@
 import FoundationEssentials
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 
 @Suite("Meaning of Zendesk's answers")
 struct ZendeskErrorTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String
-        let method: ZendeskRequest.Method
-        let response: ZendeskResponse
+        let method: OutboundRequest.Method
+        let response: OutboundResponse
         let kind: ZendeskError.Kind
 
-        init(_ description: String, _ method: ZendeskRequest.Method, _ status: Int, _ body: String, _ kind: ZendeskError.Kind) {
+        init(_ description: String, _ method: OutboundRequest.Method, _ status: Int, _ body: String, _ kind: ZendeskError.Kind) {
             testDescription = "\(status) \(description)"
             self.method = method
-            response = ZendeskResponse(status: status, headers: ["retry-after": "42"], body: Data(body.utf8))
+            response = OutboundResponse(status: status, headers: ["retry-after": "42"], body: Data(body.utf8))
             self.kind = kind
         }
     }
@@ -97,11 +97,11 @@ struct ZendeskErrorTests {
         arguments: [
             (.get, .notSent("x"), .unavailable), (.put, .notSent("x"), .unavailable), (.get, .noAnswer("x"), .unavailable),
             (.put, .noAnswer("x"), .outcomeUnknown), (.put, .cancelled, .cancelled),
-        ] as [(ZendeskRequest.Method, TransportError, ZendeskError.Kind)]
+        ] as [(OutboundRequest.Method, OutboundError, ZendeskError.Kind)]
     )
-    func noAnswer(method: ZendeskRequest.Method, failure: TransportError, kind: ZendeskError.Kind) async {
+    func noAnswer(method: OutboundRequest.Method, failure: OutboundError, kind: ZendeskError.Kind) async {
         let client = ZendeskClient(
-            transport: Answering { _ throws(TransportError) in throw failure },
+            transport: Answering { _ throws(OutboundError) in throw failure },
             credentials: .accessToken("t"),
             time: ManualTime().source
         )
@@ -125,7 +125,7 @@ struct ZendeskErrorTests {
         let client = ZendeskClient(
             transport: Answering { _ in
                 Issue.record("a request was sent")
-                return ZendeskResponse(status: 500)
+                return OutboundResponse(status: 500)
             },
             credentials: .accessToken("t"),
             time: ManualTime().source
@@ -135,10 +135,10 @@ struct ZendeskErrorTests {
 }
 
 /// Answers every request by a closure.
-struct Answering: ZendeskTransport {
-    let answer: @Sendable (ZendeskRequest) throws(TransportError) -> ZendeskResponse
+struct Answering: OutboundTransport {
+    let answer: @Sendable (OutboundRequest) throws(OutboundError) -> OutboundResponse
 
-    init(_ answer: @escaping @Sendable (ZendeskRequest) throws(TransportError) -> ZendeskResponse) { self.answer = answer }
+    init(_ answer: @escaping @Sendable (OutboundRequest) throws(OutboundError) -> OutboundResponse) { self.answer = answer }
 
-    func send(_ request: ZendeskRequest, timeout: Duration) async throws(TransportError) -> ZendeskResponse { try answer(request) }
+    func send(_ request: OutboundRequest, timeout: Duration) async throws(OutboundError) -> OutboundResponse { try answer(request) }
 }

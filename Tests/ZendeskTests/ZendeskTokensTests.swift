@@ -2,7 +2,7 @@ import FoundationEssentials
 import Synchronization
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 
@@ -45,7 +45,7 @@ struct ZendeskTokensTests {
         transport.withAccount { account, _ in account.revokeTokens() }
         _ = try await client.ticket(1, deadline: deadline)
         #expect(mints(transport) == 2)
-        transport.before { request, _ in request.method == .get ? ZendeskResponse(status: 401) : nil }
+        transport.before { request, _ in request.method == .get ? OutboundResponse(status: 401) : nil }
         await #expect { try await client.ticket(1, deadline: deadline) } throws: { ($0 as? ZendeskError)?.kind == .misconfigured }
         #expect(mints(transport) == 3)
     }
@@ -57,8 +57,8 @@ struct ZendeskTokensTests {
     func absurdLifetime(expiresIn: String) async throws {
         let (transport, client) = world()
         transport.before { request, _ in
-            guard request.target == "/oauth/tokens" else { return ZendeskResponse(status: 200, body: Data(#"{"ticket":{"id":1}}"#.utf8)) }
-            return ZendeskResponse(status: 200, body: Data(#"{"access_token":"t","expires_in":\#(expiresIn)}"#.utf8))
+            guard request.target == "/oauth/tokens" else { return OutboundResponse(status: 200, body: Data(#"{"ticket":{"id":1}}"#.utf8)) }
+            return OutboundResponse(status: 200, body: Data(#"{"access_token":"t","expires_in":\#(expiresIn)}"#.utf8))
         }
         for _ in 0..<3 { _ = try? await client.ticket(1, deadline: deadline) }
         #expect(mints(transport) == 1)
@@ -71,7 +71,7 @@ struct ZendeskTokensTests {
     func noToken(token: String) async throws {
         let (transport, client) = world()
         transport.before { request, _ in
-            request.target == "/oauth/tokens" ? ZendeskResponse(status: 200, body: Data(#"{"access_token":"\#(token)"}"#.utf8)) : nil
+            request.target == "/oauth/tokens" ? OutboundResponse(status: 200, body: Data(#"{"access_token":"\#(token)"}"#.utf8)) : nil
         }
         let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
         #expect(error.map { "\($0)" }?.contains("x-header") == false)
@@ -88,7 +88,7 @@ struct ZendeskTokensTests {
     )
     func quotes(body: String, status: Int) async throws {
         let (transport, client) = world()
-        transport.before { _, _ in ZendeskResponse(status: status, body: Data(body.utf8)) }
+        transport.before { _, _ in OutboundResponse(status: status, body: Data(body.utf8)) }
         let soon = Deadline(after: .seconds(1), time.source)
         let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: soon) }
         #expect(error.map { "\($0)" }?.contains("tale") == false)
@@ -111,7 +111,7 @@ struct ZendeskTokensTests {
     func limitedMint(status: Int) async throws {
         let (transport, client) = world()
         transport.before { request, _ in
-            request.target == "/oauth/tokens" ? ZendeskResponse(status: status, headers: ["retry-after": "60"]) : nil
+            request.target == "/oauth/tokens" ? OutboundResponse(status: status, headers: ["retry-after": "60"]) : nil
         }
         for _ in 0..<20 {
             do throws(ZendeskError) {
@@ -132,7 +132,7 @@ struct ZendeskTokensTests {
     func limitedRead() async throws {
         let (transport, client) = world()
         let headers = ["retry-after": "5", "zendesk-ratelimit-per-ticket-updates": "total=30; remaining=0; resets=5"]
-        transport.before { request, _ in request.method == .get ? ZendeskResponse(status: 429, headers: headers) : nil }
+        transport.before { request, _ in request.method == .get ? OutboundResponse(status: 429, headers: headers) : nil }
         await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
         #expect(transport.requests.count < 8)
     }

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import HTTPTypes
-import JSONReader
+import Support
 
 extension CloudEvent {
     /// Source: CloudEvents HTTP protocol binding 1.0.2, section 3.1.

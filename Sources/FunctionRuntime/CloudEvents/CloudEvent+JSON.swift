@@ -1,5 +1,5 @@
 public import FoundationEssentials
-import JSONReader
+import Support
 
 extension CloudEvent {
     /// The event as one JSON object: the body of a request in structured mode.

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import JSONReader
+import Support
 
 /// A first generation background event. Its members are in `context`, or at the top level in the
 /// older shape.

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import JSONReader
+import Support
 
 extension CloudEvent {
     /// Source: CloudEvents JSON event format 1.0.2, sections 2 and 3.

@@ -1,4 +1,4 @@
-import JSONReader
+import Support
 
 /// Why a request could not be read as an event.
 public struct EnvelopeError: Error, Equatable, CustomStringConvertible {

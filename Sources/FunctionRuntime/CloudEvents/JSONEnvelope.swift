@@ -1,5 +1,5 @@
 import FoundationEssentials
-import JSONReader
+import Support
 
 /// A request's JSON body, which gives the form if no header does.
 struct JSONEnvelope {

@@ -1,5 +1,5 @@
 public import FoundationEssentials
-import JSONReader
+import Support
 
 /// A Google Cloud Pub/Sub message with all the metadata of a push.
 ///

@@ -1,6 +1,5 @@
 import FoundationEssentials
-import JSONReader
-import Timing
+import Support
 
 /// The body of a Pub/Sub push, which is also the data of a `messagePublished` CloudEvent.
 ///

@@ -2,7 +2,7 @@ package import BookingStatusSync
 import FoundationEssentials
 import SpannerChangeStreams
 import Synchronization
-package import Timing
+package import Support
 
 /// Stores bookings. Their changes come out of a change stream.
 package protocol BookingStore: Sendable {

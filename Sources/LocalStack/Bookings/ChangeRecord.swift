@@ -1,4 +1,4 @@
-package import Timing
+package import Support
 import ZendeskSimulator
 
 /// A data change record of a change stream, independent of the stream's reader.

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import ServiceLifecycle
 import Synchronization
-import Timing
+import Support
 import ZendeskSimulator
 
 /// Reads a change stream as Dataflow's connector does. It reads every partition from its start, and

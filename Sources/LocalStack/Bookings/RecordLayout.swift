@@ -1,5 +1,5 @@
 package import FoundationEssentials
-import Timing
+import Support
 import ZendeskSimulator
 
 /// The producer whose layout a change record has.

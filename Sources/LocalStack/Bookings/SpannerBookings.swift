@@ -1,7 +1,5 @@
-import AsyncHTTPClient
 import FoundationEssentials
-import NIOHTTP1
-import Timing
+import Support
 import ZendeskSimulator
 
 /// Bookings in Google's Spanner emulator, over its REST interface.
@@ -20,10 +18,10 @@ package struct SpannerBookings: BookingStore {
     /// - Parameters:
     ///   - url: the emulator's REST interface, without a path.
     ///   - statements: create the tables and the change stream if the database does not exist yet.
-    init(client: HTTPClient, url: String, statements: [String]) async throws {
-        rest = RESTClient(client: client, baseURL: "\(url)/v1")
+    init(url: String, statements: [String]) async throws {
+        rest = RESTClient("\(url)/v1")
         try await rest.create(
-            .POST,
+            .post,
             "/projects/\(Self.project)/instances",
             [
                 "instanceId": "bookings",
@@ -34,7 +32,7 @@ package struct SpannerBookings: BookingStore {
             ]
         )
         try await rest.create(
-            .POST,
+            .post,
             "/\(Self.instance)/databases",
             ["createStatement": "CREATE DATABASE bookings", "extraStatements": .array(statements.map { .string($0) })]
         )
@@ -42,7 +40,7 @@ package struct SpannerBookings: BookingStore {
     }
 
     private static func newSession(_ rest: RESTClient) async throws -> String {
-        let answer = try await rest.call(.POST, "/\(database)/sessions", [:])
+        let answer = try await rest.call(.post, "/\(database)/sessions", [:])
         guard let name = answer["name"]?.string else { throw RESTClient.Failure(status: 200, description: "a session without a name") }
         return name
     }
@@ -58,7 +56,7 @@ package struct SpannerBookings: BookingStore {
         while true {
             do {
                 let answer = try await rest.call(
-                    .POST,
+                    .post,
                     "/\(session):commit",
                     ["singleUseTransaction": ["readWrite": [:]], "mutations": [mutation]]
                 )
@@ -74,7 +72,7 @@ package struct SpannerBookings: BookingStore {
 
     package func statuses() async throws -> [String: String] {
         let answer = try await rest.call(
-            .POST,
+            .post,
             "/\(session):executeSql",
             [
                 "sql": "SELECT ID, Status FROM Bookings WHERE Status IS NOT NULL",
@@ -114,7 +112,7 @@ package struct SpannerBookings: BookingStore {
 
     /// The emulator's current time, for the start of the change stream.
     func now() async throws -> String {
-        let answer = try await rest.call(.POST, "/\(session):executeSql", ["sql": "SELECT CURRENT_TIMESTAMP()"])
+        let answer = try await rest.call(.post, "/\(session):executeSql", ["sql": "SELECT CURRENT_TIMESTAMP()"])
         guard case .array(let rows)? = answer["rows"], case .array(let columns)? = rows.first, let time = columns.first?.string else {
             throw RESTClient.Failure(status: 200, description: "no time")
         }

@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import Foundation
 import HTTPTypes
 import HummingbirdCore
@@ -14,27 +13,23 @@ final class Console: Sendable {
     /// Where pushes come through on their way to the function.
     static let tapPath = "/push"
 
-    private let client: HTTPClient
-    private let stack = Mutex<LocalStack?>(nil)
+    private let state = Mutex<(stack: LocalStack, tap: PushTap)?>(nil)
 
-    init(client: HTTPClient) { self.client = client }
-
-    func open(_ stack: LocalStack) { self.stack.withLock { $0 = stack } }
+    func open(_ stack: LocalStack) {
+        let tap = PushTap(function: LoopbackHTTP(stack.functionURL), journal: stack.journal)
+        state.withLock { $0 = (stack, tap) }
+    }
 
     /// - Returns: nil where the request is none of the console's.
     func respond(to request: Request) async throws -> Response? {
         let path = request.uri.path
         let isForTap = path.hasPrefix("\(Self.tapPath)/")
         guard isForTap || path == "/" || path == "/favicon.ico" || path.hasPrefix("/console/") else { return nil }
-        guard let stack = stack.withLock({ $0 }) else { return Response(status: .serviceUnavailable) }
+        guard let (stack, tap) = state.withLock({ $0 }) else { return Response(status: .serviceUnavailable) }
         guard comesFromHere(request) else {
             return refusal(.forbidden, "this is for the console's own page, and for pushes from this machine")
         }
-        if isForTap {
-            let function = String(stack.functionURL.dropLast())
-            return try await PushTap(client: client, functionURL: function, journal: stack.journal)
-                .forward(request, path: String(path.dropFirst(Self.tapPath.count)))
-        }
+        if isForTap { return try await tap.forward(request, path: String(path.dropFirst(Self.tapPath.count))) }
         var response = try await answer(request, path, stack)
         // The page runs nobody else's code, and nobody else's page shows it.
         response.headers[HTTPField.Name("content-security-policy")!] = "default-src 'self'; frame-ancestors 'none'"

@@ -1,17 +1,15 @@
-import AsyncHTTPClient
 import FunctionRuntime
 import FoundationEssentials
 import HTTPTypes
 import HummingbirdCore
 import NIOCore
 import NIOFoundationEssentialsCompat
-import NIOHTTP1
+import Support
 
 /// Stands before the function, takes down each push and its answer, and changes neither.
 struct PushTap: Sendable {
-    let client: HTTPClient
-    /// Where the function listens, without a path.
-    let functionURL: String
+    /// The transport to the function.
+    let function: LoopbackHTTP
     let journal: Journal
 
     /// Fields that belong to one connection.
@@ -21,23 +19,18 @@ struct PushTap: Sendable {
     func forward(_ request: Request, path: String) async throws -> Response {
         let body = Data(buffer: try await request.body.collect(upTo: 32 << 20))
         let delivery = observe(request, body)
-        var forwarded = HTTPClientRequest(url: functionURL + path)
-        forwarded.method = .POST
-        for field in request.headers where !Self.hopByHop.contains(field.name) {
-            forwarded.headers.add(name: field.name.rawName, value: field.value)
-        }
-        forwarded.body = .bytes(ByteBuffer(data: body))
-        do {
-            let answer = try await client.execute(forwarded, timeout: .seconds(120))
-            let answerBody = try await answer.body.collect(upTo: 1 << 20)
+        let fields = request.headers.filter { !Self.hopByHop.contains($0.name) }.map { (name: $0.name.rawName, value: $0.value) }
+        do throws(OutboundError) {
+            let answer = try await function.send(OutboundRequest(.post, path, headers: fields, body: body), timeout: .seconds(120))
             if let delivery {
-                journal.answered(delivery.messageID, delivery.index, status: Int(answer.status.code), body: String(buffer: answerBody))
+                let text = String(decoding: answer.body, as: UTF8.self)
+                journal.answered(delivery.messageID, delivery.index, status: answer.status, body: text)
             }
             var headers = HTTPFields()
             for (name, value) in answer.headers {
                 if let name = HTTPField.Name(name), !Self.hopByHop.contains(name) { headers[name] = value }
             }
-            return Response(status: .init(code: Int(answer.status.code)), headers: headers, body: .init(byteBuffer: answerBody))
+            return Response(status: .init(code: answer.status), headers: headers, body: .init(byteBuffer: ByteBuffer(data: answer.body)))
         } catch {
             if let delivery { journal.answered(delivery.messageID, delivery.index, status: nil, body: "the function cannot be reached") }
             return Response(status: .badGateway)

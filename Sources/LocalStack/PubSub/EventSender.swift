@@ -1,36 +1,26 @@
-package import AsyncHTTPClient
 package import FunctionRuntime
 import HTTPTypes
-package import NIOCore
-package import NIOHTTP1
+package import Support
 
 /// Posts messages to a function, as Pub/Sub and Eventarc do.
 package struct EventSender: Sendable {
     /// The topic that local messages name as theirs.
     static let topic = "projects/local/topics/bookings-table-status"
 
-    private let client: HTTPClient
-    private let url: String
+    private let http: LoopbackHTTP
 
-    /// - Parameter url: where the function listens.
-    package init(client: HTTPClient = .shared, url: String) {
-        self.client = client
-        self.url = url
-    }
+    /// - Parameter url: where the function listens, on this machine.
+    package init(url: String) { http = LoopbackHTTP(url) }
 
     /// - Returns: the function's answer.
-    /// - Throws: AsyncHTTPClient's errors, if there is no answer.
     package func send(
         _ message: PubSubMessage,
         as form: PubSubMessage.DeliveryForm = .push,
-        timeout: TimeAmount = .seconds(60)
-    ) async throws -> (status: HTTPResponseStatus, body: String) {
+        timeout: Duration = .seconds(60)
+    ) async throws(OutboundError) -> (status: Int, body: String) {
         let (head, body) = message.request(as: form, topic: Self.topic)
-        var request = HTTPClientRequest(url: url)
-        request.method = .POST
-        for field in head.headerFields { request.headers.add(name: field.name.rawName, value: field.value) }
-        request.body = .bytes(body)
-        let response = try await client.execute(request, timeout: timeout)
-        return (response.status, String(buffer: try await response.body.collect(upTo: 1 << 20)))
+        let headers = head.headerFields.map { (name: $0.name.rawName, value: $0.value) }
+        let answer = try await http.send(OutboundRequest(.post, "", headers: headers, body: body), timeout: timeout)
+        return (answer.status, String(decoding: answer.body, as: UTF8.self))
     }
 }

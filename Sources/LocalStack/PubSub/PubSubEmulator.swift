@@ -1,6 +1,5 @@
-import AsyncHTTPClient
 package import FoundationEssentials
-import NIOHTTP1
+import Support
 import Synchronization
 import ZendeskSimulator
 
@@ -22,18 +21,18 @@ package final class PubSubEmulator: Broker {
     /// - Parameters:
     ///   - url: the emulator's address, without a path.
     ///   - endpoint: the URL to push to. The topic's name is appended.
-    init(client: HTTPClient, url: String, endpoint: String) async throws {
-        rest = RESTClient(client: client, baseURL: "\(url)/v1")
-        for topic in [Self.topic, Self.deadLetterTopic] { try await rest.create(.PUT, "/\(topic)", [:]) }
+    init(url: String, endpoint: String) async throws {
+        rest = RESTClient("\(url)/v1")
+        for topic in [Self.topic, Self.deadLetterTopic] { try await rest.create(.put, "/\(topic)", [:]) }
         try await rest.create(
-            .PUT,
+            .put,
             "/\(Self.deadLetterSubscription)",
             ["topic": .string(Self.deadLetterTopic), "ackDeadlineSeconds": 600]
         )
         // A leftover subscription pushes to an endpoint that no longer exists.
-        _ = try? await rest.call(.DELETE, "/\(Self.subscription)")
+        _ = try? await rest.call(.delete, "/\(Self.subscription)")
         try await rest.create(
-            .PUT,
+            .put,
             "/\(Self.subscription)",
             [
                 "topic": .string(Self.topic), "ackDeadlineSeconds": 60,
@@ -46,7 +45,7 @@ package final class PubSubEmulator: Broker {
 
     package func publish(_ data: Data) async throws -> String {
         let message: JSON = ["data": .string(data.base64EncodedString())]
-        let answer = try await rest.call(.POST, "/\(Self.topic):publish", ["messages": [message]])
+        let answer = try await rest.call(.post, "/\(Self.topic):publish", ["messages": [message]])
         guard let id = answer["messageIds"]?.array?.first?.string else {
             throw RESTClient.Failure(status: 200, description: "the message got no id")
         }
@@ -55,7 +54,7 @@ package final class PubSubEmulator: Broker {
 
     package func deadLetters() async throws -> [DeadLetter] {
         let answer = try await rest.call(
-            .POST,
+            .post,
             "/\(Self.deadLetterSubscription):pull",
             ["maxMessages": 100, "returnImmediately": true]
         )
@@ -75,7 +74,7 @@ package final class PubSubEmulator: Broker {
             guard let ackID = pulled.withLock({ $0[letter.messageID]?.ackID }) else { continue }
             // In this order, a failure in between duplicates the letter instead of losing it.
             _ = try await publish(letter.data)
-            _ = try await rest.call(.POST, "/\(Self.deadLetterSubscription):acknowledge", ["ackIds": [.string(ackID)]])
+            _ = try await rest.call(.post, "/\(Self.deadLetterSubscription):acknowledge", ["ackIds": [.string(ackID)]])
             pulled.withLock { $0[letter.messageID] = nil }
         }
     }

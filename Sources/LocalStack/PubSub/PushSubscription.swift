@@ -1,9 +1,7 @@
-import AsyncHTTPClient
 import FunctionRuntime
 package import FoundationEssentials
-import NIOCore
-import NIOHTTP1
 import ServiceLifecycle
+import Support
 import Synchronization
 
 /// A topic with one push subscription, in memory. It posts each message to the endpoint until it is
@@ -16,6 +14,9 @@ package final class PushSubscription: Broker, Service {
     private let messages: AsyncStream<PubSubMessage>
     private let publisher: AsyncStream<PubSubMessage>.Continuation
     private let state = Mutex(State())
+
+    /// Pub/Sub begins with a handful of messages in flight.
+    private static let maximumInFlight = 8
 
     package struct Settings: Sendable {
         /// The time limit of an answer. After it, the message counts as not acknowledged.
@@ -73,24 +74,27 @@ package final class PushSubscription: Broker, Service {
         for letter in found { publish(letter.data, attributes: [:]) }
     }
 
-    package func run() async throws {
-        try await HTTPClient.withHTTPClient { client in
-            let sender = EventSender(client: client, url: endpoint)
-            await withDiscardingTaskGroup { deliveries in
-                for await message in messages.cancelOnGracefulShutdown() {
-                    deliveries.addTask { await self.deliver(message, sender) }
-                }
-                deliveries.cancelAll()
+    package func run() async {
+        let sender = EventSender(url: endpoint)
+        let places = AsyncSemaphore(places: Self.maximumInFlight)
+        await withDiscardingTaskGroup { deliveries in
+            for await message in messages.cancelOnGracefulShutdown() {
+                deliveries.addTask { await self.deliver(message, sender, places) }
             }
+            deliveries.cancelAll()
         }
     }
 
-    private func deliver(_ message: PubSubMessage, _ sender: EventSender) async {
+    private func deliver(_ message: PubSubMessage, _ sender: EventSender, _ places: AsyncSemaphore) async {
         var message = message
         var wait = settings.minimumBackoff
         for attempt in 1...settings.maximumDeliveryAttempts {
             message.deliveryAttempt = attempt
-            if await isAcknowledged(message, sender) { return }
+            let deadline = Deadline(after: .seconds(600), .system)
+            if await places.enter(before: deadline) {
+                defer { places.leave() }
+                if await isAcknowledged(message, sender) { return }
+            }
             guard attempt < settings.maximumDeliveryAttempts else { break }
             guard (try? await Task.sleep(for: wait)) != nil else { return }
             wait = min(wait * 2, settings.maximumBackoff)
@@ -100,8 +104,7 @@ package final class PushSubscription: Broker, Service {
 
     /// Whether the answer acknowledges the message.
     private func isAcknowledged(_ message: PubSubMessage, _ sender: EventSender) async -> Bool {
-        let timeout = TimeAmount.nanoseconds(Int64(settings.ackDeadline / .nanoseconds(1)))
-        guard let answer = try? await sender.send(message, timeout: timeout) else { return false }
-        return [102, 200, 201, 202, 204].contains(answer.status.code)
+        guard let answer = try? await sender.send(message, timeout: settings.ackDeadline) else { return false }
+        return [102, 200, 201, 202, 204].contains(answer.status)
     }
 }

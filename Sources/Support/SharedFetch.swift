@@ -1,10 +1,9 @@
 import Synchronization
-package import Timing
 
 /// Fetches a value on demand, once for all waiting callers, and keeps it.
 package final class SharedFetch<State: Sendable>: Sendable {
     private let state: Mutex<State>
-    private let gate = AsyncLock()
+    private let gate = AsyncSemaphore()
 
     package init(_ state: State) { self.state = Mutex(state) }
 

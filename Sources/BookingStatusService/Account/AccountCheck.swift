@@ -1,6 +1,6 @@
 import BookingStatusSync
 import FoundationEssentials
-package import Timing
+package import Support
 package import Zendesk
 
 /// Checks an account for everything that could be wrong before the first event. It changes nothing.

@@ -1,11 +1,11 @@
 import BookingStatusSync
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 
-@testable import AccountSetup
+@testable import BookingStatusService
 
 @Suite("Shared calls trial")
 struct SharedCallsTrialTests {

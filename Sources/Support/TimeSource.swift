@@ -35,6 +35,26 @@ package struct TimeSource: Sendable {
     }()
 }
 
+extension TimeSource {
+    /// Runs the body, and cancels it if it takes too long.
+    ///
+    /// - Returns: nil if the limit was reached first.
+    package func run<Result: Sendable>(
+        for limit: Duration,
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result? {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await sleep(limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next()!
+        }
+    }
+}
+
 /// A point in time by which work must end.
 package struct Deadline: Sendable {
     private let moment: Duration

@@ -1,5 +1,5 @@
 import Testing
-import Timing
+import Support
 
 @Suite("Timing")
 struct TimestampsTests {

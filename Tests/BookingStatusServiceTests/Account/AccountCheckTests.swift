@@ -1,9 +1,10 @@
 import TestSupport
+import Support
 import Testing
 import Zendesk
 import ZendeskSimulator
 
-@testable import AccountSetup
+@testable import BookingStatusService
 
 @Suite("Account check")
 struct AccountCheckTests {
@@ -135,7 +136,7 @@ struct AccountCheckTests {
         let world = SetupWorld.complete()
         world.transport.before { request, _ in
             guard request.method == .put else { return nil }
-            return ZendeskResponse(status: 200, body: .init("{}".utf8))
+            return OutboundResponse(status: 200, body: .init("{}".utf8))
         }
         #expect(await world.check().contains { $0.severity == .problem && $0.text.contains("safe_update is not honoured") })
     }
@@ -146,7 +147,7 @@ struct AccountCheckTests {
         world.transport.before { request, _ in
             guard request.target.hasPrefix("/api/v2/users/me") else { return nil }
             let date = offset > 0 ? "Fri, 01 Jan 2100 00:00:00 GMT" : "Thu, 01 Jan 1970 00:00:00 GMT"
-            return ZendeskResponse(
+            return OutboundResponse(
                 status: 200,
                 headers: ["date": date, "x-rate-limit": "700"],
                 body: .init(#"{"user":{"id":900,"role":"agent"}}"#.utf8)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import JSONReader
+@testable import Support
 
 @Suite("JSON text")
 struct JSONReaderTests {

@@ -1,27 +1,28 @@
 import Synchronization
 
-/// A lock that admits one task at a time, in order of arrival.
-package final class AsyncLock: Sendable {
-    private let state = Mutex(State())
+/// Admits a limited number of tasks at a time, in order of arrival.
+package final class AsyncSemaphore: Sendable {
+    private let state: Mutex<State>
 
     private struct State {
-        var isTaken = false
+        var free: Int
         var nextID = 0
         var waiting: [(id: Int, continuation: CheckedContinuation<Bool, Never>?)] = []
         /// Tickets that were decided before their continuation was stored.
         var decided: [Int: Bool] = [:]
     }
 
-    package init() {}
+    /// - Parameter places: how many tasks are admitted at a time. One makes it a lock.
+    package init(places: Int = 1) { state = Mutex(State(free: places)) }
 
-    /// Waits for the lock.
+    /// Waits for a place.
     ///
     /// - Returns: false if the deadline passed or the task was canceled first. After true, the
     ///   caller must call ``leave()``.
     package func enter(before deadline: Deadline) async -> Bool {
         let ticket: Int? = state.withLock { state in
-            guard state.isTaken else {
-                state.isTaken = true
+            guard state.free == 0 else {
+                state.free -= 1
                 return nil
             }
             state.nextID += 1
@@ -49,7 +50,7 @@ package final class AsyncLock: Sendable {
     package func leave() {
         let next: CheckedContinuation<Bool, Never>? = state.withLock { state in
             guard !state.waiting.isEmpty else {
-                state.isTaken = false
+                state.free += 1
                 return nil
             }
             let first = state.waiting.removeFirst()

@@ -1,6 +1,6 @@
 import BookingStatusSync
 import FoundationEssentials
-package import Timing
+package import Support
 package import Zendesk
 
 /// Tries on an account what changes in flight can share: a search for several bookings, and updates

@@ -1,11 +1,11 @@
 import BookingStatusSync
 import TestSupport
 import Testing
-import Timing
+import Support
 import Zendesk
 import ZendeskSimulator
 
-@testable import AccountSetup
+@testable import BookingStatusService
 
 /// A simulated account, and what setup and check do to it.
 struct SetupWorld {
@@ -25,7 +25,7 @@ struct SetupWorld {
 
     var setup: AccountSetup { AccountSetup(zendesk, Self.wanted, deadline: Deadline(after: .seconds(60), time.source)) }
 
-    var changes: [ZendeskRequest] { transport.requests.filter { $0.method != .get } }
+    var changes: [OutboundRequest] { transport.requests.filter { $0.method != .get } }
 
     /// The account as setup leaves it.
     static func complete(_ change: (inout SimulatedZendesk) -> Void = { _ in }) -> SetupWorld {

@@ -6,10 +6,10 @@ import NIOCore
 import OutboundHTTP
 import TestSupport
 import Testing
-import Zendesk
+import Support
 
-@Suite("HTTP transport to Zendesk")
-struct HTTPClientTransportTests {
+@Suite("Calls to other services")
+struct OutboundHTTPTests {
     @Test("a request arrives unchanged, and its answer arrives whole")
     func roundTrip() async throws {
         try await serving { request in
@@ -17,7 +17,7 @@ struct HTTPClientTransportTests {
             let text = "\(request.method) \(request.head.path ?? "") \(request.headers[.authorization] ?? "") \(body)"
             return Response(status: .conflict, headers: [.retryAfter: "3"], body: .init(byteBuffer: ByteBuffer(string: text)))
         } _: { transport in
-            let request = ZendeskRequest(.put, "/api/v2/x.json?a=%22b", headers: [("authorization", "Bearer t")], body: Data("hi".utf8))
+            let request = OutboundRequest(.put, "/api/v2/x.json?a=%22b", headers: [("authorization", "Bearer t")], body: Data("hi".utf8))
             let answer = try await transport.send(request, timeout: .seconds(60))
             #expect(answer.status == 409)
             #expect(answer.headers["retry-after"] == "3")
@@ -31,7 +31,7 @@ struct HTTPClientTransportTests {
             #expect(request.uri.path == "/first")
             return Response(status: .found, headers: [.location: "/second"])
         } _: { transport in
-            let answer = try await transport.send(ZendeskRequest(.get, "/first"), timeout: .seconds(60))
+            let answer = try await transport.send(OutboundRequest(.get, "/first"), timeout: .seconds(60))
             #expect(answer.status == 302)
         }
     }
@@ -48,8 +48,8 @@ struct HTTPClientTransportTests {
             return Response(status: .ok, body: body)
         } _: { transport in
             let begin = ContinuousClock.now
-            await #expect(throws: TransportError.noAnswer("no answer in time")) {
-                try await transport.send(ZendeskRequest(.get, "/"), timeout: .seconds(1))
+            await #expect(throws: OutboundError.noAnswer("no answer in time")) {
+                try await transport.send(OutboundRequest(.get, "/"), timeout: .seconds(1))
             }
             #expect(ContinuousClock.now - begin >= .seconds(1))
         }
@@ -61,8 +61,8 @@ struct HTTPClientTransportTests {
             try await Task.sleep(for: .seconds(60))
             return Response(status: .ok)
         } _: { transport in
-            await #expect(throws: TransportError.noAnswer("no answer in time")) {
-                try await transport.send(ZendeskRequest(.put, "/"), timeout: .seconds(1))
+            await #expect(throws: OutboundError.noAnswer("no answer in time")) {
+                try await transport.send(OutboundRequest(.put, "/"), timeout: .seconds(1))
             }
         }
     }
@@ -70,9 +70,9 @@ struct HTTPClientTransportTests {
     @Test("if nothing listens, the request counts as not sent")
     func refused() async throws {
         try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
-            let transport = HTTPClientTransport(client: client, baseURL: "http://127.0.0.1:1")
-            do throws(TransportError) {
-                _ = try await transport.send(ZendeskRequest(.put, "/"), timeout: .seconds(60))
+            let transport = OutboundHTTP(client, origin: "http://127.0.0.1:1")
+            do throws(OutboundError) {
+                _ = try await transport.send(OutboundRequest(.put, "/"), timeout: .seconds(60))
                 Issue.record("there was an answer")
             } catch {
                 guard case .notSent = error else {
@@ -85,11 +85,11 @@ struct HTTPClientTransportTests {
 
     private func serving(
         _ respond: @escaping @Sendable (Request) async throws -> Response,
-        _ body: @escaping @Sendable (HTTPClientTransport) async throws -> Void
+        _ body: @escaping @Sendable (OutboundHTTP) async throws -> Void
     ) async throws {
         try await withStandIn(respond) { url in
             try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
-                try await body(HTTPClientTransport(client: client, baseURL: "\(url)/"))
+                try await body(OutboundHTTP(client, origin: "\(url)/"))
             }
         }
     }

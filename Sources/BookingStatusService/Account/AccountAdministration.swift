@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Timing
+import Support
 import Zendesk
 
 /// API calls for setting up and checking an account, beyond those of the function.
@@ -50,7 +50,7 @@ struct AccountAdministration: Sendable {
 
     func replaceOptions(of field: Int, _ options: [SetupPlan.Option]) async throws(ZendeskError) {
         let change = NewTicketField.Options(custom_field_options: options.map { .init(id: $0.id, name: $0.name, value: $0.tag) })
-        let request = ZendeskRequest(.put, "/api/v2/ticket_fields/\(field).json", body: try json(["ticket_field": change]))
+        let request = OutboundRequest(.put, "/api/v2/ticket_fields/\(field).json", body: try json(["ticket_field": change]))
         let _: (value: [String: TicketFieldDefinition], headers: [String: String]) = try await zendesk.call(request, deadline)
     }
 
@@ -63,9 +63,9 @@ struct AccountAdministration: Sendable {
     func updateWithOutdatedStamp(_ id: Int, _ field: Int) async throws(ZendeskError) -> AccountFacts.SafeUpdateTrial {
         let ticket = try await zendesk.ticket(id, deadline: deadline).ticket
         let update = TicketUpdate(customFields: [field: ticket.text(of: field)], updatedStamp: "2000-01-01T00:00:00Z")
-        let request: ZendeskRequest
+        let request: OutboundRequest
         do {
-            request = ZendeskRequest(.put, "/api/v2/tickets/\(id).json", body: try update.json)
+            request = OutboundRequest(.put, "/api/v2/tickets/\(id).json", body: try update.json)
         } catch {
             throw ZendeskError(.rejected, "the update cannot be written as JSON: \(error)")
         }
@@ -86,7 +86,7 @@ struct AccountAdministration: Sendable {
         var result: [Item] = []
         var page = 1
         while true {
-            let request = ZendeskRequest(.get, "\(target)&page=\(page)")
+            let request = OutboundRequest(.get, "\(target)&page=\(page)")
             let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(request, deadline)
             result += items(answer.value)
             guard answer.value.next_page != nil, !items(answer.value).isEmpty else { return result }

@@ -1,5 +1,5 @@
 import BookingStatusSync
-package import Timing
+package import Support
 package import Zendesk
 
 /// Creates an account's fields and view, or finds existing ones.

@@ -1,0 +1,98 @@
+import BookingStatusSync
+import Configuration
+import Support
+import Zendesk
+
+/// The commands that a person runs before the first event: `setup` and `check`.
+struct AccountCommands {
+    let config: ConfigReader
+    let connect: BookingStatusService.Connect
+    /// Prints one line for that person.
+    let print: (String) -> Void
+
+    /// Finds or creates what the function needs in the account.
+    ///
+    /// - Parameter isMeant: makes the changes instead of only printing them.
+    /// - Returns: the exit status.
+    /// - Throws: ``ConfigurationFaults``.
+    func setUp(isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
+        let settings = try SetupSettings(config: config)
+        let wanted = WantedAccount(tags: settings.tags)
+        let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.credentials)
+        let setup = AccountSetup(zendesk, wanted, deadline: Deadline(after: .seconds(120), .system))
+        let plan: SetupPlan
+        do throws(ZendeskError) {
+            plan = try await setup.plan()
+        } catch {
+            print("the account cannot be read: \(error)")
+            return 1
+        }
+        guard plan.obstacles.isEmpty else {
+            print("fix this first:")
+            for obstacle in plan.obstacles { print("  - \(obstacle)") }
+            return 1
+        }
+        guard isMeant || plan.changes.isEmpty else {
+            for step in plan.steps { print("  \(step)") }
+            print("Nothing was changed. Run again with --yes to apply.")
+            return 0
+        }
+        let fields: AccountSetup.Fields
+        do throws(ZendeskError) {
+            fields = try await setup.carryOut(plan) { print("  \($0)") }
+        } catch {
+            print("stopped: \(error). The steps above are done; run it again to continue.")
+            return 1
+        }
+        print(
+            """
+            The function's settings, for a shell:
+            export ZENDESK_BOOKING_ID_FIELD=\(fields.bookingID)
+            export ZENDESK_BOOKING_STATUS_FIELD=\(fields.bookingStatus)
+            export ZENDESK_BOOKING_VERSION_FIELD=\(fields.bookingVersion)
+            export BOOKING_STATUS_TAGS='\(wanted.tags.text.replacing("'", with: #"'\''"#))'
+            """
+        )
+        return 0
+    }
+
+    /// Checks the account, and prints each finding with what to do about it.
+    ///
+    /// - Parameters:
+    ///   - tickets: up to two unsolved tickets to try updates on.
+    ///   - isMeant: writes the two tickets' booking version, and restores it.
+    /// - Returns: the exit status.
+    /// - Throws: ``ConfigurationFaults``.
+    func check(tickets: [Int], isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
+        let settings = try ServiceSettings(config: config)
+        guard tickets.count < 2 || !settings.bookingStatus.dryRun else {
+            print("DRY_RUN is set: nothing is written, so jobs cannot be tried. Unset it, or name one ticket.")
+            return 1
+        }
+        let checked = CheckedSettings(
+            bookingStatus: settings.bookingStatus,
+            wanted: WantedAccount(tags: try SetupSettings(config: config).tags),
+            readsPerMinute: settings.readsPerMinute,
+            writesPerMinute: settings.writesPerMinute
+        )
+        let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.zendeskCredentials)
+        let deadline = Deadline(after: .seconds(240), .system)
+        var findings = await AccountCheck(zendesk, checked, deadline: deadline).findings(ticket: tickets.first)
+        if tickets.count == 2 {
+            let trial = SharedCallsTrial(zendesk, checked, tickets: (tickets[0], tickets[1]), deadline: deadline)
+            if isMeant {
+                findings += await trial.findings()
+            } else {
+                print("The trial of shared calls would")
+                for step in trial.plan { print("  \(step)") }
+                print("Nothing was written. Run again with --yes to try it.")
+            }
+        }
+        for finding in findings {
+            let severity = finding.severity.rawValue
+            print("\(severity)\(String(repeating: " ", count: max(1, 9 - severity.count)))\(finding.text)")
+            if let advice = finding.advice { print("           \(advice)") }
+        }
+        return findings.contains { $0.severity == .problem } ? 1 : 0
+    }
+}

@@ -1,0 +1,65 @@
+import Support
+
+/// The command that the arguments select.
+enum Command: Equatable {
+    case serve
+    case sweep(from: Int64)
+    case setup(isMeant: Bool)
+    case check(tickets: [Int], isMeant: Bool)
+    case help
+
+    struct Usage: Error, CustomStringConvertible {
+        let description = """
+            usage: booking-status-function                            serve events
+                   booking-status-function sweep --all [--from TIME]  look at every unsolved ticket created since TIME
+                   booking-status-function setup [--yes]              find or create the ticket fields and the view
+                   booking-status-function check [--ticket ID [--ticket ID [--yes]]]
+                                                                      check the Zendesk account
+
+            Settings are environment variables: see function/REFERENCE.md.
+
+            setup needs ZENDESK_URL, the credentials of an administrator (ZENDESK_CLIENT_ID and
+            ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN) and BOOKING_STATUS_TAGS. It prints what it would
+            do; --yes does it. A second run changes nothing.
+
+            check reads the function's own settings, changes nothing, and says what to do about each
+            finding. It exits with 1 if something would keep the function from working. With --ticket it
+            tries an update with an outdated stamp, which Zendesk has to refuse. With two tickets of two
+            bookings it also tries whether changes can share calls: it writes their booking version and
+            restores it. It prints the steps first; --yes takes them.
+            """
+    }
+
+    /// - Parameter arguments: without the program's name.
+    init(_ arguments: some Collection<String>) throws(Usage) {
+        let options = Array(arguments.dropFirst())
+        switch arguments.first {
+        case nil: self = .serve
+        case "--help" where options.isEmpty: self = .help
+        case "sweep" where options == ["--all"]: self = .sweep(from: 0)
+        case "sweep" where options.count == 3 && options[0] == "--all" && options[1] == "--from":
+            guard let time = RFC3339(options[2]) else { throw Usage() }
+            self = .sweep(from: time.seconds)
+        case "setup" where options.allSatisfy { $0 == "--yes" }: self = .setup(isMeant: !options.isEmpty)
+        case "check": self = try Self.check(options)
+        default: throw Usage()
+        }
+    }
+
+    private static func check(_ options: [String]) throws(Usage) -> Command {
+        var tickets: [Int] = []
+        var isMeant = false
+        var rest = options[...]
+        while let option = rest.popFirst() {
+            if option == "--yes" {
+                isMeant = true
+            } else if option == "--ticket", let ticket = rest.popFirst().flatMap({ Int($0) }), ticket > 0, !tickets.contains(ticket) {
+                tickets.append(ticket)
+            } else {
+                throw Usage()
+            }
+        }
+        guard tickets.count <= 2 else { throw Usage() }
+        return .check(tickets: tickets, isMeant: isMeant)
+    }
+}
