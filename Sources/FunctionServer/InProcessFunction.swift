@@ -4,6 +4,7 @@ public import HTTPTypes
 public import Logging
 import NIOCore
 import NIOFoundationEssentialsCompat
+import Support
 import Synchronization
 
 /// Calls a function as ``FunctionServer`` would, without a socket. Use it to test a handler
@@ -103,10 +104,14 @@ public struct InProcessFunction: Sendable {
 /// Runs a function's background work from the first call in flight to the last.
 private final class CallsInFlight: Sendable {
     private let state = Mutex(State())
+    /// Taken while the background work runs, which may end a moment after its last call.
+    private let work = AsyncSemaphore()
 
     private struct State {
         var count = 0
-        var first: CheckedContinuation<Void, Never>?
+        /// A call runs the background work, and waits for the others.
+        var isRunning = false
+        var running: CheckedContinuation<Void, Never>?
     }
 
     /// Makes a call. The first call runs the background work for those that arrive while it is in
@@ -114,12 +119,15 @@ private final class CallsInFlight: Sendable {
     func answer(running run: @escaping @Sendable () async throws -> Void, _ call: () async -> Answer) async -> Answer {
         let isFirst = state.withLock { state in
             state.count += 1
-            return state.count == 1
+            defer { state.isRunning = true }
+            return !state.isRunning
         }
         guard isFirst else {
             defer { end() }
             return await call()
         }
+        let isAlone = await work.enter(before: Deadline(after: .seconds(3600), .system))
+        defer { if isAlone { work.leave() } }
         return await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await run() }
             let answer = await call()
@@ -131,18 +139,20 @@ private final class CallsInFlight: Sendable {
     }
 
     private func end() {
-        let first = state.withLock { state in
+        let running: CheckedContinuation<Void, Never>? = state.withLock { state in
             state.count -= 1
-            defer { if state.count == 0 { state.first = nil } }
-            return state.count == 0 ? state.first : nil
+            guard state.count == 0, let running = state.running else { return nil }
+            state.running = nil
+            state.isRunning = false
+            return running
         }
-        first?.resume()
+        running?.resume()
     }
 
     private func lastHasEnded() async {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state in
-                if state.count > 0 { state.first = continuation }
+                if state.count > 0 { state.running = continuation } else { state.isRunning = false }
                 return state.count == 0
             }
             if isOver { continuation.resume() }

@@ -74,4 +74,30 @@ struct InProcessFunctionTests {
         }
         #expect(work.all.count == 4 && work.all.last == "ends")
     }
+
+    @Test("every one of many calls that come and go is answered, with background work beside it", .timeLimit(.minutes(2)))
+    func comingAndGoing() async {
+        let running = Locked((now: 0, most: 0))
+        let closure = ClosureHandler<PubSubMessage> { _, _ in
+            for _ in 0..<Int.random(in: 0...3) { await Task.yield() }
+        }
+        let handler = BusyHandler(handler: closure) {
+            running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+            try? await Task.sleep(for: .seconds(60))
+            running.withLock { $0.now -= 1 }
+        }
+        let function = InProcessFunction(handler, configuration: .init(timeout: .seconds(60)))
+        await withDiscardingTaskGroup { group in
+            for caller in 0..<4 {
+                group.addTask {
+                    for call in 0..<500 {
+                        let answer = await function.deliver(PubSubMessage(id: "\(caller)-\(call)"))
+                        #expect(answer.response.status == .noContent)
+                        if Bool.random() { await Task.yield() }
+                    }
+                }
+            }
+        }
+        #expect(running.value == (0, 1))
+    }
 }
