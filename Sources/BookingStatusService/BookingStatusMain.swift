@@ -1,4 +1,4 @@
-import Configuration
+import FoundationEssentials
 import FunctionServer
 import Logging
 import UnixSignals
@@ -33,20 +33,21 @@ package enum BookingStatusMain {
         var logger = Logger(label: "booking-status-function") { CloudLogHandler(label: $0) }
         do {
             let command = try Command(CommandLine.arguments.dropFirst())
-            let config = ConfigReader(provider: EnvironmentVariablesProvider())
+            let variables = ProcessInfo.processInfo.environment
+            let environment: @Sendable (String) -> String? = { variables[$0] }
             switch command {
             case .help: print(Command.Usage().description)
             case .setup(let isMeant):
                 return try await endedBySignals(signals, logger) {
-                    try await AccountCommands(config: config, connect: connect, print: { print($0) }).setUp(isMeant: isMeant)
+                    try await AccountCommands(environment: environment, connect: connect, print: { print($0) }).setUp(isMeant: isMeant)
                 }
             case .check(let tickets, let isMeant):
                 return try await endedBySignals(signals, logger) {
-                    try await AccountCommands(config: config, connect: connect, print: { print($0) })
-                        .check(tickets: tickets, isMeant: isMeant)
+                    let commands = AccountCommands(environment: environment, connect: connect, print: { print($0) })
+                    return try await commands.check(tickets: tickets, isMeant: isMeant)
                 }
             case .sweep(let start):
-                let settings = try ServiceSettings(config: config)
+                let settings = try ServiceSettings(environment: environment)
                 guard settings.spanner != nil else {
                     throw ConfigurationFaults(faults: ["SPANNER_DATABASE is not set: a sweep compares tickets with the database"])
                 }
@@ -55,7 +56,7 @@ package enum BookingStatusMain {
                 let job = SweepJob(service: service, logger: logger, start: start)
                 return try await endedBySignals(signals, logger) { try await job.run() }
             case .serve:
-                let settings = try ServiceSettings(config: config)
+                let settings = try ServiceSettings(environment: environment)
                 logger.logLevel = settings.server.logLevel
                 let service = BookingStatusService(settings: settings, connect: connect, verifier: verifier, logger: logger) {
                     [logger, settings] port in

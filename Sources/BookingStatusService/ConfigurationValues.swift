@@ -1,24 +1,19 @@
 import BookingStatusSync
-import Configuration
 import FoundationEssentials
 import FunctionServer
 import Zendesk
 
-/// Reads configuration values and collects their faults, so that all are reported at once.
-///
-/// The reader's own typed getters return the default for a value that they cannot convert, so a
-/// typo would go unnoticed.
+/// Reads environment variables and collects their faults, so that all are reported at once.
 struct ConfigurationValues {
-    private let config: ConfigReader
+    private let environment: (String) -> String?
     static let loopbackHosts: Set = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
     private(set) var faults: [String] = []
 
-    init(_ config: ConfigReader) { self.config = config }
+    /// - Parameter environment: the value of a variable.
+    init(_ environment: @escaping (String) -> String?) { self.environment = environment }
 
-    private func value(_ name: String, isSecret: Bool = false) -> String? {
-        config.string(forKey: ConfigKey([name.lowercased()]), isSecret: isSecret).flatMap { $0.isEmpty ? nil : $0 }
-    }
+    private func value(_ name: String) -> String? { environment(name).flatMap { $0.isEmpty ? nil : $0 } }
 
     private mutating func required(_ name: String) -> String? {
         guard let value = value(name) else {
@@ -68,7 +63,7 @@ struct ConfigurationValues {
 
     /// `NAME`, or the content of the file that `NAME_FILE` names, without line breaks at its end.
     private mutating func secret(_ name: String) -> String? {
-        switch (value(name, isSecret: true), value(name + "_FILE")) {
+        switch (value(name), value(name + "_FILE")) {
         case (_?, _?):
             faults.append("\(name) and \(name)_FILE are both set: keep one")
             return ""

@@ -1,5 +1,4 @@
 package import BookingStatusSync
-package import Configuration
 package import FunctionServer
 package import Zendesk
 
@@ -19,9 +18,10 @@ package struct ServiceSettings: Equatable, Sendable {
     /// Nil disables the sweep.
     package var spanner: SpannerSettings?
 
+    /// - Parameter environment: the value of a variable.
     /// - Throws: ``ConfigurationFaults`` with all faults.
-    package init(config: ConfigReader) throws(ConfigurationFaults) {
-        var values = ConfigurationValues(config)
+    package init(environment: @escaping (String) -> String?) throws(ConfigurationFaults) {
+        var values = ConfigurationValues(environment)
         server = values.server()
         pushTokens = values.pushTokens()
         zendeskURL = values.url("ZENDESK_URL")
@@ -72,8 +72,8 @@ struct SetupSettings {
     let tags: StatusTags
 
     /// - Throws: ``ConfigurationFaults`` with all faults.
-    init(config: ConfigReader) throws(ConfigurationFaults) {
-        var values = ConfigurationValues(config)
+    init(environment: @escaping (String) -> String?) throws(ConfigurationFaults) {
+        var values = ConfigurationValues(environment)
         zendeskURL = values.url("ZENDESK_URL")
         credentials = values.credentials()
         guard let tags = values.tags("BOOKING_STATUS_TAGS"), values.faults.isEmpty else {

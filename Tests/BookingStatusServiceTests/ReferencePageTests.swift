@@ -1,7 +1,6 @@
 import BookingStatusService
-import Configuration
 import Foundation
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import BookingStatusSync
@@ -24,19 +23,21 @@ struct ReferencePageTests {
 
     @Test("lists exactly the variables that are read, with their actual defaults")
     func settings() throws {
-        let asked = AskedFor()
+        let asked = Locked<Set<String>>([])
         let complete = [
             "ZENDESK_URL": "https://example.zendesk.com", "ZENDESK_CLIENT_ID": "client", "ZENDESK_CLIENT_SECRET": "secret",
             "ZENDESK_BOOKING_ID_FIELD": "1", "ZENDESK_BOOKING_STATUS_FIELD": "2", "BOOKING_STATUS_TAGS": "Booked=booked",
             "SPANNER_DATABASE": "projects/p/instances/i/databases/d",
         ]
         func read(_ variables: [String: String]) throws -> ServiceSettings {
-            let provider = EnvironmentVariablesProvider(environmentVariables: variables)
-            return try ServiceSettings(config: ConfigReader(provider: provider, accessReporter: asked))
+            try ServiceSettings { name in
+                asked.withLock { _ = $0.insert(name) }
+                return variables[name]
+            }
         }
         let settings = try read(complete)
         let rows = try table("Settings")
-        #expect(Set(rows.flatMap { words($0[0]) }) == asked.names.filter { !$0.hasSuffix("_FILE") })
+        #expect(Set(rows.flatMap { words($0[0]) }) == asked.value.filter { !$0.hasSuffix("_FILE") })
 
         let defaults = rows.filter { $0[1] != "required" && $0[1] != "none" }.map { (words($0[0])[0], $0[1]) }
         #expect(defaults.count > 15)
@@ -68,16 +69,5 @@ struct ReferencePageTests {
         let coded = source.matches(of: /status: \.(\w+),\s+code: "(\w+)"/).map { "\(numbers[String($0.output.1)] ?? "?") \($0.output.2)" }
         #expect(coded.count == source.matches(of: /code: "/).count)
         #expect(Set(try table("Answers").flatMap { row in words(row[1]).map { "\(row[0]) \($0)" } }) == Set(coded))
-    }
-}
-
-/// The names of the variables that were asked for.
-private final class AskedFor: AccessReporter {
-    private let state = Mutex<Set<String>>([])
-
-    var names: Set<String> { state.withLock { $0 } }
-
-    func report(_ event: AccessEvent) {
-        state.withLock { _ = $0.insert(event.metadata.key.description.uppercased()) }
     }
 }

@@ -1,6 +1,5 @@
 import BookingStatusService
 import BookingStatusSync
-import Configuration
 import Foundation
 import FunctionServer
 import Logging
@@ -110,7 +109,7 @@ struct ServiceSettingsTests {
     @Test("all faults are reported at once")
     func allFaults() {
         #expect {
-            try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: ["PORT": "abc"])))
+            try ServiceSettings { ["PORT": "abc"][$0] }
         } throws: { error in
             let faults = (error as? ConfigurationFaults)?.faults ?? []
             let named = faults.map { String($0.prefix { $0 != " " }) }
@@ -185,6 +184,6 @@ struct ServiceSettingsTests {
 
     private func settings(_ changes: [String: String]) throws -> ServiceSettings {
         let variables = Self.complete.merging(changes) { _, new in new }
-        return try ServiceSettings(config: ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: variables)))
+        return try ServiceSettings { variables[$0] }
     }
 }

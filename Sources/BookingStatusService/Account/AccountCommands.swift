@@ -1,11 +1,11 @@
 import BookingStatusSync
-import Configuration
 import Support
 import Zendesk
 
 /// The commands that a person runs before the first event: `setup` and `check`.
 struct AccountCommands {
-    let config: ConfigReader
+    /// The value of a variable.
+    let environment: @Sendable (String) -> String?
     let connect: BookingStatusService.Connect
     /// Prints one line for that person.
     let print: (String) -> Void
@@ -16,7 +16,7 @@ struct AccountCommands {
     /// - Returns: the exit status.
     /// - Throws: ``ConfigurationFaults``.
     func setUp(isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
-        let settings = try SetupSettings(config: config)
+        let settings = try SetupSettings(environment: environment)
         let wanted = WantedAccount(tags: settings.tags)
         let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.credentials)
         let setup = AccountSetup(zendesk, wanted, deadline: Deadline(after: .seconds(120), .system))
@@ -64,14 +64,14 @@ struct AccountCommands {
     /// - Returns: the exit status.
     /// - Throws: ``ConfigurationFaults``.
     func check(tickets: [Int], isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
-        let settings = try ServiceSettings(config: config)
+        let settings = try ServiceSettings(environment: environment)
         guard tickets.count < 2 || !settings.bookingStatus.dryRun else {
             print("DRY_RUN is set: nothing is written, so jobs cannot be tried. Unset it, or name one ticket.")
             return 1
         }
         let checked = CheckedSettings(
             bookingStatus: settings.bookingStatus,
-            wanted: WantedAccount(tags: try SetupSettings(config: config).tags),
+            wanted: WantedAccount(tags: try SetupSettings(environment: environment).tags),
             readsPerMinute: settings.readsPerMinute,
             writesPerMinute: settings.writesPerMinute
         )

@@ -1,4 +1,3 @@
-import Configuration
 import Support
 import TestSupport
 import Testing
@@ -23,7 +22,7 @@ struct AccountCommandsTests {
     ) async throws -> (status: Int32, lines: [String]) {
         let lines = Locked<[String]>([])
         let commands = AccountCommands(
-            config: ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: variables)),
+            environment: { variables[$0] },
             connect: { [transport = world.transport] origin in
                 #expect(origin == "https://example.zendesk.com")
                 return transport
