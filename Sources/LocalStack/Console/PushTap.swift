@@ -21,7 +21,7 @@ struct PushTap: Sendable {
         let delivery = observe(request, body)
         let fields = request.headers.filter { !Self.hopByHop.contains($0.name) }.map { (name: $0.name.rawName, value: $0.value) }
         do throws(OutboundError) {
-            let answer = try await function.send(OutboundRequest(.post, path, headers: fields, body: body), timeout: .seconds(120))
+            let answer = try await answer(to: OutboundRequest(.post, path, headers: fields, body: body))
             if let delivery {
                 let text = String(decoding: answer.body, as: UTF8.self)
                 journal.answered(delivery.messageID, delivery.index, status: answer.status, body: text)
@@ -35,6 +35,18 @@ struct PushTap: Sendable {
             if let delivery { journal.answered(delivery.messageID, delivery.index, status: nil, body: "the function cannot be reached") }
             return Response(status: .badGateway)
         }
+    }
+
+    /// Waits for a function that does not listen yet, as Cloud Run does for an instance that starts.
+    private func answer(to request: OutboundRequest) async throws(OutboundError) -> OutboundResponse {
+        for _ in 0..<100 {
+            do throws(OutboundError) {
+                return try await function.send(request, timeout: .seconds(120))
+            } catch {
+                guard case .notSent = error, (try? await Task.sleep(for: .milliseconds(100))) != nil else { throw error }
+            }
+        }
+        throw .notSent("the function does not listen")
     }
 
     private func observe(_ request: Request, _ body: Data) -> (messageID: String, index: Int)? {
