@@ -2,22 +2,43 @@ import FunctionRuntime
 import Foundation
 import FunctionServer
 import HTTPTypes
+import Logging
 import Testing
 
 @testable import Greeter
 
-/// `Tests/System/test_host_your_own.py` builds the page's whole package outside the tree.
+/// `Tests/System/test_host_your_own.py` looks at the page's manifest.
 @Suite("The page \"Host your own function\"")
 struct HostYourOwnFunctionTests {
-    @Test("shows the code that is compiled here", arguments: ["Greeter", "Main"])
-    func snippet(name: String) throws {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let page = try String(
-            contentsOf: root.appending(path: "Sources/FunctionServer/FunctionServer.docc/HostYourOwnFunction.md"),
-            encoding: .utf8
-        )
-        let code = try String(contentsOf: root.appending(path: "Tests/Greeter/\(name).swift"), encoding: .utf8)
-        #expect(page.contains("```swift\n\(code)```\n"))
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    private func text(_ path: String) throws -> String { try String(contentsOf: Self.root.appending(path: path), encoding: .utf8) }
+
+    /// The code that is compiled here between two marks, without its indentation.
+    private func marked(_ path: String) throws -> String {
+        let lines = try text(path).components(separatedBy: "\n")
+        let marks = lines.indices.filter { lines[$0].hasSuffix("// page") || lines[$0].hasSuffix("// end of page") }
+        let indentation = try #require(marks.first.map { lines[$0].prefix { $0 == " " }.count })
+        return lines[(marks[0] + 1)..<marks[1]].map { $0.dropFirst(indentation) + "\n" }.joined()
+    }
+
+    @Test("shows only code that is compiled here, line by line, and its manifest")
+    func code() throws {
+        let files = ["Greeter/Greeter", "Greeter/Main", "Greeter/NewObjects", "GreeterTests/GreeterTests"]
+        let parts = ["FunctionServerTests/HostYourOwnFunctionTests", "PushAuthenticationTests/HostYourOwnFunctionTests"]
+        let compiled = try files.map { try text("Tests/\($0).swift") } + parts.map { try marked("Tests/\($0).swift") }
+        let page = try text("Sources/FunctionServer/FunctionServer.docc/HostYourOwnFunction.md")
+        let shown = page.components(separatedBy: "```swift\n").dropFirst().map { $0.components(separatedBy: "```\n")[0] }
+        #expect(shown.filter { !$0.hasPrefix("// swift-tools-version") }.sorted() == compiled.sorted())
+    }
+
+    /// Compiled only: it would serve.
+    private func serve() async throws {
+        // page
+        try await FunctionServer { (message: PubSubMessage, context) in
+            context.logger.info("\(message.id)")
+        }.runService()
+        // end of page
     }
 
     // README
@@ -30,10 +51,9 @@ struct HostYourOwnFunctionTests {
 
     @Test("the README shows the handler and the test that are compiled here")
     func readme() throws {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let page = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
-        let greeter = try String(contentsOf: root.appending(path: "Tests/Greeter/Greeter.swift"), encoding: .utf8)
-        let here = try String(contentsOf: URL(filePath: #filePath), encoding: .utf8)
+        let page = try text("README.md")
+        let greeter = try text("Tests/Greeter/Greeter.swift")
+        let here = try text("Tests/FunctionServerTests/HostYourOwnFunctionTests.swift")
         let test = here.components(separatedBy: "// README\n")[1].components(separatedBy: "    // end")[0]
             .replacingOccurrences(of: "\n    ", with: "\n").dropFirst(4)
         #expect(page.contains("```swift\n\(greeter)```\n"))
