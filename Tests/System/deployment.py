@@ -3,8 +3,12 @@ all tests, since gcloud takes a second a command.
 """
 
 import atexit
+import contextlib
+import fcntl
 import functools
+import json
 import os
+import pathlib
 import subprocess
 import tempfile
 
@@ -69,19 +73,45 @@ class Deployment:
         return self.find("POST", "/run.googleapis.com/v1/namespaces/local-project/jobs")
 
 
+SHARED = pathlib.Path(os.environ.get("SHARED_BY_TESTS") or tempfile.mkdtemp())
+SUBSCRIPTIONS = SHARED / "subscriptions.json"
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    with open(SHARED / "deployment.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def deploy():
+    deployed = Deployment()
+    asked = [request for request in deployed.requests[0] if request.host == "pubsub.googleapis.com" and request.method == "PUT"]
+    SUBSCRIPTIONS.write_text(json.dumps([(request.path, request.body) for request in asked]))
+    return deployed
+
+
 @functools.cache
 def deployment():
-    return Deployment()
+    with one_at_a_time():
+        return deploy()
+
+
+def subscriptions():
+    """Path and body of each topic and subscription that gcloud asked for. Modules that run beside
+    each other look at one deployment.
+    """
+    with one_at_a_time():
+        if not SUBSCRIPTIONS.exists():
+            deploy()
+        return json.loads(SUBSCRIPTIONS.read_text())
 
 
 def set_up_emulator(pubsub, endpoint=None, quick=False):
-    """Sends the emulator the topics and subscriptions that gcloud asked for; it delivers over plain
-    HTTP to this machine, and sends no token.
+    """Sends the emulator the topics and subscriptions that gcloud asked for, in place of those that it
+    has; it delivers over plain HTTP to this machine, and sends no token.
     """
-    for request in deployment().requests[0]:
-        if request.host != "pubsub.googleapis.com" or request.method != "PUT":
-            continue
-        body = dict(request.body)
+    for path, body in subscriptions():
         # Google's service takes 31 days, its emulator 7.
         if body.get("messageRetentionDuration") == "2678400s":
             body["messageRetentionDuration"] = "604800s"
@@ -92,5 +122,6 @@ def set_up_emulator(pubsub, endpoint=None, quick=False):
             body["retryPolicy"] = {"minimumBackoff": "0.1s", "maximumBackoff": "0.2s"}
             body["deadLetterPolicy"] = {**body["deadLetterPolicy"], "maxDeliveryAttempts": 5}
             body["retainAckedMessages"] = True
-        status, answer = http("PUT", f"http://{pubsub}{request.path}", body)
-        assert status == 200, (request.path, answer)
+        http("DELETE", f"http://{pubsub}{path}")
+        status, answer = http("PUT", f"http://{pubsub}{path}", body)
+        assert status == 200, (path, answer)

@@ -56,6 +56,13 @@ def http(method, url, body=None, headers=None, timeout=30):
         return status, text.decode(errors="replace")
 
 
+class Shared:
+    """Stands for the test where a class shares what its tests need: it ends with the class."""
+
+    def __init__(self, test_class):
+        self.addCleanup = test_class.addClassCleanup
+
+
 class Process:
     """A process in a group of its own; the whole group ends with the test."""
 

@@ -122,7 +122,7 @@ class DeployTests(unittest.TestCase):
         self.assertIn("--file=function/Dockerfile", step["args"])
         self.assertIn(build["substitutions"]["_IMAGE"], str(deployment().service))
         # What the Dockerfile takes unless it is told otherwise.
-        defaults = re.findall(r"^ARG (\w+)=(.*)$", (FUNCTION / "Dockerfile").read_text(), re.M)
+        defaults = re.findall(r"^ARG (\w+_IMAGE)=(.*)$", (FUNCTION / "Dockerfile").read_text(), re.M)
         self.assertEqual(len(defaults), 2)
         for name, value in defaults:
             self.assertIn(f"--build-arg={name}=$_{name}", step["args"])

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from cloud_logging import log_entries
 from deployment import run, set_up_emulator
 from google_cloud import GoogleCloud, push_log
-from support import BINARIES, Process, free_port, function_environment, http, needs, pubsub_emulator, simulator
+from support import BINARIES, Process, Shared, free_port, function_environment, http, needs, pubsub_emulator, simulator
 
 TOPIC = "projects/local-project/topics/bookings-table-status"
 
@@ -51,10 +51,14 @@ class CloudRun:
 class SmokeTests(unittest.TestCase):
     """function/smoke.sh: the real gcloud, Google's Pub/Sub emulator, and the real function."""
 
+    @classmethod
+    def setUpClass(cls):
+        cls.zendesk = free_port()
+        simulator(Shared(cls), cls.zendesk)
+        cls.pubsub = pubsub_emulator(Shared(cls))
+
     def setUp(self):
-        self.zendesk, self.function = free_port(), free_port()
-        simulator(self, self.zendesk)
-        self.pubsub = pubsub_emulator(self)
+        self.function = free_port()
         self.cloud = GoogleCloud(self, self.pubsub)
 
     def start(self, traces=True, refuses=None, **more):
@@ -104,20 +108,20 @@ class SmokeTests(unittest.TestCase):
         self.cloud.logged = lambda: log_entries(process.log) + push_log(
             "booking-status-function", 204, "projects/local-project/traces/" + "f" * 32
         )
-        result = self.smoke(SMOKE_SECONDS="20")
+        result = self.smoke(SMOKE_SECONDS="6")
         self.assertEqual(result.returncode, 1)
         self.assertIn("there is no 204", result.stderr)
 
     def test_a_wrong_secret_is_told(self):
         self.start(ZENDESK_CLIENT_SECRET="wrong")
-        result = self.smoke(SMOKE_SECONDS="10")
+        result = self.smoke(SMOKE_SECONDS="4")
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertIn("check the OAuth client's id and secret", result.stderr)
         self.assertRegex(result.stderr, r"\d+ 503")
 
     def test_a_platform_that_lets_nobody_in_is_told(self):
         self.start(refuses=403)
-        result = self.smoke(SMOKE_SECONDS="8")
+        result = self.smoke(SMOKE_SECONDS="4")
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertRegex(result.stderr, r"\d+ 403")
 
@@ -125,7 +129,7 @@ class SmokeTests(unittest.TestCase):
         process = self.start()
         # Others come and are answered; this one's line is still to come.
         self.cloud.logged = lambda: [entry for entry in log_entries(process.log) if "booking" not in entry["jsonPayload"]] + self.run.log
-        result = self.smoke(SMOKE_SECONDS="6")
+        result = self.smoke(SMOKE_SECONDS="4")
         self.assertEqual(result.returncode, 75, result.stderr)
         self.assertIn("backlog", result.stderr)
 
@@ -146,7 +150,7 @@ class SmokeTests(unittest.TestCase):
 
     def test_another_region_s_function_is_not_this_one(self):
         self.start()
-        result = self.smoke(SMOKE_SECONDS="6", REGION="europe-west4")
+        result = self.smoke(SMOKE_SECONDS="4", REGION="europe-west4")
         self.assertEqual(result.returncode, 1)
         self.assertIn("Nothing was pushed", result.stderr)
         self.assertTrue(self.run.log)
@@ -155,7 +159,7 @@ class SmokeTests(unittest.TestCase):
         self.start()
         self.cloud.logged = None
         for arguments in ([], ["--detached"]):
-            result = self.smoke(*arguments, SMOKE_SECONDS="6", QUIET_SECONDS="3")
+            result = self.smoke(*arguments, SMOKE_SECONDS="4", QUIET_SECONDS="3")
             self.assertEqual(result.returncode, 2, result.stdout)
             self.assertIn("the log cannot be read", result.stderr)
 
@@ -166,19 +170,19 @@ class SmokeTests(unittest.TestCase):
             # that never come.
             self.run.refuses = refuses
             self.cloud.logged = lambda: log_entries(process.log)[:lines] + self.run.log
-            result = self.smoke("--detached", SMOKE_SECONDS="3", QUIET_SECONDS="15")
+            result = self.smoke("--detached", SMOKE_SECONDS="3", QUIET_SECONDS="5")
             self.assertEqual(result.returncode, 1, result.stdout)
             self.assertIn("changes still come", result.stderr)
 
     def test_detached_is_when_nothing_comes_any_more(self):
         self.start()
-        result = run(self.cloud, "deploy.sh", "detach", QUIET_SECONDS="15", SMOKE_SECONDS="90", BOOKING_STATUS_TAGS=None)
+        result = run(self.cloud, "deploy.sh", "detach", QUIET_SECONDS="5", SMOKE_SECONDS="90", BOOKING_STATUS_TAGS=None)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("nothing has been pushed", result.stdout)
         _, subscription = http("GET", f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-push")
         self.assertEqual(subscription.get("pushConfig", {}), {})
         self.run.log.clear()
-        result = self.smoke(SMOKE_SECONDS="6")
+        result = self.smoke(SMOKE_SECONDS="4")
         self.assertEqual(result.returncode, 1)
         self.assertIn("Nothing was pushed", result.stderr)
 
