@@ -2,26 +2,56 @@ import Synchronization
 
 /// Remembers the settled changes of unfinished records. A redelivered record with a thousand rows
 /// continues where it stopped.
+///
+/// The records used last are kept, up to a number of rows, and the records before them, up to the
+/// same number. Forgetting one costs a few reads.
 final class SettledChanges: Sendable {
-    private let records = Mutex<[Record]>([])
+    private let state = Mutex(State())
+    private let maximumRows: Int
+
+    /// - Parameter maximumRows: Spanner allows 80,000 mutations in a commit, so no record has more
+    ///   rows.
+    init(maximumRows: Int = 80_000) { self.maximumRows = maximumRows }
 
     /// The settled rows of one record, which share their version.
     private struct Record {
-        let version: BookingVersion
-        var bookings: Set<String>
+        var bookings: Set<String> = []
         /// Bookings that no delivery could settle so far. They come last, so that they do not keep
         /// others out.
         var hopeless: Set<String> = []
+
+        var rows: Int { bookings.count + hopeless.count }
     }
 
-    /// Maximum number of remembered rows. Spanner allows 80,000 mutations in a commit, so no record
-    /// has more rows. Beyond the limit, whole records are forgotten, which costs a few reads. The
-    /// least recent record goes first, and never the current one.
-    private static let maximumRows = 80_000
+    private struct State {
+        var recent: [BookingVersion: Record] = [:]
+        var older: [BookingVersion: Record] = [:]
+        /// The rows in `recent`.
+        var rows = 0
+
+        mutating func take(_ version: BookingVersion) -> Record? {
+            guard let record = recent.removeValue(forKey: version) else { return older.removeValue(forKey: version) }
+            rows -= record.rows
+            return record
+        }
+
+        mutating func put(_ record: Record, _ version: BookingVersion, maximumRows: Int) {
+            if rows + record.rows > maximumRows { (older, recent, rows) = (recent, [:], 0) }
+            recent[version] = record
+            rows += record.rows
+        }
+    }
+
+    /// The number of remembered rows.
+    var rows: Int {
+        state.withLock { state in (Array(state.recent.values) + Array(state.older.values)).reduce(0) { $0 + $1.rows } }
+    }
 
     /// The next unsettled rows, up to a maximum, and the number of rows left after them.
     func open(_ changes: [BookingChange], maximum: Int) -> (changes: [BookingChange], left: Int) {
-        let record = records.withLock { records in records.last { $0.version == changes.first?.version } }
+        let record: Record? = changes.first.flatMap { change in
+            state.withLock { $0.recent[change.version] ?? $0.older[change.version] }
+        }
         let open = changes.filter { record?.bookings.contains($0.bookingID) != true }
         guard open.count > maximum else { return (open, 0) }
         let isHopeless = { (change: BookingChange) in record?.hopeless.contains(change.bookingID) == true }
@@ -33,20 +63,18 @@ final class SettledChanges: Sendable {
     ///   - hopeless: changes that cannot be settled as they stand.
     func remember(_ changes: [BookingChange], hopeless: [BookingChange]) {
         guard let version = (changes.first ?? hopeless.first)?.version else { return }
-        records.withLock { records in
-            var record = Record(version: version, bookings: Set(changes.map(\.bookingID)), hopeless: Set(hopeless.map(\.bookingID)))
-            if let index = records.firstIndex(where: { $0.version == version }) {
-                let former = records.remove(at: index)
-                record.bookings.formUnion(former.bookings)
-                record.hopeless.formUnion(former.hopeless)
-            }
-            records.append(record)
-            while records.count > 1, records.reduce(0, { $0 + $1.bookings.count }) > Self.maximumRows { records.removeFirst() }
+        state.withLock { state in
+            var record = state.take(version) ?? Record()
+            record.bookings.formUnion(changes.lazy.map(\.bookingID))
+            record.hopeless.formUnion(hopeless.lazy.map(\.bookingID))
+            record.hopeless.subtract(record.bookings)
+            state.put(record, version, maximumRows: maximumRows)
         }
     }
 
     /// Forgets a record that is done.
     func forget(_ changes: [BookingChange]) {
-        records.withLock { records in records.removeAll { $0.version == changes.first?.version } }
+        guard let version = changes.first?.version else { return }
+        state.withLock { _ = $0.take(version) }
     }
 }

@@ -354,6 +354,7 @@ struct TicketSettlement: Sendable {
         guard let field = settings.bookingVersionField else { preconditionFailure("without a version field there are no versions") }
         let own = audits.lastIndex { $0.wrote(version.text, to: field) }
         if wasDropped(version, by: own.map { audits[$0] }, before: audits[(own.map { $0 + 1 } ?? 0)...], ticket) {
+            guard !settings.dryRun else { return done(changes.map { _ in wouldTakeBack }) }
             notes.owed = TakeBack(
                 written: version,
                 stamp: ticket.updatedStamp,
@@ -434,6 +435,10 @@ struct TicketSettlement: Sendable {
             let reason = outcome == .tagNotAccepted ? "the status field has no option with this tag" : nil
             return TicketResult(ticket: ticket, outcome: outcome, reason: reason, writtenAt: isWritten ? moment.secondsSince1970 : nil)
         }
+    }
+
+    private var wouldTakeBack: TicketResult {
+        TicketResult(ticket: ticket, outcome: .dryRun, reason: "would take back a version whose status is not shown")
     }
 
     private func dryRun(_ plan: BatchPlan) -> [TicketResult] {

@@ -337,6 +337,11 @@ struct TicketSettlementTests {
             ["audits", "read after 0.0", "take back version none", "read after 0.0", "ask b", "write b, version b", "done updated"]
         ),
         Path(
+            "a dry run takes nothing back",
+            [read(dropped), .audits([TicketAudit(metadata: ["version": new.text, "status": "b"], replaced: [3: nil as String?])])],
+            ["audits", "done dry_run"]
+        ) { $0.isDryRun = true },
+        Path(
             "a version without its tag, which a person replaced",
             [read(dropped), .audits([TicketAudit(metadata: ["version": new.text, "status": "b"], replaced: [2: "a"])]), read(dropped)],
             ["audits", "read after 0.0", "done stale"]
