@@ -13,7 +13,7 @@ struct DevCommand: AsyncParsableCommand {
         discussion: """
             The function and the Zendesk client are those of production. Bookings and messages are kept in \
             memory; with --google they are in Google's \
-            Spanner and Pub/Sub emulators, which are started, or found in SPANNER_EMULATOR_HOST and \
+            Spanner and Pub/Sub emulators, which are started, or found on this machine by SPANNER_EMULATOR_HOST and \
             PUBSUB_EMULATOR_HOST (the REST interface of \
             Spanner's is expected ten ports above, as by default). Of the account's limits the function uses half. Ctrl-C ends all of it.
 

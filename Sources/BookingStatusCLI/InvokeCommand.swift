@@ -35,21 +35,21 @@ struct InvokeCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard sweep != (file != nil) else { throw ValidationError("say FILE, or --sweep") }
+        guard LoopbackHTTP.takes(url) else { throw ValidationError("--to has to be the http URL of a loopback address") }
     }
 
     func run() async throws {
         let message = try message()
-        let status: HTTPResponse.Status
+        let answer: (status: Int, body: String)
         do throws(OutboundError) {
-            let answer = try await EventSender(url: url).send(message, as: form, timeout: .seconds(120))
-            status = HTTPResponse.Status(code: answer.status)
-            print("\(status)")
-            if !answer.body.isEmpty { print(answer.body) }
+            answer = try await EventSender(url: url).send(message, as: form, timeout: .seconds(120))
         } catch {
             FileHandle.standardError.write(Data("no answer from \(url): is the function running there? (\(error))\n".utf8))
             throw ExitCode.failure
         }
-        guard status.kind == .successful else { throw ExitCode.failure }
+        print(answer.status)
+        if !answer.body.isEmpty { print(answer.body) }
+        guard (200..<300).contains(answer.status) else { throw ExitCode.failure }
     }
 
     /// The file may be the data of a message, or a push body that somebody kept.

@@ -22,6 +22,9 @@ protocol MovedCommand: ParsableCommand {}
 extension MovedCommand {
     func run() throws {
         let name = Self.configuration.commandName ?? ""
-        throw ValidationError("\(name) is a command of the function itself now: run booking-status-function \(name)")
+        throw ValidationError(
+            "\(name) is a command of the function itself now: set ZENDESK_URL, its credentials and BOOKING_STATUS_TAGS, "
+                + "and run booking-status-function \(name)"
+        )
     }
 }

@@ -15,16 +15,16 @@ package struct GoogleEmulators: Sendable {
         package let description: String
     }
 
-    /// - Parameter environment: `SPANNER_EMULATOR_HOST` is HOST:PORT of gRPC. The REST port is ten
-    ///   higher, as by default.
+    /// - Parameter environment: `SPANNER_EMULATOR_HOST` is HOST:PORT of gRPC, on this machine. The
+    ///   REST port is ten higher, as by default.
     /// - Throws: ``Missing`` if the Cloud SDK is missing or an emulator does not start.
     package static func start(environment: [String: String] = ProcessInfo.processInfo.environment) async throws -> GoogleEmulators {
         var processes: [SupervisedProcess] = []
         do {
             let spanner: String
             if let host = environment["SPANNER_EMULATOR_HOST"].flatMap({ $0.isEmpty ? nil : $0 }) {
-                guard let address = restAddress(ofSpannerAt: host) else {
-                    throw Missing(description: "SPANNER_EMULATOR_HOST is not HOST:PORT")
+                guard let address = restAddress(ofSpannerAt: host), LoopbackHTTP.takes(address) else {
+                    throw Missing(description: "SPANNER_EMULATOR_HOST is not HOST:PORT of a loopback address")
                 }
                 spanner = address
             } else {
@@ -40,6 +40,9 @@ package struct GoogleEmulators: Sendable {
             let pubSub: String
             if let host = environment["PUBSUB_EMULATOR_HOST"].flatMap({ $0.isEmpty ? nil : $0 }) {
                 pubSub = "http://\(host)"
+                guard LoopbackHTTP.takes(pubSub) else {
+                    throw Missing(description: "PUBSUB_EMULATOR_HOST is not HOST:PORT of a loopback address")
+                }
             } else {
                 let port = try await freePort()
                 let emulator = try SupervisedProcess(

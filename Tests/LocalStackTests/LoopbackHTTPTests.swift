@@ -33,6 +33,30 @@ struct LoopbackHTTPTests {
 
     @Test("calls one after another share a connection, and calls at once do not wait for each other")
     func connections() async throws {
+        try await counting { http, connections in
+            for _ in 0..<5 { #expect(try await http.send(.init(.post, "/"), timeout: .seconds(60)).status == 204) }
+            #expect(connections.value == 1)
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<50 { group.addTask { try await http.send(.init(.post, "/"), timeout: .seconds(60)).status } }
+                for try await status in group { #expect(status == 204) }
+            }
+            #expect((2...51).contains(connections.value))
+        }
+    }
+
+    @Test("a connection that the server has closed is not used again", arguments: ["/close", "/hang-up"])
+    func closed(path: String) async throws {
+        try await counting { http, connections in
+            #expect(try await http.send(.init(.post, path), timeout: .seconds(60)).status == 204)
+            // The end arrives right behind the answer.
+            try await Task.sleep(for: .milliseconds(200))
+            #expect(try await http.send(.init(.post, "/"), timeout: .seconds(60)).status == 204)
+            #expect(connections.value == 2)
+        }
+    }
+
+    /// A server that counts its connections.
+    private func counting(_ body: (LoopbackHTTP, Locked<Int>) async throws -> Void) async throws {
         let connections = Locked(0)
         let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .childChannelInitializer { channel in
@@ -43,19 +67,7 @@ struct LoopbackHTTPTests {
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        let http = LoopbackHTTP("http://127.0.0.1:\(server.localAddress?.port ?? 0)")
-        for _ in 0..<5 { #expect(try await http.send(.init(.post, "/"), timeout: .seconds(60)).status == 204) }
-        #expect(connections.value == 1)
-        try await withThrowingTaskGroup(of: Int.self) { group in
-            for _ in 0..<50 { group.addTask { try await http.send(.init(.post, "/"), timeout: .seconds(60)).status } }
-            for try await status in group { #expect(status == 204) }
-        }
-        #expect((2...51).contains(connections.value))
-        // A connection that the server has closed is not used again.
-        let before = connections.value
-        #expect(try await http.send(.init(.post, "/close"), timeout: .seconds(60)).status == 204)
-        #expect(try await http.send(.init(.post, "/"), timeout: .seconds(60)).status == 204)
-        #expect(connections.value >= before)
+        try await body(LoopbackHTTP("http://127.0.0.1:\(server.localAddress?.port ?? 0)"), connections)
         try await server.close()
     }
 
@@ -63,20 +75,22 @@ struct LoopbackHTTPTests {
         typealias InboundIn = HTTPServerRequestPart
         typealias OutboundOut = HTTPServerResponsePart
 
-        private var closes = false
+        private var path = ""
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             switch unwrapInboundIn(data) {
-            case .head(let head): closes = head.uri == "/close"
+            case .head(let head): path = head.uri
             case .body: break
             case .end:
                 let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
                 context.eventLoop.scheduleTask(in: .milliseconds(20)) {
                     let (handler, context) = bound.value
                     var head = HTTPResponseHead(version: .http1_1, status: .noContent)
-                    if handler.closes { head.headers.add(name: "connection", value: "close") }
+                    if handler.path == "/close" { head.headers.add(name: "connection", value: "close") }
                     context.write(handler.wrapOutboundOut(.head(head)), promise: nil)
                     context.writeAndFlush(handler.wrapOutboundOut(.end(nil)), promise: nil)
+                    // Without having said so.
+                    if handler.path == "/hang-up" { context.close(promise: nil) }
                 }
             }
         }

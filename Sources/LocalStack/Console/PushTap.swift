@@ -4,6 +4,7 @@ import HTTPTypes
 import HummingbirdCore
 import NIOCore
 import NIOFoundationEssentialsCompat
+import ServiceLifecycle
 import Support
 
 /// Stands before the function, takes down each push and its answer, and changes neither.
@@ -11,6 +12,8 @@ struct PushTap: Sendable {
     /// The transport to the function.
     let function: LoopbackHTTP
     let journal: Journal
+    /// How long a push waits for a function that does not listen.
+    var patience = Duration.seconds(10)
 
     /// Fields that belong to one connection.
     private static let hopByHop: Set<HTTPField.Name> = [.connection, .contentLength, .transferEncoding, .te, .trailer, .upgrade]
@@ -39,14 +42,16 @@ struct PushTap: Sendable {
 
     /// Waits for a function that does not listen yet, as Cloud Run does for an instance that starts.
     private func answer(to request: OutboundRequest) async throws(OutboundError) -> OutboundResponse {
-        for _ in 0..<100 {
+        let end = ContinuousClock.now + patience
+        while true {
             do throws(OutboundError) {
                 return try await function.send(request, timeout: .seconds(120))
             } catch {
-                guard case .notSent = error, (try? await Task.sleep(for: .milliseconds(100))) != nil else { throw error }
+                guard case .notSent = error, ContinuousClock.now < end, !Task.isShuttingDownGracefully,
+                    (try? await Task.sleep(for: .milliseconds(100))) != nil
+                else { throw error }
             }
         }
-        throw .notSent("the function does not listen")
     }
 
     private func observe(_ request: Request, _ body: Data) -> (messageID: String, index: Int)? {
