@@ -25,9 +25,11 @@ package enum BookingStatusMain {
     /// - Parameters:
     ///   - connect: makes the transports to Zendesk and to the database.
     ///   - verifier: makes the caller check for push tokens.
-    /// - Returns: the exit status: 0 after that, 128 plus the signal's number on a second signal, 64
-    ///   for unknown arguments, 78 for invalid configuration, and 1 if it cannot serve, tickets are
-    ///   left, or the account has a problem.
+    /// A second signal ends a server at once, with 128 plus the signal's number; the other commands
+    /// end so at the first one.
+    ///
+    /// - Returns: the exit status: 0 after that, 64 for unknown arguments, 78 for invalid
+    ///   configuration, and 1 if it cannot serve, tickets are left, or the account has a problem.
     package static func run(connect: @escaping BookingStatusService.Connect, verifier: @escaping PushTokens.Verifier) async -> Int32 {
         let signals = await stopSignals()
         var logger = Logger(label: "booking-status-function") { CloudLogHandler(label: $0) }
@@ -36,7 +38,7 @@ package enum BookingStatusMain {
             let variables = ProcessInfo.processInfo.environment
             let environment: @Sendable (String) -> String? = { variables[$0] }
             switch command {
-            case .help: print(Command.Usage().description)
+            case .help: print(Command.helpText)
             case .setup(let isMeant):
                 return try await endedBySignals(signals, logger) {
                     try await AccountCommands(environment: environment, connect: connect, print: { print($0) }).setUp(isMeant: isMeant)
@@ -66,8 +68,8 @@ package enum BookingStatusMain {
                 logger.info("stopped")
             }
             return 0
-        } catch let usage as Command.Usage {
-            for line in usage.description.split(separator: "\n") { logger.critical("\(line)") }
+        } catch is Command.Unknown {
+            logger.critical("unknown arguments: booking-status-function --help lists what there is")
             return usageFault
         } catch let faults as ConfigurationFaults {
             for fault in faults.faults { logger.critical("configuration: \(fault)") }

@@ -42,7 +42,7 @@ package struct BookingStatusService: Service {
     package func run() async throws {
         for warning in settings.warnings { logger.warning("\(warning)") }
         try await FunctionServer(
-            handler,
+            makeHandler(),
             configuration: settings.server,
             callerCheck: callerCheck,
             logger: logger,
@@ -56,8 +56,7 @@ package struct BookingStatusService: Service {
         return verifier(tokens)
     }
 
-    /// A new handler with the settings.
-    var handler: BookingStatusHandler {
+    func makeHandler() -> BookingStatusHandler {
         let zendesk = ZendeskClient(
             transport: connect(settings.zendeskURL),
             credentials: settings.zendeskCredentials,

@@ -8,45 +8,45 @@ enum Command: Equatable {
     case check(tickets: [Int], isMeant: Bool)
     case help
 
-    struct Usage: Error, CustomStringConvertible {
-        let description = """
-            usage: booking-status-function                            serve events
-                   booking-status-function sweep --all [--from TIME]  look at every unsolved ticket created since TIME
-                   booking-status-function setup [--yes]              find or create the ticket fields and the view
-                   booking-status-function check [--ticket ID [--ticket ID [--yes]]]
-                                                                      check the Zendesk account
+    struct Unknown: Error {}
 
-            Settings are environment variables: see function/REFERENCE.md.
+    static let helpText = """
+        usage: booking-status-function                            serve events
+               booking-status-function sweep --all [--from TIME]  look at every unsolved ticket created since TIME
+               booking-status-function setup [--yes]              find or create the ticket fields and the view
+               booking-status-function check [--ticket ID [--ticket ID [--yes]]]
+                                                                  check the Zendesk account
 
-            setup needs ZENDESK_URL, the credentials of an administrator (ZENDESK_CLIENT_ID and
-            ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN) and BOOKING_STATUS_TAGS. It prints what it would
-            do; --yes does it. A second run changes nothing.
+        Settings are environment variables: see function/REFERENCE.md.
 
-            check reads the function's own settings, changes nothing, and says what to do about each
-            finding. It exits with 1 if something would keep the function from working. With --ticket it
-            tries an update with an outdated stamp, which Zendesk has to refuse. With two tickets of two
-            bookings it also tries whether changes can share calls: it writes their booking version and
-            restores it. It prints the steps first; --yes takes them.
-            """
-    }
+        setup needs ZENDESK_URL, the credentials of an administrator (ZENDESK_CLIENT_ID and
+        ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN) and BOOKING_STATUS_TAGS. It prints what it would
+        do; --yes does it. A second run changes nothing.
+
+        check reads the function's own settings, changes nothing, and says what to do about each
+        finding. It exits with 1 if something would keep the function from working. With --ticket it
+        tries an update with an outdated stamp, which Zendesk has to refuse. With two tickets of two
+        bookings it also tries whether changes can share calls: it writes their booking version and
+        restores it. It prints the steps first; --yes takes them.
+        """
 
     /// - Parameter arguments: without the program's name.
-    init(_ arguments: some Collection<String>) throws(Usage) {
+    init(_ arguments: some Collection<String>) throws(Unknown) {
         let options = Array(arguments.dropFirst())
         switch arguments.first {
         case nil: self = .serve
-        case "--help" where options.isEmpty: self = .help
+        case _ where arguments.contains("--help"): self = .help
         case "sweep" where options == ["--all"]: self = .sweep(from: 0)
         case "sweep" where options.count == 3 && options[0] == "--all" && options[1] == "--from":
-            guard let time = RFC3339(options[2]) else { throw Usage() }
+            guard let time = RFC3339(options[2]) else { throw Unknown() }
             self = .sweep(from: time.seconds)
         case "setup" where options.allSatisfy { $0 == "--yes" }: self = .setup(isMeant: !options.isEmpty)
         case "check": self = try Self.check(options)
-        default: throw Usage()
+        default: throw Unknown()
         }
     }
 
-    private static func check(_ options: [String]) throws(Usage) -> Command {
+    private static func check(_ options: [String]) throws(Unknown) -> Command {
         var tickets: [Int] = []
         var isMeant = false
         var rest = options[...]
@@ -56,10 +56,10 @@ enum Command: Equatable {
             } else if option == "--ticket", let ticket = rest.popFirst().flatMap({ Int($0) }), ticket > 0, !tickets.contains(ticket) {
                 tickets.append(ticket)
             } else {
-                throw Usage()
+                throw Unknown()
             }
         }
-        guard tickets.count <= 2 else { throw Usage() }
+        guard isMeant ? tickets.count == 2 : tickets.count <= 2 else { throw Unknown() }
         return .check(tickets: tickets, isMeant: isMeant)
     }
 }

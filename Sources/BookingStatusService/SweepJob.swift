@@ -13,7 +13,7 @@ struct SweepJob {
 
     /// - Returns: the exit status: 0 if every ticket was handled, 1 if some are left.
     func run() async throws -> Int32 {
-        let handler = service.handler
+        let handler = service.makeHandler()
         return try await handler.whileRunning {
             var run = SweepRun(time: .system, logger: logger, from: start) { start, progress throws(SweepFailure) in
                 try await handler.sweepAll(

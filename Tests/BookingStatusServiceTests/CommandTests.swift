@@ -7,7 +7,7 @@ struct CommandTests {
     @Test(
         "select the command",
         arguments: [
-            ([], .serve), (["--help"], .help), (["sweep", "--all"], .sweep(from: 0)),
+            ([], .serve), (["--help"], .help), (["check", "--help"], .help), (["sweep", "--all"], .sweep(from: 0)),
             (["sweep", "--all", "--from", "1970-01-01T00:00:07Z"], .sweep(from: 7)), (["setup"], .setup(isMeant: false)),
             (["setup", "--yes"], .setup(isMeant: true)), (["check"], .check(tickets: [], isMeant: false)),
             (["check", "--ticket", "7"], .check(tickets: [7], isMeant: false)),
@@ -21,12 +21,13 @@ struct CommandTests {
     @Test(
         "are refused if they are not known, or make no sense",
         arguments: [
-            ["serve"], ["--help", "sweep"], ["sweep"], ["sweep", "--all", "--from"], ["sweep", "--all", "--from", "yesterday"],
+            ["serve"], ["sweep"], ["check", "--yes"], ["check", "--ticket", "7", "--yes"],
+            ["sweep", "--all", "--from"], ["sweep", "--all", "--from", "yesterday"],
             ["setup", "--no"], ["check", "7"], ["check", "--ticket"], ["check", "--ticket", "x"], ["check", "--ticket", "0"],
             ["check", "--ticket", "7", "--ticket", "7"], ["check", "--ticket", "7", "--ticket", "8", "--ticket", "9"],
         ]
     )
     func refuses(arguments: [String]) {
-        #expect(throws: Command.Usage.self) { try Command(arguments) }
+        #expect(throws: Command.Unknown.self) { try Command(arguments) }
     }
 }

@@ -156,7 +156,7 @@ struct ZendeskClientTests {
 
     private func client(_ time: ManualTime = ManualTime(), _ answer: @escaping @Sendable (OutboundRequest) -> String) -> ZendeskClient {
         ZendeskClient(
-            transport: Answering { request in OutboundResponse(status: 200, body: Data(answer(request).utf8)) },
+            transport: ScriptedTransport { request in OutboundResponse(status: 200, body: Data(answer(request).utf8)) },
             credentials: .accessToken("t"),
             time: time.source
         )

@@ -74,7 +74,7 @@ struct ZendeskErrorTests {
     @Test("each answer is classified by what can be done about it", arguments: cases)
     func kind(of answer: Case) async {
         let client = ZendeskClient(
-            transport: Answering { _ in answer.response },
+            transport: ScriptedTransport { _ in answer.response },
             credentials: .accessToken("secret-token"),
             time: ManualTime().source
         )
@@ -101,7 +101,7 @@ struct ZendeskErrorTests {
     )
     func noAnswer(method: OutboundRequest.Method, failure: OutboundError, kind: ZendeskError.Kind) async {
         let client = ZendeskClient(
-            transport: Answering { _ throws(OutboundError) in throw failure },
+            transport: ScriptedTransport { _ throws(OutboundError) in throw failure },
             credentials: .accessToken("t"),
             time: ManualTime().source
         )
@@ -123,7 +123,7 @@ struct ZendeskErrorTests {
         let deadline = Deadline(after: .seconds(1), time.source)
         time.advance(.seconds(1))
         let client = ZendeskClient(
-            transport: Answering { _ in
+            transport: ScriptedTransport { _ in
                 Issue.record("a request was sent")
                 return OutboundResponse(status: 500)
             },
@@ -132,13 +132,4 @@ struct ZendeskErrorTests {
         )
         await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
     }
-}
-
-/// Answers every request by a closure.
-struct Answering: OutboundTransport {
-    let answer: @Sendable (OutboundRequest) throws(OutboundError) -> OutboundResponse
-
-    init(_ answer: @escaping @Sendable (OutboundRequest) throws(OutboundError) -> OutboundResponse) { self.answer = answer }
-
-    func send(_ request: OutboundRequest, timeout: Duration) async throws(OutboundError) -> OutboundResponse { try answer(request) }
 }

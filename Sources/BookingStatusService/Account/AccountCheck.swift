@@ -1,15 +1,15 @@
 import BookingStatusSync
 import FoundationEssentials
-package import Support
-package import Zendesk
+import Support
+import Zendesk
 
 /// Checks an account for everything that could be wrong before the first event. It changes nothing.
-package struct AccountCheck: Sendable {
+struct AccountCheck: Sendable {
     private let administration: AccountAdministration
     private let settings: CheckedSettings
     private let time: TimeSource
 
-    package init(_ zendesk: ZendeskClient, _ settings: CheckedSettings, deadline: Deadline, time: TimeSource = .system) {
+    init(_ zendesk: ZendeskClient, _ settings: CheckedSettings, deadline: Deadline, time: TimeSource = .system) {
         administration = AccountAdministration(zendesk: zendesk, deadline: deadline)
         self.settings = settings
         self.time = time
@@ -17,7 +17,7 @@ package struct AccountCheck: Sendable {
 
     /// - Parameter ticket: an unsolved ticket on which to try an update with an outdated stamp.
     ///   Nothing on the ticket changes.
-    package func findings(ticket: Int?) async -> [Finding] {
+    func findings(ticket: Int?) async -> [Finding] {
         let me = await answer { () async throws(ZendeskError) in try await administration.currentUser() }
         let headers = (try? me.get().headers) ?? [:]
         var facts = AccountFacts(

@@ -7,6 +7,7 @@ struct AccountCommands {
     /// The value of a variable.
     let environment: @Sendable (String) -> String?
     let connect: BookingStatusService.Connect
+    var time = TimeSource.system
     /// Prints one line for that person.
     let print: (String) -> Void
 
@@ -18,8 +19,8 @@ struct AccountCommands {
     func setUp(isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
         let settings = try SetupSettings(environment: environment)
         let wanted = WantedAccount(tags: settings.tags)
-        let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.credentials)
-        let setup = AccountSetup(zendesk, wanted, deadline: Deadline(after: .seconds(120), .system))
+        let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.credentials, time: time)
+        let setup = AccountSetup(zendesk, wanted, deadline: Deadline(after: .seconds(120), time))
         let plan: SetupPlan
         do throws(ZendeskError) {
             plan = try await setup.plan()
@@ -75,11 +76,11 @@ struct AccountCommands {
             readsPerMinute: settings.readsPerMinute,
             writesPerMinute: settings.writesPerMinute
         )
-        let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.zendeskCredentials)
-        let deadline = Deadline(after: .seconds(240), .system)
-        var findings = await AccountCheck(zendesk, checked, deadline: deadline).findings(ticket: tickets.first)
+        let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.zendeskCredentials, time: time)
+        let deadline = Deadline(after: .seconds(240), time)
+        var findings = await AccountCheck(zendesk, checked, deadline: deadline, time: time).findings(ticket: tickets.first)
         if tickets.count == 2 {
-            let trial = SharedCallsTrial(zendesk, checked, tickets: (tickets[0], tickets[1]), deadline: deadline)
+            let trial = SharedCallsTrial(zendesk, checked, tickets: (tickets[0], tickets[1]), deadline: deadline, time: time)
             if isMeant {
                 findings += await trial.findings()
             } else {

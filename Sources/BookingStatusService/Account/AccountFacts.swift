@@ -1,4 +1,4 @@
-package import BookingStatusSync
+import BookingStatusSync
 import Zendesk
 
 /// Zendesk's answers about an account. A refused answer is a failure, and a finding of its own.
@@ -37,13 +37,13 @@ struct AccountFacts: Sendable {
 }
 
 /// The function's settings that an account can contradict.
-package struct CheckedSettings: Sendable {
-    package var bookingStatus: BookingStatusSettings
-    package var wanted: WantedAccount
-    package var readsPerMinute: Int
-    package var writesPerMinute: Int
+struct CheckedSettings: Sendable {
+    var bookingStatus: BookingStatusSettings
+    var wanted: WantedAccount
+    var readsPerMinute: Int
+    var writesPerMinute: Int
 
-    package init(bookingStatus: BookingStatusSettings, wanted: WantedAccount, readsPerMinute: Int, writesPerMinute: Int) {
+    init(bookingStatus: BookingStatusSettings, wanted: WantedAccount, readsPerMinute: Int, writesPerMinute: Int) {
         self.bookingStatus = bookingStatus
         self.wanted = wanted
         self.readsPerMinute = readsPerMinute

@@ -1,20 +1,20 @@
 import BookingStatusSync
-package import Support
-package import Zendesk
+import Support
+import Zendesk
 
 /// Creates an account's fields and view, or finds existing ones.
-package struct AccountSetup: Sendable {
+struct AccountSetup: Sendable {
     private let administration: AccountAdministration
     private let wanted: WantedAccount
 
     /// - Parameter deadline: the deadline of all its calls.
-    package init(_ zendesk: ZendeskClient, _ wanted: WantedAccount, deadline: Deadline) {
+    init(_ zendesk: ZendeskClient, _ wanted: WantedAccount, deadline: Deadline) {
         administration = AccountAdministration(zendesk: zendesk, deadline: deadline)
         self.wanted = wanted
     }
 
     /// Plans the steps without changing anything.
-    package func plan() async throws(ZendeskError) -> SetupPlan {
+    func plan() async throws(ZendeskError) -> SetupPlan {
         SetupPlan(wanted, fields: try await administration.ticketFields(), views: try await administration.views())
     }
 
@@ -22,7 +22,7 @@ package struct AccountSetup: Sendable {
     ///
     /// - Parameter report: called after each step.
     /// - Returns: the ids of the fields, for the function's settings.
-    package func carryOut(_ plan: SetupPlan, report: (String) -> Void) async throws(ZendeskError) -> Fields {
+    func carryOut(_ plan: SetupPlan, report: (String) -> Void) async throws(ZendeskError) -> Fields {
         var ids: [String: Int] = [:]
         for step in plan.steps {
             switch step {
@@ -64,9 +64,9 @@ package struct AccountSetup: Sendable {
         )
     }
 
-    package struct Fields: Equatable, Sendable {
-        package var bookingStatus: Int
-        package var bookingID: Int
-        package var bookingVersion: Int
+    struct Fields: Equatable, Sendable {
+        var bookingStatus: Int
+        var bookingID: Int
+        var bookingVersion: Int
     }
 }

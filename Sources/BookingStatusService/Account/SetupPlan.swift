@@ -1,12 +1,12 @@
 import BookingStatusSync
 
 /// The steps that prepare an account for the function: a pure function of its current state.
-package struct SetupPlan: Equatable, Sendable {
-    package private(set) var steps: [Step] = []
+struct SetupPlan: Equatable, Sendable {
+    private(set) var steps: [Step] = []
     /// Problems that a person must fix first. If there are any, nothing is changed.
-    package private(set) var obstacles: [String] = []
+    private(set) var obstacles: [String] = []
 
-    package enum Step: Equatable, Sendable {
+    enum Step: Equatable, Sendable {
         case found(String, id: Int)
         case createDropDown
         case createTextField(title: String)
@@ -16,14 +16,14 @@ package struct SetupPlan: Equatable, Sendable {
         case createView
     }
 
-    package struct Option: Equatable, Sendable {
+    struct Option: Equatable, Sendable {
         /// Nil for a new option.
         var id: Int?
         var name: String
         var tag: String
     }
 
-    package var changes: [Step] {
+    var changes: [Step] {
         steps.filter { if case .found = $0 { false } else { true } }
     }
 
@@ -84,7 +84,7 @@ package struct SetupPlan: Equatable, Sendable {
 }
 
 extension SetupPlan.Step: CustomStringConvertible {
-    package var description: String {
+    var description: String {
         switch self {
         case .found(let what, let id): "found \(what) (\(id))"
         case .createDropDown: "create the drop-down field \"\(WantedAccount.statusTitle)\" with one option for each status, and no default"

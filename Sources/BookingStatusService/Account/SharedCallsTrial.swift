@@ -1,21 +1,21 @@
 import BookingStatusSync
 import FoundationEssentials
-package import Support
-package import Zendesk
+import Support
+import Zendesk
 
 /// Tries on an account what changes in flight can share: a search for several bookings, and updates
 /// in a job that honor stamps. It writes the version field of two tickets, and restores it
 /// afterwards.
-package struct SharedCallsTrial: Sendable {
+struct SharedCallsTrial: Sendable {
     private let zendesk: ZendeskClient
     private let settings: CheckedSettings
     private let tickets: (stale: Int, own: Int)
     private let deadline: Deadline
     private let time: TimeSource
 
-    static let marker = "bookingstatus check: this is put back in a moment"
+    static let marker = "booking-status-function check: this is put back in a moment"
 
-    package init(
+    init(
         _ zendesk: ZendeskClient,
         _ settings: CheckedSettings,
         tickets: (Int, Int),
@@ -30,7 +30,7 @@ package struct SharedCallsTrial: Sendable {
     }
 
     /// The planned writes, for a person to approve.
-    package var plan: [String] {
+    var plan: [String] {
         [
             "set the booking version of ticket \(tickets.own) to \"\(Self.marker)\", in a job",
             "ask the same for ticket \(tickets.stale) with an outdated stamp, which has to be refused",
@@ -39,7 +39,7 @@ package struct SharedCallsTrial: Sendable {
     }
 
     /// Runs the trial.
-    package func findings() async -> [Finding] {
+    func findings() async -> [Finding] {
         do throws(ZendeskError) {
             let readings = try await zendesk.tickets([tickets.stale, tickets.own], deadline: deadline)
             guard let stale = reading(tickets.stale, readings), let own = reading(tickets.own, readings), stale.isApart(from: own) else {

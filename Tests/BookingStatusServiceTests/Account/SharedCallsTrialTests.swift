@@ -9,7 +9,7 @@ import ZendeskSimulator
 
 @Suite("Shared calls trial")
 struct SharedCallsTrialTests {
-    private static func world(_ change: (inout SimulatedZendesk) -> Void = { _ in }) -> SetupWorld {
+    static func world(_ change: (inout SimulatedZendesk) -> Void = { _ in }) -> SetupWorld {
         .complete { account in
             for (id, booking) in [(71, "BK-1"), (72, "RES-2"), (73, "BK-11")] {
                 let fields: [Int: JSON] = [1001: .string(booking), 1003: "what was there"]
