@@ -9,15 +9,19 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
 HERE = pathlib.Path(__file__).parent
 # Tests that compare times, which others beside them would change.
 ALONE = ["test_limits", "test_process"]
+# A module that takes longer hangs. Two of them build in release.
+MAXIMUM_SECONDS = 2400
 # They begin first.
 LONGEST = ["test_deploy", "test_console", "test_smoke", "test_container", "test_google"]
 
@@ -46,11 +50,16 @@ def run_here(module):
 
 def run(module):
     """The output of a process for the module, printed as a whole when it ends."""
-    ended = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-u", __file__, "--here", module], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    print(f"\n== {module}\n{ended.stdout}", end="", flush=True)
-    return ended.returncode == 0, [line.removeprefix("seconds: ") for line in ended.stdout.splitlines() if line.startswith("seconds: ")]
+    # An interrupted module ends what it has started.
+    watch = threading.Timer(MAXIMUM_SECONDS, process.send_signal, [signal.SIGINT])
+    watch.start()
+    output = process.communicate()[0]
+    watch.cancel()
+    print(f"\n== {module}\n{output}", end="", flush=True)
+    return process.returncode == 0, [line.removeprefix("seconds: ") for line in output.splitlines() if line.startswith("seconds: ")]
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ class ProcessTests(unittest.TestCase):
             time.sleep(start * tenths / 10)
             os.kill(child, signal.SIGTERM)
             try:
-                self.assertEqual(process.wait(2), 0)
+                self.assertEqual(process.wait(5), 0)
             except subprocess.TimeoutExpired:
                 lost.append(tenths)
                 process.kill()

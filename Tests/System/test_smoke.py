@@ -114,14 +114,14 @@ class SmokeTests(unittest.TestCase):
 
     def test_a_wrong_secret_is_told(self):
         self.start(ZENDESK_CLIENT_SECRET="wrong")
-        result = self.smoke(SMOKE_SECONDS="4")
+        result = self.smoke(SMOKE_SECONDS="8")
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertIn("check the OAuth client's id and secret", result.stderr)
         self.assertRegex(result.stderr, r"\d+ 503")
 
     def test_a_platform_that_lets_nobody_in_is_told(self):
         self.start(refuses=403)
-        result = self.smoke(SMOKE_SECONDS="4")
+        result = self.smoke(SMOKE_SECONDS="8")
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertRegex(result.stderr, r"\d+ 403")
 
@@ -129,7 +129,7 @@ class SmokeTests(unittest.TestCase):
         process = self.start()
         # Others come and are answered; this one's line is still to come.
         self.cloud.logged = lambda: [entry for entry in log_entries(process.log) if "booking" not in entry["jsonPayload"]] + self.run.log
-        result = self.smoke(SMOKE_SECONDS="4")
+        result = self.smoke(SMOKE_SECONDS="8")
         self.assertEqual(result.returncode, 75, result.stderr)
         self.assertIn("backlog", result.stderr)
 
@@ -150,7 +150,7 @@ class SmokeTests(unittest.TestCase):
 
     def test_another_region_s_function_is_not_this_one(self):
         self.start()
-        result = self.smoke(SMOKE_SECONDS="4", REGION="europe-west4")
+        result = self.smoke(SMOKE_SECONDS="8", REGION="europe-west4")
         self.assertEqual(result.returncode, 1)
         self.assertIn("Nothing was pushed", result.stderr)
         self.assertTrue(self.run.log)
@@ -170,13 +170,13 @@ class SmokeTests(unittest.TestCase):
             # that never come.
             self.run.refuses = refuses
             self.cloud.logged = lambda: log_entries(process.log)[:lines] + self.run.log
-            result = self.smoke("--detached", SMOKE_SECONDS="3", QUIET_SECONDS="5")
+            result = self.smoke("--detached", SMOKE_SECONDS="3", QUIET_SECONDS="15")
             self.assertEqual(result.returncode, 1, result.stdout)
             self.assertIn("changes still come", result.stderr)
 
     def test_detached_is_when_nothing_comes_any_more(self):
         self.start()
-        result = run(self.cloud, "deploy.sh", "detach", QUIET_SECONDS="5", SMOKE_SECONDS="90", BOOKING_STATUS_TAGS=None)
+        result = run(self.cloud, "deploy.sh", "detach", QUIET_SECONDS="10", SMOKE_SECONDS="90", BOOKING_STATUS_TAGS=None)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("nothing has been pushed", result.stdout)
         _, subscription = http("GET", f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-push")
