@@ -1,7 +1,7 @@
 package import FunctionRuntime
 
 /// The push tokens that the service accepts. Only the deployed executable links the verifier,
-/// because its cryptography library takes a third of a first build.
+/// because its cryptography library takes minutes to build.
 package struct PushTokens: Equatable, Sendable {
     package typealias Verifier = @Sendable (PushTokens) -> any CallerCheck
 

@@ -6,8 +6,7 @@ import NIOPosix
 
 /// An HTTP/1.1 server on the loopback interface, for local work and tests.
 ///
-/// It uses Hummingbird's connections without its application, which would take a sixth of a first
-/// build.
+/// It uses Hummingbird's connections without its application, which would take long to build.
 package struct LoopbackServer: Sendable {
     private let port: Int
     private let logger: Logger
