@@ -83,7 +83,7 @@ class DeployTests(unittest.TestCase):
         self.assertEqual(created(1), [])
 
     def test_a_role_that_cannot_be_granted_yet_is_granted_a_moment_later(self):
-        self.assertEqual(deployment().results[0].stderr.count("Service account does not exist"), 2)
+        self.assertEqual(deployment().results[0].stderr.count("Service account does not exist"), 1)
         self.assertIn("roles/secretmanager.secretAccessor", self.granted("/secrets/zendesk-client-secret"))
 
     def test_a_fresh_project_gets_what_it_lacks(self):
