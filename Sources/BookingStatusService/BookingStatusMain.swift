@@ -68,8 +68,8 @@ package enum BookingStatusMain {
                 logger.info("stopped")
             }
             return 0
-        } catch is Command.Unknown {
-            logger.critical("unknown arguments: booking-status-function --help lists what there is")
+        } catch let unknown as Command.Unknown {
+            logger.critical("\(unknown.reason): booking-status-function --help explains it")
             return usageFault
         } catch let faults as ConfigurationFaults {
             for fault in faults.faults { logger.critical("configuration: \(fault)") }

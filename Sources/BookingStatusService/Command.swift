@@ -8,7 +8,12 @@ enum Command: Equatable {
     case check(tickets: [Int], isMeant: Bool)
     case help
 
-    struct Unknown: Error {}
+    /// Names what is wrong with the arguments.
+    struct Unknown: Error, Equatable {
+        let reason: String
+
+        init(_ reason: String) { self.reason = reason }
+    }
 
     static let helpText = """
         usage: booking-status-function                            serve events
@@ -35,14 +40,17 @@ enum Command: Equatable {
         let options = Array(arguments.dropFirst())
         switch arguments.first {
         case nil: self = .serve
-        case _ where arguments.contains("--help"): self = .help
+        case "help": self = .help
+        case _ where arguments.contains("--help") || arguments.contains("-h"): self = .help
         case "sweep" where options == ["--all"]: self = .sweep(from: 0)
         case "sweep" where options.count == 3 && options[0] == "--all" && options[1] == "--from":
-            guard let time = RFC3339(options[2]) else { throw Unknown() }
+            guard let time = RFC3339(options[2]) else { throw Unknown("--from takes a time like 2026-11-24T03:00:00Z") }
             self = .sweep(from: time.seconds)
-        case "setup" where options.allSatisfy { $0 == "--yes" }: self = .setup(isMeant: !options.isEmpty)
+        case "sweep": throw Unknown("sweep takes --all and, optionally, --from TIME")
+        case "setup" where options.isEmpty || options == ["--yes"]: self = .setup(isMeant: !options.isEmpty)
+        case "setup": throw Unknown("setup takes --yes alone")
         case "check": self = try Self.check(options)
-        default: throw Unknown()
+        case let command?: throw Unknown("there is no command \(command)")
         }
     }
 
@@ -51,15 +59,18 @@ enum Command: Equatable {
         var isMeant = false
         var rest = options[...]
         while let option = rest.popFirst() {
-            if option == "--yes" {
-                isMeant = true
-            } else if option == "--ticket", let ticket = rest.popFirst().flatMap({ Int($0) }), ticket > 0, !tickets.contains(ticket) {
+            switch option {
+            case "--yes": isMeant = true
+            case "--ticket":
+                guard let ticket = rest.popFirst().flatMap({ Int($0) }), ticket > 0, !tickets.contains(ticket) else {
+                    throw Unknown("--ticket takes a ticket's number, each time another one")
+                }
                 tickets.append(ticket)
-            } else {
-                throw Unknown()
+            default: throw Unknown("check takes --ticket NUMBER and --yes, not \(option)")
             }
         }
-        guard isMeant ? tickets.count == 2 : tickets.count <= 2 else { throw Unknown() }
+        guard tickets.count <= 2 else { throw Unknown("--ticket is given at most twice") }
+        guard !isMeant || tickets.count == 2 else { throw Unknown("--yes needs two tickets") }
         return .check(tickets: tickets, isMeant: isMeant)
     }
 }

@@ -154,6 +154,8 @@ struct ConfigurationValues {
         }
     }
 
+    mutating func dryRun() -> Bool { choice("DRY_RUN", of: [("true", true), ("false", false)], default: false) }
+
     mutating func requireDistinct(_ names: [String]) {
         let values = names.compactMap { value($0) }
         if Set(values).count < values.count { faults.append("\(names.joined(separator: ", ")) must be different fields") }

@@ -37,7 +37,7 @@ package struct ServiceSettings: Equatable, Sendable {
             bookingIDColumn: values.text("BOOKING_ID_COLUMN", default: "ID"),
             statusColumn: values.text("BOOKING_STATUS_COLUMN", default: "Status"),
             reorderWindow: .seconds(values.integer("REORDER_WINDOW_SECONDS", in: 0...86_400, default: 120)),
-            dryRun: values.choice("DRY_RUN", of: [("true", true), ("false", false)], default: false),
+            dryRun: values.dryRun(),
             sharesCalls: values.choice("ZENDESK_SHARED_CALLS", of: [("true", true), ("false", false)], default: true),
             maximumWaiting: server.concurrency / 4
         )
@@ -70,12 +70,14 @@ struct SetupSettings {
     let zendeskURL: String
     let credentials: ZendeskCredentials
     let tags: StatusTags
+    let isDryRun: Bool
 
     /// - Throws: ``ConfigurationFaults`` with all faults.
     init(environment: @escaping (String) -> String?) throws(ConfigurationFaults) {
         var values = ConfigurationValues(environment)
         zendeskURL = values.url("ZENDESK_URL")
         credentials = values.credentials()
+        isDryRun = values.dryRun()
         guard let tags = values.tags("BOOKING_STATUS_TAGS"), values.faults.isEmpty else {
             throw ConfigurationFaults(faults: values.faults)
         }

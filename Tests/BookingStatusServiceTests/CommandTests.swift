@@ -7,7 +7,8 @@ struct CommandTests {
     @Test(
         "select the command",
         arguments: [
-            ([], .serve), (["--help"], .help), (["check", "--help"], .help), (["sweep", "--all"], .sweep(from: 0)),
+            ([], .serve), (["--help"], .help), (["check", "--help"], .help), (["-h"], .help), (["help"], .help),
+            (["sweep", "--all"], .sweep(from: 0)),
             (["sweep", "--all", "--from", "1970-01-01T00:00:07Z"], .sweep(from: 7)), (["setup"], .setup(isMeant: false)),
             (["setup", "--yes"], .setup(isMeant: true)), (["check"], .check(tickets: [], isMeant: false)),
             (["check", "--ticket", "7"], .check(tickets: [7], isMeant: false)),

@@ -12,7 +12,7 @@ class HostYourOwnBuiltTests(unittest.TestCase):
         self.assertIn("2 tests", tested.stdout)
         self.assertNotRegex(tested.stdout + tested.stderr, r"/greeter/.*warning:")
         # Nobody who hosts a function waits for a TLS library.
-        self.assertEqual(list((greeter / ".build").rglob("*BoringSSL*.build")), [])
+        self.assertEqual([path for path in (greeter / ".build").rglob("*.o") if "BoringSSL" in str(path)], [])
 
         built = subprocess.run(commands()[3], shell=True, cwd=greeter, capture_output=True, text=True)
         self.assertEqual(built.returncode, 0, built.stdout[-3000:] + built.stderr[-3000:])

@@ -36,9 +36,6 @@ def size(image):
     return json.loads(subprocess.run(["podman", "image", "inspect", image], check=True, capture_output=True, text=True).stdout)[0]["Size"]
 
 
-STAGED = "localhost/booking-status-function-files:test"
-
-
 def run(*command, **options):
     return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
 
@@ -49,11 +46,10 @@ def glibc(text):
 
 def stage(folder):
     """Does with the release build's binary what the Dockerfile does with its own."""
-    commands = re.findall(r"^RUN ((?:.*\\\n)*.*)", (FUNCTION / "Dockerfile").read_text().split("\nFROM ${STAGED}")[0], re.M)
+    commands = re.findall(r"^RUN ((?:.*\\\n)*.*)", (FUNCTION / "Dockerfile").read_text().split("\nFROM ${RUNTIME_IMAGE}")[0], re.M)
     for command in commands:
         if not command.startswith("swift "):
             run("sh", "-ec", command.replace("/staging/", f"{folder}/staging/").replace(".build/", ".build-release/"), cwd=ROOT)
-    run("sh", "-ec", f"tar -C {folder} -c staging | podman import --quiet - {STAGED}")
 
 
 @needs("podman")
@@ -76,9 +72,10 @@ class ContainerTests(unittest.TestCase):
             print(f"\nthe whole Dockerfile is built (C library here {here}, in the base image {base})", flush=True)
             flags = run(images).split("\n")[:-1]
         else:
-            with tempfile.TemporaryDirectory() as folder:
-                stage(folder)
-            flags = ["--build-arg", f"STAGED={STAGED}"]
+            folder = tempfile.TemporaryDirectory()
+            cls.addClassCleanup(folder.cleanup)
+            stage(folder.name)
+            flags = ["--build-context", f"build={folder.name}"]
         build = ["podman", "build", "--isolation", "chroot", "--network", "host", *flags, "-f", "function/Dockerfile", "-t", IMAGE, "."]
         with tempfile.TemporaryFile("w+") as log:
             if subprocess.run(build, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT).returncode != 0:

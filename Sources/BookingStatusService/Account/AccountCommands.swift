@@ -33,9 +33,10 @@ struct AccountCommands {
             for obstacle in plan.obstacles { print("  - \(obstacle)") }
             return 1
         }
-        guard isMeant || plan.changes.isEmpty else {
+        let isDryRun = settings.isDryRun
+        guard isMeant && !isDryRun || plan.changes.isEmpty else {
             for step in plan.steps { print("  \(step)") }
-            print("Nothing was changed. Run again with --yes to apply.")
+            print("Nothing was changed. Run again with \(isDryRun ? "DRY_RUN=false and " : "")--yes to apply.")
             return 0
         }
         let fields: AccountSetup.Fields
@@ -66,10 +67,6 @@ struct AccountCommands {
     /// - Throws: ``ConfigurationFaults``.
     func check(tickets: [Int], isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
         let settings = try ServiceSettings(environment: environment)
-        guard tickets.count < 2 || !settings.bookingStatus.dryRun else {
-            print("DRY_RUN is set: nothing is written, so jobs cannot be tried. Unset it, or name one ticket.")
-            return 1
-        }
         let checked = CheckedSettings(
             bookingStatus: settings.bookingStatus,
             wanted: WantedAccount(tags: try SetupSettings(environment: environment).tags),
@@ -81,7 +78,9 @@ struct AccountCommands {
         var findings = await AccountCheck(zendesk, checked, deadline: deadline, time: time).findings(ticket: tickets.first)
         if tickets.count == 2 {
             let trial = SharedCallsTrial(zendesk, checked, tickets: (tickets[0], tickets[1]), deadline: deadline, time: time)
-            if isMeant {
+            if settings.bookingStatus.dryRun {
+                findings.append(.warning("jobs were not tried: DRY_RUN is set, so nothing is written", "Run again with DRY_RUN=false."))
+            } else if isMeant {
                 findings += await trial.findings()
             } else {
                 print("The trial of shared calls would")

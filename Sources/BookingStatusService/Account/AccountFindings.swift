@@ -76,7 +76,7 @@ extension AccountFacts {
         var findings: [Finding] = []
         for (name, id, types) in expected {
             guard let field = fields.first(where: { $0.id == id }) else {
-                let advice = "run `booking-status-function setup`, which prints the ids"
+                let advice = "run `booking-status-function setup --yes`, which prints the ids"
                 findings.append(.problem("\(name): there is no ticket field \(id)", advice))
                 continue
             }
@@ -115,7 +115,7 @@ extension AccountFacts {
             findings.append(
                 .problem(
                     "\"\(field.title)\" has no option with the tag \(tag) (for \(status)): Zendesk would drop it and say nothing",
-                    "run `booking-status-function setup`, or add the option"
+                    "run `booking-status-function setup --yes`, or add the option"
                 )
             )
         }

@@ -11,6 +11,9 @@ struct WantedAccount: Equatable, Sendable {
 
     init(tags: StatusTags) { self.tags = tags }
 
-    /// Each booking status and its tag, in display order for agents.
-    var statuses: [StatusTags.Pair] { tags.pairs }
+    /// The options that the account needs, in display order for agents. Statuses may share a tag,
+    /// and then they share its option, which has the name of the first one.
+    var statuses: [StatusTags.Pair] {
+        tags.pairs.enumerated().filter { index, pair in !tags.pairs[..<index].contains { $0.tag == pair.tag } }.map(\.element)
+    }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Support
 import TestSupport
 import Testing
@@ -39,6 +40,8 @@ struct AccountCommandsTests {
         let planned = try await run(Self.account, on: world) { try await $0.setUp(isMeant: false) }
         #expect(planned.status == 0)
         #expect(planned.lines.last == "Nothing was changed. Run again with --yes to apply.")
+        let dry = try await run(Self.account.merging(["DRY_RUN": "true"]) { $1 }, on: world) { try await $0.setUp(isMeant: true) }
+        #expect(dry.lines.last == "Nothing was changed. Run again with DRY_RUN=false and --yes to apply.")
         #expect(world.changes.isEmpty)
         let done = try await run(Self.account, on: world) { try await $0.setUp(isMeant: true) }
         #expect(done.status == 0)
@@ -63,6 +66,25 @@ struct AccountCommandsTests {
                 return faults.count == names.count && zip(faults, names).allSatisfy { $0.hasPrefix($1) }
             }
         }
+    }
+
+    @Test("statuses that share a tag share its option")
+    func sharedTag() async throws {
+        let world = SetupWorld()
+        let variables = Self.account.merging(["BOOKING_STATUS_TAGS": "Booked=b,Confirmed=b"]) { $1 }
+        #expect(try await run(variables, on: world) { try await $0.setUp(isMeant: true) }.status == 0)
+        let field = try #require(world.changes.first.flatMap(\.body))
+        #expect(String(decoding: field, as: UTF8.self).components(separatedBy: #""value":"b""#).count == 2)
+    }
+
+    @Test("check of an account that cannot be reached asks once")
+    func unreachable() async throws {
+        let world = SetupWorld()
+        world.transport.before { _, _ throws(OutboundError) in throw .notSent("nobody listens") }
+        let result = try await run(Self.account.merging(Self.fields) { $1 }, on: world) { try await $0.check(tickets: [7], isMeant: false) }
+        #expect(result.status == 1)
+        #expect(result.lines.count { $0.hasPrefix("problem  ") } == 1)
+        #expect(Set(world.transport.requests.map(\.target)) == ["/api/v2/users/me.json"])
     }
 
     @Test("setup stops at what a person has to fix first")
@@ -100,7 +122,7 @@ struct AccountCommandsTests {
         let dry = try await run(settings.merging(["DRY_RUN": "true"]) { $1 }, on: world) {
             try await $0.check(tickets: [71, 72], isMeant: true)
         }
-        #expect(dry.status == 1)
+        #expect(dry.lines.contains { $0.contains("DRY_RUN is set") })
         #expect(jobs() == 0)
         let tried = try await run(settings, on: world) { try await $0.check(tickets: [71, 72], isMeant: true) }
         #expect(tried.lines.contains { $0.contains("jobs honor stamps") }, "\(tried.lines)")
