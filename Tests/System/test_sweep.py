@@ -125,7 +125,9 @@ class SweepTests(unittest.TestCase):
         self.commit([[booking, status] for booking, status in bookings.items()])
         tickets = {number + 1: f"b-{number % 120}" for number in range(500)}
         self.account(tickets, requests_per_minute=100_000, updates_per_minute=20_000)
-        function = self.function(ZENDESK_WRITES_PER_MINUTE="5000", ZENDESK_READS_PER_MINUTE="20000")
+        function = self.function(
+            ZENDESK_WRITES_PER_MINUTE="5000", ZENDESK_READS_PER_MINUTE="20000", FUNCTION_TIMEOUT_SECONDS="110"
+        )
 
         def change():
             # Bookings whose rows change while the sweep runs: the record comes after the commit, as
