@@ -120,11 +120,10 @@ class ProcessTests(unittest.TestCase):
         asked for.
         """
         start = min(self.time_to_listen() for _ in range(3))
-        lost = []
+        signalled, lost = [], []
         for tenths in range(1, 13):
             command = ["unshare", "--pid", "--fork", "--kill-child", str(BINARY)]
-            process = subprocess.Popen(command, env=environment(free_port()), stderr=subprocess.PIPE)
-            self.addCleanup(process.stderr.close)
+            process = subprocess.Popen(command, env=environment(free_port()), stderr=subprocess.DEVNULL)
             child = None
             while child is None:
                 with contextlib.suppress(FileNotFoundError, IndexError):
@@ -134,8 +133,12 @@ class ProcessTests(unittest.TestCase):
                         child = int(pid)
             time.sleep(start * tenths / 10)
             os.kill(child, signal.SIGTERM)
+            self.addCleanup(process.kill)
+            signalled.append((tenths, process))
+        end = time.monotonic() + 5
+        for tenths, process in signalled:
             try:
-                self.assertEqual(process.wait(5), 0)
+                self.assertEqual(process.wait(max(0.1, end - time.monotonic())), 0)
             except subprocess.TimeoutExpired:
                 lost.append(tenths)
                 process.kill()
