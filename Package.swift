@@ -4,6 +4,8 @@ import PackageDescription
 
 extension Target.Dependency {
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let deque = product(name: "DequeModule", package: "swift-collections")
+    static let heap = product(name: "HeapModule", package: "swift-collections")
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
@@ -44,6 +46,7 @@ let package = Package(
         // `traits: []` keeps the whole of Foundation, with its ICU tables, out of
         // `booking-status-function`.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -64,7 +67,7 @@ let package = Package(
         .target(name: "Zendesk", dependencies: ["Support"]),
         .target(
             name: "BookingStatusSync",
-            dependencies: ["FunctionRuntime", "SpannerChangeStreams", "Support", "Zendesk", .logging]
+            dependencies: ["FunctionRuntime", "SpannerChangeStreams", "Support", "Zendesk", .deque, .heap, .logging]
         ),
         .target(
             name: "FunctionServer",
@@ -115,7 +118,10 @@ let package = Package(
         .testTarget(name: "SpannerChangeStreamsTests", dependencies: ["SpannerChangeStreams", "TestSupport"]),
         .testTarget(name: "OutboundHTTPTests", dependencies: ["OutboundHTTP", "Support", "TestSupport", .asyncHTTPClient] + http),
         .testTarget(name: "ZendeskTests", dependencies: ["Support", "TestSupport", "Zendesk", "ZendeskSimulator"] + http),
-        .testTarget(name: "BookingStatusSyncTests", dependencies: handler + ["TestSupport", "ZendeskSimulator", .inMemoryLogging]),
+        .testTarget(
+            name: "BookingStatusSyncTests",
+            dependencies: handler + ["Simulation", "TestSupport", "ZendeskSimulator", .inMemoryLogging]
+        ),
         .testTarget(
             name: "FunctionServerTests",
             dependencies: [

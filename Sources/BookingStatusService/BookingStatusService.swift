@@ -64,6 +64,11 @@ package struct BookingStatusService: Service {
             writesPerMinute: settings.writesPerMinute
         )
         let database = settings.spanner.map { SpannerDatabase($0, bookings: settings.bookingStatus, connect: connect) }
-        return BookingStatusHandler(settings: settings.bookingStatus, zendesk: zendesk, bookings: bookings ?? database)
+        return BookingStatusHandler(
+            settings: settings.bookingStatus,
+            zendesk: zendesk,
+            bookings: bookings ?? database,
+            logger: logger
+        )
     }
 }

@@ -39,7 +39,7 @@ package struct ServiceSettings: Equatable, Sendable {
             reorderWindow: .seconds(values.integer("REORDER_WINDOW_SECONDS", in: 0...86_400, default: 120)),
             dryRun: values.dryRun(),
             sharesCalls: values.choice("ZENDESK_SHARED_CALLS", of: [("true", true), ("false", false)], default: true),
-            maximumWaiting: server.concurrency / 4
+            concurrency: server.concurrency
         )
         spanner = values.spanner()
         values.requireDistinct(["ZENDESK_BOOKING_ID_FIELD", "ZENDESK_BOOKING_STATUS_FIELD", "ZENDESK_BOOKING_VERSION_FIELD"])

@@ -1,9 +1,3 @@
-import SpannerChangeStreams
-
-/// The rule for one change on one ticket: ``decide(_:_:keepsVersions:)``, unless a test injects
-/// another.
-package typealias Rule = @Sendable (_ ticket: TicketState, _ change: TagChange, _ keepsVersions: Bool) -> Decision
-
 /// The combined effect of several changes of one booking on one ticket.
 ///
 /// Applies the rules to the changes, oldest first. Each change sees the ticket as the previous one
@@ -30,7 +24,7 @@ struct BatchPlan: Equatable {
     /// - Parameters:
     ///   - changes: of one booking, oldest first.
     ///   - excluded: the outcomes, by index, of changes that must not be written.
-    init(_ ticket: TicketState, _ changes: [TagChange], excluded: [Int: Outcome] = [:], keepsVersions: Bool, rule: Rule) {
+    init(_ ticket: TicketState, _ changes: [BookingChange], excluded: [Int: Outcome] = [:], keepsVersions: Bool, rule: Rule) {
         var state = ticket
         for (index, change) in changes.enumerated() {
             if let outcome = excluded[index] {
@@ -45,8 +39,8 @@ struct BatchPlan: Equatable {
             case .write(let outcome), .writeVersion(let outcome):
                 if let earlier = write?.change { outcomes[earlier] = .superseded }
                 outcomes.append(outcome)
-                if case .write = decision { state.tag = change.to }
-                let version = KeptVersion(bookingID: change.bookingID, version: change.version, tag: change.to)
+                if case .write = decision { state.tag = change.to?.tag }
+                let version = change.kept
                 state.kept = version
                 write = Write(version: version, tag: state.tag, writesTag: state.tag != ticket.tag, change: index)
             }
@@ -55,7 +49,7 @@ struct BatchPlan: Equatable {
 
     /// Whether the ticket, before the write, has the change's version or a newer one. The rules
     /// alone would miss that if a version that can be ordered with neither lies between the two.
-    private func isStale(_ change: TagChange, on ticket: TicketState, as state: TicketState) -> Bool {
+    private func isStale(_ change: BookingChange, on ticket: TicketState, as state: TicketState) -> Bool {
         guard let kept = ticket.kept, kept != state.kept else { return false }
         let order = kept.version.order(to: change.version)
         return order == .same || order == .newer

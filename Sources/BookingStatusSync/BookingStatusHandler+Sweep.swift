@@ -10,28 +10,31 @@ extension BookingStatusHandler {
         guard let sweep else { throw .unprocessable("SPANNER_DATABASE is not set: without it there is nothing to sweep from") }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
         let now = time.secondsSince1970()
-        switch await sweeps.take(message.publishTime?.timeIntervalSince1970 ?? now, before: deadline) {
-        case .taken: break
+        var window: SweepWindow
+        switch await sweeps.take(message.publishTime?.timeIntervalSince1970 ?? now, now: Int64(now), before: deadline) {
+        case .taken(let taken): window = taken
         case .superseded: return context.logger.info("sweep", metadata: ["outcome": "\(Outcome.superseded.rawValue)"])
         case .timeIsUp: throw .tryAgain(after: .seconds(5), "another sweep is running")
         }
-        defer { sweeps.end() }
-        context.logger.info("calls of the last minute", metadata: sweep.desk.zendesk.usage.metadata)
-        let pass: Sweep.Pass
+        let wasCut = window.isCut
+        defer { sweeps.end(window) }
+        context.logger.info("calls of the last minute", metadata: sweep.zendesk.usage.metadata)
+        let report: SweepReport
         do {
             let caller = Sweep.Caller(id: context.eventID, priority: .low, deadline: deadline, logger: context.logger)
-            pass = try await sweep.runRecent(from: sweeps.start(Int64(now)), caller)
+            report = try await sweep.runRecent(&window, caller)
         } catch {
             if error.needsPerson { context.logger.error("sweep", metadata: ["reason": "\(error)"]) }
             throw .tryAgain(after: error.retryAfter ?? .seconds(10), "the sweep cannot go on: \(error)")
         }
-        let report = pass.report
-        if pass.isComplete, report.isComplete, let begin = pass.begin { sweeps.finished(begin: begin) }
-        if !pass.isComplete, !report.isStopped {
-            context.logger.warning("sweep", metadata: ["reason": "more tickets were updated than one sweep looks at: the oldest are left"])
+        if window.isCut, !wasCut, !report.isStopped {
+            context.logger.warning(
+                "sweep",
+                metadata: ["reason": "more tickets were updated than one sweep looks at: the next ones go on until they have caught up"]
+            )
         }
         context.logger.info("sweep", metadata: report.metadata)
-        guard report.isComplete else {
+        guard !report.isStopped else {
             throw .tryAgain(after: report.retryAfter ?? .seconds(10), "tickets are left: \(report.reason ?? "")")
         }
     }

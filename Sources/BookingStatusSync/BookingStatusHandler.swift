@@ -1,7 +1,7 @@
 package import FunctionRuntime
 import FoundationEssentials
 package import Support
-import Logging
+package import Logging
 import SpannerChangeStreams
 package import Zendesk
 
@@ -16,7 +16,8 @@ package import Zendesk
 /// ``run()`` processes the changes. The host calls it beside `handle(_:context:)`.
 package struct BookingStatusHandler: FunctionHandler {
     private let settings: BookingStatusSettings
-    let queue: BookingQueue
+    let settler: BookingSettler
+    private let scope = TaskScope()
     private let settled = SettledChanges()
     private let decoding = AsyncSemaphore()
     let sweep: Sweep?
@@ -35,56 +36,71 @@ package struct BookingStatusHandler: FunctionHandler {
     /// record's size in memory.
     static let longRecord = 1 << 20
 
-    /// - Parameter bookings: where the sweep reads bookings; nil for no sweep.
+    /// - Parameters:
+    ///   - bookings: where the sweep reads bookings; nil for no sweep.
+    ///   - logger: tells each minute what waits.
     package init(
         settings: BookingStatusSettings,
-        zendesk: any TicketService,
+        zendesk: ZendeskClient,
         bookings: (any BookingSource)? = nil,
+        logger: Logger = Logger(label: "function", factory: { _ in SwiftLogNoOpLogHandler() }),
         time: TimeSource = .system
     ) {
-        self.init(settings: settings, zendesk: zendesk, bookings: bookings, time: time, rule: decide)
+        self.init(settings: settings, zendesk: zendesk, bookings: bookings, logger: logger, time: time, rule: decide)
     }
 
     /// - Parameters:
-    ///   - limits: batch sizes and concurrency limits; nil derives them from the settings.
-    ///   - proof: how a search for several bookings is proven.
+    ///   - sizes: how many items share a call; nil derives it from the settings.
     ///   - rule: decides what a change does to a ticket: ``decide(_:_:keepsVersions:)`` or a test's
     ///     own rule.
     package init(
         settings: BookingStatusSettings,
-        zendesk: any TicketService,
+        zendesk: ZendeskClient,
         bookings: (any BookingSource)? = nil,
-        limits: RoundLimits? = nil,
-        proof: SearchProof = SearchProof(),
+        sizes: BatchSizes? = nil,
+        logger: Logger = Logger(label: "function", factory: { _ in SwiftLogNoOpLogHandler() }),
         time: TimeSource,
         rule: @escaping Rule
     ) {
         self.settings = settings
         self.time = time
-        let desk = TicketDesk(zendesk: zendesk, settings: settings)
-        let queue = BookingQueue(
-            desk: desk,
+        let sizes = sizes ?? (settings.sharesCalls ? BatchSizes() : .single)
+        let settler = BookingSettler(
+            zendesk: zendesk,
             settings: settings,
-            limits: limits ?? (settings.sharesCalls ? RoundLimits() : .single),
-            proof: proof,
+            sizes: sizes,
+            scope: scope,
             time: time,
+            logger: logger,
             rule: rule
         )
-        self.queue = queue
-        sweep = bookings.map { Sweep(desk: desk, queue: queue, bookings: $0, settings: settings, time: time) }
+        self.settler = settler
+        sweep = bookings.map {
+            Sweep(
+                zendesk: zendesk,
+                settler: settler,
+                bookings: $0,
+                settings: settings,
+                time: time,
+                maximumPages: sizes.pagesPerSweep
+            )
+        }
     }
 
     /// Processes the changes that events and sweeps submit, until the task is cancelled.
-    package func run() async throws { await queue.run() }
+    package func run() async throws { await scope.run() }
+
+    /// The work of keeping order so far. It may not grow faster than the number of changes.
+    package var steps: Int { settler.steps }
 
     /// Starts no more jobs.
-    package func shutdownBegan() { queue.drain() }
+    package func shutdownBegan() { settler.drain() }
 
     /// Runs the handler while the body runs, for calls without a host.
     package func whileRunning<Result>(_ body: () async throws -> Result) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await run() }
-            while !queue.isRunning, !Task.isCancelled { await Task.yield() }
+            while !scope.isRunning, !Task.isCancelled { await Task.yield() }
             defer { group.cancelAll() }
             return try await body()
         }
@@ -93,30 +109,29 @@ package struct BookingStatusHandler: FunctionHandler {
     package func handle(_ message: PubSubMessage, context: FunctionContext) async throws {
         if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
-        let changes = try await changes(in: message, deadline, context.logger)
+        let changes = try await changes(in: message, deadline, context)
         let (open, beyond) = settled.open(changes, maximum: Self.maximumRows)
-        let pending = open.map { pendingChange($0, message, context) }
-        let known = pending.indices.filter { pending[$0].hasKnownStatus }
-        let outcome = try await queue.submit(known.map { (pending[$0].change, []) }, before: deadline)
+        let known = open.filter(\.hasTag)
+        let outcome = try await settler.submit(known, before: deadline)
 
         var results: [TicketResult] = []
         var done: [BookingChange] = []
         var hopeless: [BookingChange] = []
-        for (place, index) in known.enumerated() {
-            guard let own = outcome.results[place] else { continue }
+        for (change, own) in zip(known, outcome.results) {
+            guard let own else { continue }
             results += own
-            if own.allSatisfy({ $0.outcome.verdict == .done }) { done.append(open[index]) }
-            if own.contains(where: { $0.outcome.verdict == .never }) { hopeless.append(open[index]) }
+            if own.allSatisfy({ $0.outcome.verdict == .done }) { done.append(change) }
+            if own.contains(where: { $0.outcome.verdict == .never }) { hopeless.append(change) }
         }
-        for index in pending.indices where !pending[index].hasKnownStatus {
-            let reason = TicketResult.noTag(for: open[index].to ?? "")
+        for change in open where !change.hasTag {
+            let reason = TicketResult.noTag(for: change.to?.name ?? "")
             let unknown = TicketResult(ticket: nil, outcome: .unknownStatus, reason: reason)
-            pending[index].change.log(unknown)
+            change.log(unknown)
             results.append(unknown)
-            hopeless.append(open[index])
+            hopeless.append(change)
         }
         let left = outcome.results.count { $0 == nil } + beyond
-        if let refusal = outcome.refusal { log(refusal, outcome.unbegun.map { pending[known[$0]].change }, context.logger) }
+        if let refusal = outcome.refusal { log(refusal, outcome.unbegun.map { known[$0] }, context.logger) }
         let unbegun = left > 0 ? (left, outcome.refusal ?? TicketResult(ticket: nil, outcome: .deferred)) : nil
         guard let failure = FunctionFailure(results, unbegun: unbegun) else { return settled.forget(changes) }
         settled.remember(done, hopeless: hopeless)
@@ -124,7 +139,7 @@ package struct BookingStatusHandler: FunctionHandler {
     }
 
     /// Logs one line for all changes of a record that were not started.
-    private func log(_ refusal: TicketResult, _ unbegun: [PendingChange], _ logger: Logger) {
+    private func log(_ refusal: TicketResult, _ unbegun: [BookingChange], _ logger: Logger) {
         guard unbegun.count > 1 else {
             for change in unbegun { change.log(refusal) }
             return
@@ -141,28 +156,31 @@ package struct BookingStatusHandler: FunctionHandler {
     private func changes(
         in message: PubSubMessage,
         _ deadline: Deadline,
-        _ logger: Logger
+        _ context: FunctionContext
     ) async throws(FunctionFailure) -> [BookingChange] {
-        guard message.data.count > Self.longRecord else { return try changes(in: message, logger) }
+        guard message.data.count > Self.longRecord else { return try changes(in: message, context) }
         guard await decoding.enter(before: deadline) else { throw .tryAgain("other long records are being decoded") }
         defer { decoding.leave() }
-        return try changes(in: message, logger)
+        return try changes(in: message, context)
     }
 
-    private func changes(in message: PubSubMessage, _ logger: Logger) throws(FunctionFailure) -> [BookingChange] {
+    private func changes(in message: PubSubMessage, _ context: FunctionContext) throws(FunctionFailure) -> [BookingChange] {
         guard !message.data.isEmpty else { throw .unprocessable("the message has no data: expected a change record") }
         let changes: [BookingChange]
         do {
             let record = try DataChangeRecord(json: message.data, columns: settings.columns)
-            changes = try BookingChange.changes(in: record, settings)
-            if changes.isEmpty { logNoChange(in: record, logger) }
+            changes = try BookingChange.changes(in: record, settings) { version in
+                let isFresh = isFresh(version, message, context)
+                return ChangeCause(version: version, isFresh: isFresh, eventID: context.eventID, logger: context.logger)
+            }
+            if changes.isEmpty { logNoChange(in: record, context.logger) }
         } catch let error as UnusableRecord {
             if let bookingID = error.ambiguousBookingID {
                 let metadata: Logger.Metadata = [
-                    "booking": "\(PendingChange.forLog(bookingID))", "outcome": "\(Outcome.ambiguousBooking.rawValue)",
+                    "booking": "\(BookingChange.forLog(bookingID))", "outcome": "\(Outcome.ambiguousBooking.rawValue)",
                     "reason": "\(error.reason)",
                 ]
-                logger.error("booking status", metadata: metadata)
+                context.logger.error("booking status", metadata: metadata)
             }
             throw .unprocessable(error.reason)
         } catch {
@@ -183,40 +201,10 @@ package struct BookingStatusHandler: FunctionHandler {
         logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)", "reason": "\(reason)"])
     }
 
-    /// - Returns: the change in the queue's form, and whether its new status has a tag.
-    private func pendingChange(
-        _ change: BookingChange,
-        _ message: PubSubMessage,
-        _ context: FunctionContext
-    ) -> (change: PendingChange, hasKnownStatus: Bool) {
-        let to = change.to.flatMap { settings.tags[$0] }
-        let from: FormerTag =
-            switch change.from {
-            case .none: .none
-            case .unknown: .unknown
-            case .status(let status): settings.tags[status].map { .tag($0) } ?? .untagged
-            }
-        let tagChange = TagChange(
-            bookingID: change.bookingID,
-            from: from,
-            to: to,
-            version: change.version,
-            isFresh: isFresh(change, message, context)
-        )
-        let pending = PendingChange(
-            tagChange: tagChange,
-            from: change.from.text,
-            to: change.to ?? "none",
-            eventID: context.eventID,
-            logger: context.logger
-        )
-        return (pending, change.to == nil || to != nil)
-    }
-
     /// Whether the previous change may still be on its way.
-    private func isFresh(_ change: BookingChange, _ message: PubSubMessage, _ context: FunctionContext) -> Bool {
+    private func isFresh(_ version: BookingVersion, _ message: PubSubMessage, _ context: FunctionContext) -> Bool {
         if let attempt = message.deliveryAttempt ?? context.deliveryAttempt, attempt <= 4 { return true }
-        let published = (message.publishTime ?? context.eventTime)?.timeIntervalSince1970 ?? change.version.commitTimestamp.secondsSince1970
+        let published = (message.publishTime ?? context.eventTime)?.timeIntervalSince1970 ?? version.commitTimestamp.secondsSince1970
         return time.secondsSince1970() - published < settings.reorderWindow / .seconds(1)
     }
 }

@@ -22,9 +22,8 @@ package struct BookingStatusSettings: Equatable, Sendable {
     /// Whether changes in flight share searches and updates, if Zendesk is seen to handle them
     /// reliably.
     package var sharesCalls: Bool
-    /// Maximum events that wait for an earlier change at the same time instead of being
-    /// redelivered.
-    package var maximumWaiting: Int
+    /// Maximum events at the same time.
+    package var concurrency: Int
 
     /// The columns of a change record that are read.
     package var columns: Set<String> { [bookingIDColumn, statusColumn] }
@@ -40,7 +39,7 @@ package struct BookingStatusSettings: Equatable, Sendable {
         reorderWindow: Duration = .seconds(120),
         dryRun: Bool = false,
         sharesCalls: Bool = true,
-        maximumWaiting: Int = 20
+        concurrency: Int = 80
     ) {
         self.bookingIDField = bookingIDField
         self.bookingStatusField = bookingStatusField
@@ -52,6 +51,6 @@ package struct BookingStatusSettings: Equatable, Sendable {
         self.reorderWindow = reorderWindow
         self.dryRun = dryRun
         self.sharesCalls = sharesCalls
-        self.maximumWaiting = maximumWaiting
+        self.concurrency = concurrency
     }
 }

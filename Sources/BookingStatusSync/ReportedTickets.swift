@@ -1,8 +1,7 @@
 import Synchronization
 import Zendesk
 
-/// The outcomes that sweeps have already logged, so that none is logged twice, and the tickets that
-/// sweeps skip for a day.
+/// The outcomes that sweeps have already logged, so that none is logged twice.
 final class ReportedTickets: Sendable {
     private struct Report: Hashable {
         let ticket: Int
@@ -11,10 +10,7 @@ final class ReportedTickets: Sendable {
     }
 
     private let reports = Mutex<Set<Report>>([])
-    /// Tickets that Zendesk refuses to update, and when it did.
-    private let refusals = Mutex<[Int: Duration]>([:])
     private static let maximum = 20_000
-    private static let day = Duration.seconds(86_400)
 
     /// Whether to log this result. A ticket's lasting state is logged only once.
     func isNew(_ ticket: Int, _ bookingID: String, _ result: TicketResult) -> Bool {
@@ -27,27 +23,37 @@ final class ReportedTickets: Sendable {
             return reports.insert(Report(ticket: ticket, bookingID: bookingID, outcome: outcome)).inserted
         }
     }
+}
 
-    /// Records that Zendesk refused to update a ticket.
-    func note(_ result: TicketResult, _ now: Duration) {
-        guard result.concernsTicket, let ticket = result.ticket else { return }
-        refusals.withLock { refusals in
-            if refusals.count >= Self.maximum { refusals = refusals.filter { now - $0.value < Self.day } }
-            refusals[ticket] = now
+/// Tickets that could not be read or updated. The minute sweep tries each again in its next pass,
+/// and then every ten minutes, whether or not it has been updated since. So none holds a pass back.
+final class FailingTickets: Sendable {
+    /// When to try each again.
+    private let tickets = Mutex<[Int: Duration]>([:])
+    private static let firstPause = Duration.seconds(50)
+    private static let pause = Duration.seconds(600)
+    private static let maximum = 20_000
+
+    func note(_ ticket: Int, _ now: Duration) {
+        tickets.withLock { tickets in
+            if tickets[ticket] != nil {
+                tickets[ticket] = now + Self.pause
+            } else if tickets.count < Self.maximum {
+                tickets[ticket] = now + Self.firstPause
+            }
         }
     }
 
-    /// Separates the tickets to skip from the others. A ticket that Zendesk refuses to update is
-    /// tried once a day. If no ticket at all could be updated for a day, the account is at fault.
-    /// Then no ticket is skipped, so that all are updated once that is fixed.
-    func divide(
-        _ readings: [TicketReading],
-        _ now: Duration,
-        lastWrite: Duration?
-    ) -> (putOff: [TicketReading], open: [TicketReading]) {
-        guard let lastWrite, now - lastWrite < Self.day else { return ([], readings) }
-        let refusals = refusals.withLock { $0 }
-        let putOff = readings.filter { reading in refusals[reading.ticket.id].map { now - $0 < Self.day } ?? false }
-        return (putOff, readings.filter { !putOff.contains($0) })
+    func forget(_ ticket: Int) { tickets.withLock { $0[ticket] = nil } }
+
+    /// Whether a sweep leaves the ticket for later.
+    func isPutOff(_ ticket: Int, _ now: Duration) -> Bool { tickets.withLock { $0[ticket].map { $0 > now } ?? false } }
+
+    /// The tickets to try now, up to a number.
+    func due(_ now: Duration, maximum: Int) -> [Int] {
+        tickets.withLock { tickets in
+            let due = tickets.filter { $0.value <= now }.sorted { ($0.value, $0.key) < ($1.value, $1.key) }
+            return Array(due.map(\.key).prefix(maximum))
+        }
     }
 }

@@ -17,49 +17,9 @@ package struct TicketState: Equatable, Sendable {
     }
 }
 
-/// A booking's old status, as a ticket can show it.
-package enum FormerTag: Equatable, Sendable {
-    case tag(String)
-    /// The booking had no status or did not exist.
-    case none
-    /// The record does not say.
-    case unknown
-    /// A status for which no tag is configured: no ticket can show it.
-    case untagged
-}
-
-/// The facts about a change that the rules need, with its statuses translated to tags.
-package struct TagChange: Equatable, Sendable {
-    package var bookingID: String
-    /// The old status, as a ticket can show it.
-    package var from: FormerTag
-    /// Nil for "no status".
-    package var to: String?
-    package var version: BookingVersion
-    /// Whether the previous change may still be on its way.
-    package var isFresh: Bool
-    package var source = Source.stream
-
-    /// The source of the change.
-    package enum Source: Sendable {
-        /// A change record.
-        case stream
-        /// A reading of the booking. It shows the current status, not how it came about.
-        case sweep
-        /// The booking was not found. It may have been deleted, or may never have existed.
-        case sweepWithoutBooking
-        /// The ticket no longer names a booking, but our version names this one.
-        case sweepWithoutBookingID
-    }
-
-    package init(bookingID: String, from: FormerTag, to: String?, version: BookingVersion, isFresh: Bool) {
-        self.bookingID = bookingID
-        self.from = from
-        self.to = to
-        self.version = version
-        self.isFresh = isFresh
-    }
-}
+/// The rule for one change on one ticket: ``decide(_:_:keepsVersions:)``, unless a test injects
+/// another.
+package typealias Rule = @Sendable (_ ticket: TicketState, _ change: BookingChange, _ keepsVersions: Bool) -> Decision
 
 /// What to do with a ticket.
 package enum Decision: Equatable, Sendable {
@@ -85,7 +45,7 @@ package enum Decision: Equatable, Sendable {
 ///   - ticket: the ticket as it was read.
 ///   - change: the change of its booking.
 ///   - keepsVersions: whether a version field is configured.
-package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: Bool) -> Decision {
+package func decide(_ ticket: TicketState, _ change: BookingChange, keepsVersions: Bool) -> Decision {
     // 1, 2
     if ticket.isClosed { return .skip(.closed) }
     if change.source == .sweepWithoutBookingID {
@@ -93,12 +53,13 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
     }
     if ticket.bookingID != change.bookingID { return .skip(.otherBooking) }
 
+    let to = change.to?.tag
     let kept = keepsVersions ? ticket.kept : nil
     let order = kept.map { $0.version.order(to: change.version) }
     // 3: already done, or overtaken.
     if order == .same || order == .newer { return .skip(.stale) }
     // 4: already correct. A version that cannot be ordered is not a newer one.
-    if ticket.tag == change.to {
+    if ticket.tag == to {
         switch change.source {
         case .stream: return keepsVersions && order != .unordered ? .writeVersion(.unchanged) : .skip(.unchanged)
         case .sweep: return keepsVersions && kept == nil ? .writeVersion(.unchanged) : .skip(.unchanged)
@@ -108,20 +69,20 @@ package func decide(_ ticket: TicketState, _ change: TagChange, keepsVersions: B
     let isOurs = (order == .older && ticket.tag == kept?.tag) || (change.source != .stream && ticket.isLeftover)
     if change.source == .sweepWithoutBooking { return isOurs ? .write(.cleared) : .skip(.unknownBooking) }
 
-    let write = Decision.write(change.to == nil ? .cleared : ticket.tag == nil ? .added : .updated)
+    let write = Decision.write(to == nil ? .cleared : ticket.tag == nil ? .added : .updated)
     // 5
     if ticket.tag == nil {
-        guard change.from == .unknown || order == .unordered, let kept, kept.tag == change.to else { return write }
+        guard change.from == .unknown || order == .unordered, let kept, kept.tag == to else { return write }
         // A person emptied it. The version is still written. Without it, an older change that
         // arrives later would be written.
         return change.source == .stream && order == .older ? .writeVersion(.unexpectedStatus) : .skip(.unexpectedStatus)
     }
     // 6
-    if let tag = ticket.tag, change.from == .tag(tag) { return write }
+    if change.from.tag == ticket.tag { return write }
     // 7: what we wrote is untouched, and we only missed a change in between.
     if isOurs { return write }
     // 8
     if keepsVersions, kept == nil, change.isFresh { return .skip(.waiting) }
-    // 9
-    return .skip(.unexpectedStatus)
+    // 9: a person's status stays. The newer version keeps older changes away from it.
+    return change.source == .stream && order == .older ? .writeVersion(.unexpectedStatus) : .skip(.unexpectedStatus)
 }

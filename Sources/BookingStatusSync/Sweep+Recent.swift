@@ -3,76 +3,76 @@ import Support
 import Zendesk
 
 extension Sweep {
-    /// Maximum pages per pass, of a hundred tickets each.
-    private static let maximumPages = 30
+    /// Maximum tickets per pass that have failed before.
+    private static let maximumFailing = 500
 
-    /// The result of a pass over recently updated tickets.
-    struct Pass {
-        var report: SweepReport
-        /// The `Date` of the first answer, in seconds since 1970. Later updates belong to the next
-        /// pass.
-        var begin: Int64?
-        /// Whether it reached the tickets that were last updated before the window.
-        var isComplete = false
-    }
-
-    /// Sweeps the unsolved tickets that were updated at or after a time, latest first. It reads the
-    /// database's own list, because search shows a new ticket only minutes later.
+    /// Sweeps the unsolved tickets that were updated within the window, latest first. It reads the
+    /// database's own list, because search shows a new ticket only minutes later. It goes on where
+    /// the pass before it was cut.
     ///
-    /// - Parameter start: seconds since 1970.
     /// - Throws: ``SweepFailure`` if the sweep cannot continue.
-    func runRecent(from start: Int64, _ caller: Caller) async throws(SweepFailure) -> Pass {
-        var pass = Pass(report: SweepReport())
-        var cursor: String?
-        for _ in 0..<Self.maximumPages {
-            let page: TicketPage
-            let open: [TicketReading]
-            do throws(ZendeskError) {
-                let deadline = caller.callDeadline(time)
-                page = try await desk.zendesk.ticketsByUpdate(after: cursor, priority: caller.priority, deadline: deadline)
-                if pass.begin == nil { pass.begin = page.readings.first?.readAt }
-                // A hidden field would make every ticket look as if it named no booking.
-                _ = try await desk.zendesk.field(settings.bookingIDField, accepts: nil, priority: caller.priority, deadline: deadline)
-                open = try await unsettled(page, from: start, caller.priority, deadline)
-            } catch {
-                guard caller.stops(at: error) else { throw SweepFailure(error) }
-                pass.report = pass.report.stopped(at: nil, error)
-                return pass
-            }
-            if !open.isEmpty {
-                try await settle(open, caller, &pass.report)
-                if pass.report.isStopped { return pass }
-            }
-            guard let next = page.next, !isBehind(page, start) else {
-                pass.isComplete = true
-                return pass
-            }
-            cursor = next
+    func runRecent(_ window: inout SweepWindow, _ caller: Caller) async throws(SweepFailure) -> SweepReport {
+        var report = SweepReport()
+        let due = failing.due(time.now(), maximum: Self.maximumFailing)
+        if !due.isEmpty {
+            let readings = try await read(due, caller, caller.callDeadline(time), &report)
+            for gone in Set(due).subtracting(readings.map(\.ticket.id)).subtracting(report.unreadable) { failing.forget(gone) }
+            if !report.isStopped { try await settle(readings.filter { !$0.ticket.isClosed }, caller, &report) }
         }
-        return pass
+        for _ in 0..<maximumPages where !report.isStopped {
+            let page: TicketPage
+            let deadline = caller.callDeadline(time)
+            do throws(ZendeskError) {
+                page = try await zendesk.ticketsByUpdate(after: window.cursor, priority: caller.priority, deadline: deadline)
+                window.saw(page)
+                // A hidden field would make every ticket look as if it named no booking.
+                _ = try await zendesk.field(settings.bookingIDField, accepts: nil, priority: caller.priority, deadline: deadline)
+            } catch {
+                // A place in the list that Zendesk does not know any more.
+                if error.kind == .rejected, window.cursor != nil {
+                    window.startOver()
+                    continue
+                }
+                guard caller.stops(at: error) else { throw SweepFailure(error) }
+                return report.stopped(by: error)
+            }
+            let open = try await unsettled(page, from: window.start, caller, deadline, &report)
+            if !open.isEmpty { try await settle(open, caller, &report) }
+            if report.isStopped { return report }
+            guard let next = page.next, !isBehind(page, window.start) else {
+                window.finish()
+                return report
+            }
+            window.cursor = next
+        }
+        return report
     }
 
     private func settle(_ readings: [TicketReading], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         do throws(ZendeskError) {
-            try await desk.expectFields(priority: caller.priority, deadline: caller.callDeadline(time))
+            try await zendesk.expectFields(settings, priority: caller.priority, deadline: caller.callDeadline(time))
         } catch {
             guard caller.stops(at: error) else { throw SweepFailure(error) }
-            report = report.stopped(at: nil, error)
+            report = report.stopped(by: error)
             return
         }
         try await settleNamed(readings, caller, &report)
     }
 
-    /// The tickets of a page that are not known to be correct.
+    /// The tickets of a page that are not known to be correct, or to fail.
     private func unsettled(
         _ page: TicketPage,
         from start: Int64,
-        _ priority: CallPriority,
-        _ deadline: Deadline
-    ) async throws(ZendeskError) -> [TicketReading] {
-        let recent = page.readings.filter { !$0.ticket.isSolved && updatedAt($0) >= start && !settled.contains($0) }
+        _ caller: Caller,
+        _ deadline: Deadline,
+        _ report: inout SweepReport
+    ) async throws(SweepFailure) -> [TicketReading] {
+        let recent = page.readings.filter { reading in
+            !reading.ticket.isSolved && updatedAt(reading) >= start && !settled.contains(reading)
+                && !failing.isPutOff(reading.ticket.id, time.now())
+        }
         let bare = recent.filter { page.withoutFields.contains($0.ticket.id) }.map(\.ticket.id)
-        let read = try await desk.read(bare, priority: priority, deadline: deadline).compactMap(\.reading)
+        let read = try await read(bare, caller, deadline, &report)
         return recent.filter { !page.withoutFields.contains($0.ticket.id) } + read.filter { !$0.ticket.isSolved }
     }
 
@@ -102,7 +102,7 @@ final class SettledTickets: Sendable {
     ///   may not show it, a change of its booking does not find it.
     func note(_ reading: TicketReading, now: Double) {
         guard let stamp = RFC3339(reading.ticket.updatedStamp)?.seconds, let readAt = reading.readAt,
-            min(readAt, Int64(now)) >= stamp + SweepTurns.window
+            min(readAt, Int64(now)) >= stamp + SweepWindow.length
         else { return }
         stamps.withLock { stamps in
             if stamps.count >= Self.maximum { stamps = [:] }

@@ -12,12 +12,15 @@ import Zendesk
 /// follow-up with an old ticket's values, a corrected booking ID, a lost change. It reads every
 /// ticket and ignores what a search shows of it.
 struct Sweep: Sendable {
-    let desk: TicketDesk
-    let queue: BookingQueue
+    let zendesk: ZendeskClient
+    let settler: BookingSettler
     let bookings: any BookingSource
     let settings: BookingStatusSettings
     let time: TimeSource
+    /// Maximum pages of the minute sweep's pass, of a hundred tickets each.
+    let maximumPages: Int
     let reported = ReportedTickets()
+    let failing = FailingTickets()
     let settled = SettledTickets()
 
     private static let idsInAQuery = 100
@@ -50,41 +53,40 @@ struct Sweep: Sendable {
         /// Whether the sweep ends here and the next one continues.
         func stops(at error: ZendeskError) -> Bool {
             switch error.kind {
-            case .limited, .timeIsUp, .unavailable: priority == .low
+            case .limited, .timeIsUp, .unavailable: priority.level == .low
             default: false
             }
         }
     }
 
     /// - Parameters:
-    ///   - cursor: where an earlier sweep of this scope stopped; nil starts at the first page.
     ///   - progress: called after each page of tickets with the report so far.
     /// - Returns: the report, including `start`.
     /// - Throws: ``SweepFailure`` if the sweep cannot continue. Completed writes stay.
     func run(
         _ scope: Scope,
-        after cursor: String? = nil,
         _ caller: Caller,
         into start: SweepReport = SweepReport(),
         progress: (SweepReport) -> Void = { _ in }
     ) async throws(SweepFailure) -> SweepReport {
         let first = scope
-        var (scope, cursor, report, restarts) = (scope, cursor, start, 0)
+        var (scope, report, restarts) = (scope, start, 0)
+        var cursor: String?
         var cursors: Set<String> = []
         while true {
             let page: (tickets: [(id: Int, createdAt: Int64?)], next: String?)
             let deadline = caller.callDeadline(time)
             do throws(ZendeskError) {
                 guard let search = search(scope) else { return report }
-                try await desk.expectFields(priority: caller.priority, deadline: deadline)
-                page = try await desk.zendesk.exportedTickets(
+                try await zendesk.expectFields(settings, priority: caller.priority, deadline: deadline)
+                page = try await zendesk.exportedTickets(
                     search,
                     after: cursor,
                     priority: caller.priority,
                     deadline: deadline
                 )
             } catch {
-                if caller.stops(at: error) { return report.stopped(at: cursor, error) }
+                if caller.stops(at: error) { return report.stopped(by: error) }
                 // A cursor expires after an hour. Without it, the export continues at the last
                 // ticket's creation.
                 guard error.kind == .rejected, cursor != nil, restarts < Self.maximumRestarts else { throw SweepFailure(error) }
@@ -92,15 +94,9 @@ struct Sweep: Sendable {
                 if case .createdFrom = scope { scope = report.seenUpTo.map { .createdFrom($0) } ?? first }
                 continue
             }
-            let found: [TicketFound]
-            do throws(ZendeskError) {
-                found = try await desk.read(page.tickets.map(\.id), priority: caller.priority, deadline: deadline)
-            } catch {
-                if caller.stops(at: error) { return report.stopped(at: cursor, error) }
-                throw SweepFailure(error)
-            }
-            try await settle(found.compactMap(\.reading).filter { !$0.ticket.isClosed }, scope, caller, &report)
-            if report.isStopped { return report.stopped(at: cursor) }
+            let readings = try await read(page.tickets.map(\.id), caller, deadline, &report)
+            if !report.isStopped { try await settle(readings.filter { !$0.ticket.isClosed }, scope, caller, &report) }
+            if report.isStopped { return report }
             if scope != .withoutBookingID { report.saw(page.tickets.map(\.createdAt)) }
             progress(report)
             restarts = 0
@@ -110,6 +106,35 @@ struct Sweep: Sendable {
             }
             cursor = next
         }
+    }
+
+    /// Reads tickets. One that cannot be read is counted and stepped over.
+    func read(
+        _ tickets: [Int],
+        _ caller: Caller,
+        _ deadline: Deadline,
+        _ report: inout SweepReport
+    ) async throws(SweepFailure) -> [TicketReading] {
+        let found = await settler.read(tickets, priority: caller.priority, deadline: deadline)
+        var readings: [TicketReading] = []
+        var failures: [(ticket: Int, error: ZendeskError)] = []
+        for ticket in tickets {
+            switch found[ticket]! {
+            case .success(let reading): if let reading { readings.append(reading) }
+            case .failure(let error): failures.append((ticket, error))
+            }
+        }
+        // If none can be read, it is not the tickets that are at fault.
+        if let error = failures.first(where: { !$0.error.mayConcernOneItem })?.error ?? (readings.isEmpty ? failures.first?.error : nil) {
+            guard caller.stops(at: error) else { throw SweepFailure(error) }
+            report = report.stopped(by: error)
+            return []
+        }
+        for (ticket, error) in failures {
+            report.addUnreadable(ticket, error)
+            failing.note(ticket, time.now())
+        }
+        return readings
     }
 
     private func search(_ scope: Scope) -> TicketSearch? {
@@ -124,7 +149,7 @@ struct Sweep: Sendable {
 
     /// The tickets of one booking.
     private struct Item {
-        var change: PendingChange
+        var change: BookingChange
         var readings: [TicketReading]
     }
 
@@ -157,10 +182,14 @@ struct Sweep: Sendable {
             } catch {
                 throw SweepFailure(error)
             }
+            // The IDs that Spanner has, and those that it does not have.
+            let causes = [true, false].map { cause(bookings.version, $0 ? .sweep : .sweepWithoutBooking, caller) }
             var items: [Item] = []
             for (bookingID, readings) in chunk {
-                let change = change(of: bookingID, bookings, caller)
-                if let hopeless = hopeless(bookingID, bookings, change) {
+                let status = bookings.statuses[bookingID]
+                let to = (status ?? nil).map { BookingStatus(name: $0, tag: settings.tags[$0]) }
+                let change = BookingChange(bookingID: bookingID, from: .unknown, to: to, cause: causes[status == nil ? 1 : 0])
+                if let hopeless = hopeless(change, bookings) {
                     for reading in readings {
                         let result = TicketResult(ticket: reading.ticket.id, outcome: hopeless.outcome, reason: hopeless.reason)
                         change.log(result)
@@ -175,38 +204,23 @@ struct Sweep: Sendable {
         }
     }
 
-    private func change(of bookingID: String, _ bookings: BookingReading, _ caller: Caller) -> PendingChange {
-        let status = bookings.statuses[bookingID]
-        var change = TagChange(bookingID: bookingID, from: .unknown, to: nil, version: bookings.version, isFresh: false)
-        change.to = (status ?? nil).flatMap { settings.tags[$0] }
-        change.source = status == nil ? .sweepWithoutBooking : .sweep
-        return pending(change, to: (status ?? nil) ?? "none", caller)
-    }
-
-    private func pending(_ change: TagChange, to: String, _ caller: Caller) -> PendingChange {
-        PendingChange(
-            tagChange: change,
-            from: FormerStatus.unknown.text,
-            to: to,
+    private func cause(_ version: BookingVersion, _ source: ChangeCause.Source, _ caller: Caller) -> ChangeCause {
+        ChangeCause(
+            version: version,
+            isFresh: false,
+            source: source,
             eventID: caller.id,
             logger: caller.logger,
-            priority: caller.priority,
+            level: caller.priority.level,
             reported: reported
         )
     }
 
-    private func hopeless(
-        _ bookingID: String,
-        _ bookings: BookingReading,
-        _ change: PendingChange
-    ) -> (outcome: Outcome, reason: String)? {
-        if bookings.ambiguous.contains(bookingID) {
+    private func hopeless(_ change: BookingChange, _ bookings: BookingReading) -> (outcome: Outcome, reason: String)? {
+        if bookings.ambiguous.contains(change.bookingID) {
             return (.ambiguousBooking, "two rows have the same ID, which has to be unique by itself")
         }
-        if case .some(.some(let status)) = bookings.statuses[bookingID], change.tagChange.to == nil {
-            return (.unknownStatus, TicketResult.noTag(for: status))
-        }
-        return nil
+        return change.hasTag ? nil : (.unknownStatus, TicketResult.noTag(for: change.to?.name ?? ""))
     }
 
     /// The items for tickets from which somebody removed the booking's ID. They take away what we
@@ -217,9 +231,8 @@ struct Sweep: Sendable {
                 let kept = settings.bookingVersionField.flatMap({ reading.ticket.text(of: $0) }).flatMap({ KeptVersion(text: $0) }),
                 kept.tag != nil
             else { return nil }
-            var change = TagChange(bookingID: kept.bookingID, from: .unknown, to: nil, version: kept.version, isFresh: false)
-            change.source = .sweepWithoutBookingID
-            return Item(change: pending(change, to: "none", caller), readings: [reading])
+            let cause = cause(kept.version, .sweepWithoutBookingID, caller)
+            return Item(change: BookingChange(bookingID: kept.bookingID, from: .unknown, to: nil, cause: cause), readings: [reading])
         }
     }
 
@@ -227,17 +240,15 @@ struct Sweep: Sendable {
     /// caller waits for it.
     private func submit(_ items: [Item], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         var items = items
-        for index in items.indices {
-            let (putOff, open) = reported.divide(items[index].readings, time.now(), lastWrite: queue.lastWrite)
-            for reading in putOff { report.add(TicketResult(ticket: reading.ticket.id, outcome: .rejected), isRepair: false) }
-            items[index].readings = open
-        }
-        items.removeAll(where: \.readings.isEmpty)
         var stillstands = 0
         while !items.isEmpty {
             let outcome: SubmissionOutcome
             do {
-                outcome = try await queue.submit(items.map { ($0.change, $0.readings) }, before: caller.callDeadline(time))
+                outcome = try await settler.submit(
+                    items.map(\.change),
+                    readings: items.map(\.readings),
+                    before: caller.callDeadline(time)
+                )
             } catch {
                 throw SweepFailure(BookingSourceError("\(error)", needsPerson: true))
             }
@@ -252,8 +263,12 @@ struct Sweep: Sendable {
                         continue
                     }
                     report.add(result, isRepair: isRepair(item.change, open[index]))
-                    if result.outcome.isDone { settled.note(open[index], now: time.secondsSince1970()) }
-                    reported.note(result, time.now())
+                    if result.outcome.isDone {
+                        settled.note(open[index], now: time.secondsSince1970())
+                        failing.forget(open[index].ticket.id)
+                    } else {
+                        failing.note(open[index].ticket.id, time.now())
+                    }
                     open.remove(at: index)
                 }
                 if !open.isEmpty { left.append(Item(change: item.change, readings: open)) }
@@ -262,7 +277,7 @@ struct Sweep: Sendable {
             items = left
             guard !items.isEmpty else { return }
             let wait = refusal?.retryAfter ?? .seconds(1)
-            guard caller.priority > .low, wait < caller.deadline.remaining, stillstands < Self.maximumStillstands else {
+            guard caller.priority.level > .low, wait < caller.deadline.remaining, stillstands < Self.maximumStillstands else {
                 return report.stop(refusal, tickets: items.reduce(0) { $0 + $1.readings.count })
             }
             do throws(ZendeskError) {
@@ -275,8 +290,8 @@ struct Sweep: Sendable {
 
     /// Whether a write repairs the effect of a lost change. A deleted booking does not count,
     /// because the stream may leave out deletions.
-    private func isRepair(_ change: PendingChange, _ reading: TicketReading) -> Bool {
-        change.tagChange.source == .sweep && settings.state(of: reading.ticket, latest: .infinity).kept != nil
+    private func isRepair(_ change: BookingChange, _ reading: TicketReading) -> Bool {
+        change.source == .sweep && settings.state(of: reading.ticket, latest: .infinity).kept != nil
     }
 }
 

@@ -14,10 +14,11 @@ package struct SweepReport: Equatable, Sendable {
     var retryAfter: Duration?
     /// Creation time up to which all tickets have been seen, in seconds since 1970.
     package var seenUpTo: Int64?
-    /// Whether budget or time ran out before the last page, and the cursor of that page; nil for
-    /// the first one.
+    /// Tickets that could not be read, as far as a log line can name them.
+    package private(set) var unreadable: [Int] = []
+    private static let maximumNames = 50
+    /// Whether budget or time ran out before the last page.
     private(set) var isStopped = false
-    private(set) var stoppedAt: String?
     /// Whether the pages so far came in order of creation. If not, no time can say what has been
     /// seen.
     private var isRising = true
@@ -50,12 +51,18 @@ package struct SweepReport: Equatable, Sendable {
         retryAfter = max(retryAfter ?? .zero, result.retryAfter ?? .zero)
     }
 
-    /// - Parameter error: the reason why the page could not be read.
-    func stopped(at cursor: String?, _ error: ZendeskError? = nil) -> SweepReport {
+    /// - Parameter error: the reason why a page could not be read.
+    func stopped(by error: ZendeskError) -> SweepReport {
         var report = self
-        if let error { report.stop(TicketResult(error, ticket: nil), tickets: 0) }
-        report.stoppedAt = cursor
+        report.stop(TicketResult(error, ticket: nil), tickets: 0)
         return report
+    }
+
+    /// Counts a ticket that could not be read.
+    mutating func addUnreadable(_ ticket: Int, _ error: ZendeskError) {
+        unfinished += 1
+        if unreadable.count < Self.maximumNames { unreadable.append(ticket) }
+        note(TicketResult(error, ticket: ticket))
     }
 
     /// Records a finished page of tickets, by their creation times.
@@ -71,6 +78,7 @@ package struct SweepReport: Equatable, Sendable {
             "tickets": .stringConvertible(tickets), "written": .stringConvertible(written), "repaired": .stringConvertible(repaired),
         ]
         if unfinished > 0 { metadata["unfinished"] = .stringConvertible(unfinished) }
+        if !unreadable.isEmpty { metadata["unreadable"] = "\(unreadable.map(String.init).joined(separator: " "))" }
         for outcome in [Outcome.unknownBooking, .unknownStatus, .ambiguousBooking, .unexpectedStatus, .tagNotAccepted, .rejected, .dryRun] {
             if let count = outcomes[outcome] { metadata[outcome.rawValue] = .stringConvertible(count) }
         }

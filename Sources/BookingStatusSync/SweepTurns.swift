@@ -2,55 +2,70 @@ import Synchronization
 import Support
 import Zendesk
 
-/// Lets one sweep run at a time, and skips a sweep that a later one has overtaken. It remembers how
-/// far back the next sweep has to look.
+/// Lets one minute sweep run at a time, and skips one that a later one has overtaken.
 final class SweepTurns: Sendable {
     private let gate = AsyncSemaphore()
     private let state = Mutex(State())
 
     private struct State {
         var latest = -Double.infinity
-        /// The earliest update to sweep, in seconds since 1970 by Zendesk's clock.
-        var start: Int64?
+        var window: SweepWindow?
     }
 
-    enum Turn { case taken, superseded, timeIsUp }
+    enum Turn { case taken(SweepWindow), superseded, timeIsUp }
 
-    /// How far a sweep looks back before the last complete one, in seconds. For that long a change
-    /// may miss a new ticket, because the search index lags.
-    static let window: Int64 = 15 * 60
-
-    /// - Parameter publishedAt: seconds since 1970.
-    func take(_ publishedAt: Double, before deadline: Deadline) async -> Turn {
+    /// - Parameters:
+    ///   - publishedAt: seconds since 1970.
+    ///   - now: seconds since 1970.
+    func take(_ publishedAt: Double, now: Int64, before deadline: Deadline) async -> Turn {
         if isOvertaken(publishedAt) { return .superseded }
         guard await gate.enter(before: deadline) else { return .timeIsUp }
         if isOvertaken(publishedAt) {
             gate.leave()
             return .superseded
         }
-        return .taken
+        return .taken(state.withLock(\.window) ?? SweepWindow(now: now))
     }
 
-    func end() { gate.leave() }
-
-    /// The earliest update that the next sweep looks at. Only a completed pass moves it.
-    ///
-    /// - Parameter secondsSince1970: now.
-    func start(_ secondsSince1970: Int64) -> Int64 {
-        state.withLock { state in
-            let start = state.start ?? secondsSince1970 - Self.window
-            state.start = start
-            return start
-        }
+    func end(_ window: SweepWindow) {
+        state.withLock { $0.window = window }
+        gate.leave()
     }
-
-    /// Records the completion of a pass that began at this time.
-    func finished(begin: Int64) { state.withLock { $0.start = begin - Self.window } }
 
     private func isOvertaken(_ publishedAt: Double) -> Bool {
         state.withLock { state in
             state.latest = max(state.latest, publishedAt)
             return publishedAt < state.latest
         }
+    }
+}
+
+/// How far back the minute sweep has to look, and how far it has come. Times are in seconds since
+/// 1970, by Zendesk's clock.
+struct SweepWindow: Equatable, Sendable {
+    /// The earliest update to look at.
+    private(set) var start: Int64
+    /// Where to go on in the list; nil at its top.
+    var cursor: String?
+    /// The time of the answer at the top. Later updates belong to the next pass.
+    private var begin: Int64?
+
+    /// How far a sweep looks back before the last complete one. For that long a change may miss a
+    /// new ticket, because the search index lags.
+    static let length: Int64 = 15 * 60
+
+    init(now: Int64) { start = now - Self.length }
+
+    /// Whether the last pass did not reach the window's start.
+    var isCut: Bool { cursor != nil }
+
+    mutating func saw(_ page: TicketPage) { if cursor == nil { begin = page.readings.first?.readAt } }
+
+    mutating func startOver() { (cursor, begin) = (nil, nil) }
+
+    /// Records that everything up to the start has been looked at.
+    mutating func finish() {
+        if let begin { start = begin - Self.length }
+        startOver()
     }
 }

@@ -28,14 +28,7 @@ struct TakeBack: Equatable, Sendable {
 /// The notes of an instance. There are few, and a lost one costs one call.
 final class TicketMemory: Sendable {
     private let notes = Mutex<[Int: TicketNotes]>([:])
-    private let written = Mutex<Duration?>(nil)
     private static let maximumNotes = 10_000
-
-    /// Time of the last successful update; nil if there was none.
-    var lastWrite: Duration? {
-        get { written.withLock { $0 } }
-        set { written.withLock { $0 = newValue } }
-    }
 
     func notes(of ticket: Int) -> TicketNotes { notes.withLock { $0[ticket] ?? TicketNotes() } }
 

@@ -15,10 +15,6 @@ struct TicketResult: Equatable, Sendable {
     var needsPerson = false
     /// Whether budget or time ran out, so that the rest of the record would fail too.
     var isRefusal = false
-    /// Whether the budget ran out before the tickets had been read.
-    var isShortOfReads = false
-    /// Whether Zendesk refuses to update this one ticket.
-    var concernsTicket = false
     /// When the ticket showed the new status, in seconds since 1970.
     var writtenAt: Double?
 
@@ -36,11 +32,8 @@ extension TicketResult {
             }
         self.init(ticket: ticket, outcome: outcome, reason: error.description, retryAfter: error.retryAfter)
         needsPerson = error.kind == .misconfigured
-        concernsTicket = ticket != nil && [400, 403, 422].contains(error.status)
         switch error.kind {
-        case .limited(let limit):
-            isRefusal = limit != .ticket
-            isShortOfReads = isRefusal && ticket == nil
+        case .limited(let limit): isRefusal = limit != .ticket
         case .timeIsUp, .cancelled: isRefusal = true
         default: break
         }

@@ -57,7 +57,7 @@ struct TicketSettlement: Sendable {
 
     let ticket: Int
     /// Oldest first.
-    let changes: [PendingChange]
+    let changes: [BookingChange]
     private let settings: BookingStatusSettings
     private let rule: Rule
 
@@ -92,7 +92,7 @@ struct TicketSettlement: Sendable {
         case takingBack(TakeBack)
     }
 
-    init(ticket: Int, changes: [PendingChange], settings: BookingStatusSettings, rule: @escaping Rule, notes: TicketNotes = .init()) {
+    init(ticket: Int, changes: [BookingChange], settings: BookingStatusSettings, rule: @escaping Rule, notes: TicketNotes = .init()) {
         self.ticket = ticket
         self.changes = changes
         self.settings = settings
@@ -149,7 +149,7 @@ struct TicketSettlement: Sendable {
         if let tried = unanswered, isWhole(tried, on: reading.ticket) { return done(results(tried.plan, moment)) }
         let plan = BatchPlan(
             state,
-            changes.map(\.tagChange),
+            changes,
             excluded: excluded,
             keepsVersions: settings.bookingVersionField != nil,
             rule: rule
@@ -204,7 +204,7 @@ struct TicketSettlement: Sendable {
         guard let kept = state.kept, kept.tag != nil, kept.tag != state.tag, kept.text != notes.verified else { return nil }
         let isTakenForDone = zip(changes, plan.outcomes).contains { change, outcome in
             switch outcome {
-            case .stale: kept.version.order(to: change.tagChange.version) == .same
+            case .stale: kept.version.order(to: change.version) == .same
             case .unexpectedStatus: true
             default: false
             }

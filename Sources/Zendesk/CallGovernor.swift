@@ -2,7 +2,7 @@ import Synchronization
 package import Support
 
 /// Keeps a client's calls within the account's limits. Ticket updates have one budget, all other
-/// calls another.
+/// calls another. An instance's first call goes alone, because its answer tells the limits.
 final class CallGovernor: Sendable {
     private let state: Mutex<State>
     private let time: TimeSource
@@ -11,6 +11,8 @@ final class CallGovernor: Sendable {
 
     /// Maximum wait of a low-priority call for its turn.
     private static let patience = Duration.seconds(3)
+    /// How often to look whether the first call has been answered.
+    private static let firstLook = Duration.milliseconds(20)
 
     private struct State {
         var budgets: [Kind: RateBudget]
@@ -26,37 +28,46 @@ final class CallGovernor: Sendable {
         self.time = time
     }
 
-    /// Makes the call when its turn comes.
+    /// Whether a call can wait this long for its turn.
+    static func canWait(_ wait: Duration, _ priority: CallPriority, before deadline: Deadline) -> Bool {
+        wait < deadline.remaining && (priority.level > .low || wait <= patience)
+    }
+
+    /// Waits for a call's turn.
     ///
-    /// - Throws: ``ZendeskError`` of kind `limited`, immediately, if the turn would come after the
-    ///   deadline or, at low priority, after more than three seconds.
-    func call<Result>(
+    /// - Parameter canWait: whether to wait for the error's `retryAfter`, asked before each wait.
+    /// - Throws: ``ZendeskError`` of kind `limited` if the caller cannot wait that long.
+    func admit(
         _ kind: Kind,
         _ priority: CallPriority,
-        before deadline: Deadline,
-        _ body: () async throws(ZendeskError) -> Result
-    ) async throws(ZendeskError) -> Result {
+        canWait: (ZendeskError) -> Bool
+    ) async throws(ZendeskError) -> AdmittedCall {
         let place = withBudget(kind) { budget, _ in budget.join(priority) }
-        while true {
-            guard case .wait(let wait) = withBudget(kind, { $0.admit(place, now: $1) }) else { break }
+        while case .wait(let wait) = admission(kind, place) {
             do throws(ZendeskError) {
-                guard wait < deadline.remaining, priority != .low || wait <= Self.patience else { throw usedUp(kind, wait) }
+                let refusal = usedUp(kind, wait)
+                guard canWait(refusal) else { throw refusal }
                 try await time.pause(wait)
             } catch {
                 withBudget(kind) { budget, _ in budget.giveUp(place) }
                 throw error
             }
         }
-        defer { withBudget(kind) { $0.end(place, now: $1) } }
-        return try await body()
+        return AdmittedCall { wasMade in self.withBudget(kind) { $0.end(place, wasMade: wasMade, now: $1) } }
     }
 
-    /// How many calls can start now.
-    func room() -> CallRoom {
-        let knowsLimits = state.withLock { $0.knowsLimits }
-        let (reads, readsAreRelaxed) = withBudget(.read) { ($0.room(now: $1), $0.isRelaxed(now: $1)) }
-        let (writes, limit) = withBudget(.write) { ($0.room(now: $1), $0.limit) }
-        return CallRoom(reads: reads, writes: writes, writeLimit: limit, isRelaxed: readsAreRelaxed, isKnown: knowsLimits)
+    private func admission(_ kind: Kind, _ place: RateBudget.Place) -> RateBudget.Admission {
+        let now = time.now()
+        return state.withLock { state in
+            guard state.knowsLimits || state.budgets.values.allSatisfy({ $0.running == 0 }) else { return .wait(Self.firstLook) }
+            return state.budgets[kind]!.admit(place, now: now)
+        }
+    }
+
+    /// Reserves a place for the reading that follows a search.
+    func reserve() -> Reservation {
+        withBudget(.read) { budget, _ in budget.reserve() }
+        return Reservation { self.withBudget(.read) { budget, _ in budget.release() } }
     }
 
     func beganJob() {
@@ -70,20 +81,10 @@ final class CallGovernor: Sendable {
     /// The calls used in the last minute.
     func usage() -> CallUsage {
         let (reads, readLimit) = withBudget(.read) { ($0.used(now: $1), $0.limit) }
-        let (writes, writeLimit) = withBudget(.write) { ($0.used(now: $1), $0.limit) }
+        let (writes, writeLimit, room) = withBudget(.write) { ($0.used(now: $1), $0.limit, $0.room(now: $1)) }
         let now = time.now()
         let jobs = state.withLock { $0.jobs.count { $0 + RateBudget.window > now } }
-        return CallUsage(reads: reads, readLimit: readLimit, writes: writes, writeLimit: writeLimit, jobs: jobs)
-    }
-
-    /// The error that this many calls would get now; nil if there is room for them.
-    func shortage(reads: Int, writes: Int) -> ZendeskError? {
-        let (read, write) = (
-            withBudget(.read) { $0.wait(for: reads, now: $1) },
-            writes > 0 ? withBudget(.write) { $0.wait(for: writes, now: $1) } : .zero
-        )
-        guard max(read, write) > .zero else { return nil }
-        return usedUp(write > read ? .write : .read, max(read, write))
+        return CallUsage(reads: reads, readLimit: readLimit, writes: writes, writeLimit: writeLimit, freeWrites: room, jobs: jobs)
     }
 
     func learn(_ headers: [String: String]) {
@@ -122,24 +123,34 @@ final class CallGovernor: Sendable {
     }
 }
 
-/// How many calls can start now.
-package struct CallRoom: Equatable, Sendable {
-    package var reads: Int
-    package var writes: Int
-    /// Ticket updates per minute that the budget allows.
-    package var writeLimit: Int
-    /// Whether less than a quarter of the budget for reads was used in the last minute.
-    package var isRelaxed: Bool
-    /// Whether the account's limits are known yet.
-    package var isKnown: Bool
+/// The right to make one call now. A call that is not made costs nothing.
+package final class AdmittedCall: Sendable {
+    private let isOpen = Mutex(true)
+    private let end: @Sendable (_ wasMade: Bool) -> Void
 
-    package init(reads: Int, writes: Int, writeLimit: Int, isRelaxed: Bool, isKnown: Bool) {
-        self.reads = reads
-        self.writes = writes
-        self.writeLimit = writeLimit
-        self.isRelaxed = isRelaxed
-        self.isKnown = isKnown
+    init(end: @escaping @Sendable (_ wasMade: Bool) -> Void) { self.end = end }
+
+    /// Takes the right.
+    ///
+    /// - Returns: what to call after the call; nil if the right was used before.
+    func take() -> (@Sendable () -> Void)? {
+        let isFirst = isOpen.withLock { isOpen in
+            defer { isOpen = false }
+            return isOpen
+        }
+        return isFirst ? { @Sendable in self.end(true) } : nil
     }
+
+    deinit { if isOpen.withLock({ $0 }) { end(false) } }
+}
+
+/// A place in a budget that is kept until nothing refers to this object.
+package final class Reservation: Sendable {
+    private let release: @Sendable () -> Void
+
+    init(release: @escaping @Sendable () -> Void) { self.release = release }
+
+    deinit { release() }
 }
 
 /// The calls of the last minute, including those still running.
@@ -151,6 +162,8 @@ package struct CallUsage: Sendable {
     /// Ticket updates.
     package var writes: Int
     package var writeLimit: Int
+    /// Ticket updates that have a place now, besides those that wait for one.
+    package var freeWrites: Int
     /// Jobs that were started.
     package var jobs: Int
 }

@@ -1,11 +1,13 @@
-/// Limits the calls in any sixty seconds. A state machine: the caller reads the clock.
+/// Limits the calls in any sixty seconds, and spreads them. A state machine: the caller reads the
+/// clock.
 ///
 /// A call takes a place when it starts and returns it sixty seconds after its end. Zendesk counts
 /// the call at some moment between its start and its end. So no sixty-second window of Zendesk's
-/// contains more calls than there are places.
+/// contains more calls than there are places. Half of the places may be taken at once, the others
+/// evenly, so that a burst does not leave a whole minute without calls.
 ///
-/// Calls wait by priority, then in order of arrival. A call that cannot start before its deadline
-/// fails immediately.
+/// Calls wait by priority, then in order of arrival. A search reserves a place for the reading that
+/// follows, which only calls of high priority may take.
 ///
 /// Source: Zendesk API reference, "Rate limits".
 struct RateBudget: Sendable {
@@ -17,10 +19,13 @@ struct RateBudget: Sendable {
     /// The configured limit. Zendesk's headers can lower the limit in use.
     let configured: Int
     private(set) var limit: Int
-    private var running = 0
+    private(set) var running = 0
     private var runningLow = 0
+    private var reserved = 0
     /// The calls of the last sixty seconds, by end time.
-    private var ended: [(at: Duration, priority: CallPriority)] = []
+    private var ended: [(at: Duration, level: CallPriority.Level)] = []
+    /// Calls that may start at once, as of a time.
+    private var burst: (calls: Double, at: Duration)
     private var blockedUntil = Duration.zero
     private var queue: [Place] = []
     private var nextNumber = 0
@@ -30,7 +35,7 @@ struct RateBudget: Sendable {
         let priority: CallPriority
     }
 
-    enum ConcurrencyLimit: Equatable {
+    enum Admission: Equatable {
         case admitted
         /// Ask again after this time.
         case wait(Duration)
@@ -39,7 +44,11 @@ struct RateBudget: Sendable {
     init(perMinute: Int) {
         configured = perMinute
         limit = perMinute
+        burst = (0, .zero)
+        burst.calls = maximumBurst
     }
+
+    private var maximumBurst: Double { max(1, Double(limit) / 2) }
 
     /// Joins the queue.
     mutating func join(_ priority: CallPriority = .normal) -> Place {
@@ -53,17 +62,18 @@ struct RateBudget: Sendable {
     mutating func giveUp(_ place: Place) { queue.removeAll { $0 == place } }
 
     /// Starts a call if it is this place's turn.
-    mutating func admit(_ place: Place, now: Duration) -> ConcurrencyLimit {
+    mutating func admit(_ place: Place, now: Duration) -> Admission {
         forget(now)
         let promoted = promoted
         func effective(_ place: Place) -> CallPriority { promoted.contains(place.number) ? .normal : place.priority }
         let priority = effective(place)
-        let ahead = queue.count { (effective($0), place.number) > (priority, $0.number) }
-        let wait = wait(ahead: priority == .low ? ahead + limit / 2 : ahead, now: now)
+        let ahead = queue.count { effective($0) > priority || (effective($0) == priority && $0.number < place.number) }
+        let wait = wait(ahead: ahead, priority.level, now)
         guard wait == .zero else { return .wait(wait) }
         giveUp(place)
         running += 1
-        if place.priority == .low { runningLow += 1 }
+        burst.calls -= 1
+        if place.priority.level == .low { runningLow += 1 }
         return .admitted
     }
 
@@ -71,22 +81,26 @@ struct RateBudget: Sendable {
     /// places free, but may always use a tenth in its turn, so that constant load does not starve
     /// it.
     private var promoted: Set<Int> {
-        let low = queue.filter { $0.priority == .low }
+        let low = queue.filter { $0.priority.level == .low }
         guard !low.isEmpty else { return [] }
-        return Set(low.prefix(max(0, max(1, limit / 10) - runningLow - ended.count { $0.priority == .low })).map(\.number))
+        return Set(low.prefix(max(0, max(1, limit / 10) - runningLow - ended.count { $0.level == .low })).map(\.number))
     }
 
-    /// Time until this many calls of normal priority could start together. A number above the limit
-    /// counts as the limit.
-    mutating func wait(for places: Int = 1, now: Duration) -> Duration {
-        forget(now)
-        return wait(ahead: queue.count { $0.priority > .low } + min(places, limit) - 1, now: now)
+    /// Time until a call could start that has this many others before it.
+    private func wait(ahead: Int, _ level: CallPriority.Level, _ now: Duration) -> Duration {
+        let isLow = level == .low
+        let missing = running + ended.count + (level == .high ? 0 : reserved) + (isLow ? limit / 2 : 0) + ahead + 1 - limit
+        // A running call returns its place one whole window after its end.
+        let free = missing <= 0 ? .zero : missing <= ended.count ? ended[missing - 1].at + Self.window - now : Self.window
+        let lacking = Double(ahead + 1) + (isLow ? maximumBurst / 2 : 0) - burst.calls
+        let pace = lacking < 1e-6 ? .zero : max(.milliseconds(1), Self.window * lacking / Double(limit))
+        return max(free, pace, blockedUntil - now, .zero)
     }
 
-    /// How many calls of normal priority can start now.
+    /// How many calls of normal priority have a place in the window.
     mutating func room(now: Duration) -> Int {
         forget(now)
-        return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority > .low })
+        return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority.level > .low })
     }
 
     /// The number of calls in the last minute, including those still running.
@@ -95,28 +109,21 @@ struct RateBudget: Sendable {
         return running + ended.count
     }
 
-    /// Whether less than a quarter of the places were used in the last minute.
-    mutating func isRelaxed(now: Duration) -> Bool { used(now: now) * 4 < limit }
-
     private mutating func forget(_ now: Duration) {
         let first = ended.firstIndex { $0.at + Self.window > now } ?? ended.endIndex
         if first > 0 { ended.removeFirst(first) }
+        burst = (min(maximumBurst, burst.calls + (now - burst.at) / Self.window * Double(limit)), now)
     }
 
-    private func wait(ahead: Int, now: Duration) -> Duration {
-        let blocked = max(blockedUntil - now, .zero)
-        let missing = running + ended.count + ahead + 1 - limit
-        guard missing > 0 else { return blocked }
-        // A running call returns its place one whole window after its end.
-        let free = missing <= ended.count ? ended[missing - 1].at + Self.window - now : Self.window
-        return max(free, blocked)
-    }
-
-    mutating func end(_ place: Place, now: Duration) {
+    /// - Parameter wasMade: false if the call was not made after all.
+    mutating func end(_ place: Place, wasMade: Bool = true, now: Duration) {
         running -= 1
-        if place.priority == .low { runningLow -= 1 }
-        ended.append((now, place.priority))
+        if place.priority.level == .low { runningLow -= 1 }
+        if wasMade { ended.append((now, place.priority.level)) } else { burst.calls += 1 }
     }
+
+    mutating func reserve() { reserved += 1 }
+    mutating func release() { reserved -= 1 }
 
     /// Whether Zendesk asked to wait, or nearly all of the account's calls are used.
     func isBlocked(now: Duration) -> Bool { now < blockedUntil }
@@ -129,20 +136,12 @@ struct RateBudget: Sendable {
     /// Uses at most half of the account's limit, and pauses at its last tenth. People and other
     /// integrations share the limit.
     mutating func learn(_ window: RateLimitWindow, now: Duration) {
+        forget(now)
+        let spent = maximumBurst - burst.calls
         limit = min(configured, max(1, window.total / 2))
+        burst.calls = maximumBurst - spent
         if let remaining = window.remaining, let resets = window.resets, remaining <= window.total / 10 {
             block(for: resets, now: now)
         }
     }
-}
-
-/// Which calls go first when places are scarce.
-package enum CallPriority: Int, Comparable, Sendable {
-    /// Leaves half of the places to others.
-    case low
-    case normal
-    /// Completes work in progress.
-    case high
-
-    package static func < (left: CallPriority, right: CallPriority) -> Bool { left.rawValue < right.rawValue }
 }

@@ -16,6 +16,7 @@ extension ZendeskClient {
     ///   jobs is reached.
     package func begin(
         _ updates: [(ticket: Int, update: TicketUpdate)],
+        admitted: AdmittedCall? = nil,
         priority: CallPriority,
         deadline: Deadline
     ) async throws(ZendeskError) -> JobStatus {
@@ -26,15 +27,20 @@ extension ZendeskClient {
             throw ZendeskError(.rejected, "the updates cannot be written as JSON: \(error)")
         }
         let request = OutboundRequest(.put, "/api/v2/tickets/update_many.json", body: body)
-        let answer: JobAnswer = try await send(request, .read, priority, deadline).value
+        let answer: JobAnswer = try await send(request, .read, priority, deadline, admitted: admitted).value
         beganJob()
         return answer.job_status
     }
 
     /// The status of jobs. Zendesk may leave some out.
-    package func jobs(_ ids: [String], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [JobStatus] {
+    package func jobs(
+        _ ids: [String],
+        admitted: AdmittedCall? = nil,
+        priority: CallPriority,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> [JobStatus] {
         let target = "/api/v2/job_statuses/show_many.json?ids=\(ids.map(percentEncoded).joined(separator: ","))"
-        let answer: JobsAnswer = try await get(target, priority, deadline).value
+        let answer: JobsAnswer = try await get(target, priority, deadline, repeats: 0, admitted: admitted).value
         return answer.job_statuses
     }
 
@@ -47,8 +53,6 @@ package struct JobStatus: Equatable, Sendable {
     package var id: String
     /// Whether the job has ended.
     package var isOver: Bool
-    /// A text that changes as the job progresses.
-    package var progress: String
     /// The results of its items, in no known order.
     package var results: [Result]
 
@@ -63,10 +67,9 @@ package struct JobStatus: Equatable, Sendable {
         }
     }
 
-    package init(id: String, isOver: Bool, progress: String = "", results: [Result] = []) {
+    package init(id: String, isOver: Bool, results: [Result] = []) {
         self.id = id
         self.isOver = isOver
-        self.progress = progress
         self.results = results
     }
 }
@@ -75,14 +78,13 @@ private struct JobAnswer: Decodable { let job_status: JobStatus }
 private struct JobsAnswer: Decodable { let job_statuses: [JobStatus] }
 
 extension JobStatus: Decodable {
-    private enum Key: CodingKey { case id, status, progress, results }
+    private enum Key: CodingKey { case id, status, results }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         let status = try container.decode(String.self, forKey: .status)
         id = try container.decode(String.self, forKey: .id)
         isOver = ["completed", "failed", "killed"].contains(status)
-        progress = "\(status) \((try? container.decode(Int.self, forKey: .progress)) ?? 0)"
         // Null, a list and an object without items have been seen.
         results = (try? container.decode([Result].self, forKey: .results)) ?? []
     }

@@ -8,13 +8,19 @@ extension ZendeskClient {
     /// call per hundred tickets.
     package func ticketIDs(
         _ search: TicketSearch,
+        admitted: AdmittedCall? = nil,
         priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> [Int] {
         var ids: [Int] = []
         var seen: Set<Int> = []
         for page in 1...(limits.hits / limits.items) {
-            let answer: SearchAnswer = try await get(search.target(page: page, size: limits.items), priority, deadline).value
+            let answer: SearchAnswer = try await get(
+                search.target(page: page, size: limits.items),
+                priority,
+                deadline,
+                admitted: admitted
+            ).value
             guard answer.count <= limits.hits else { return try await exportedIDs(search, priority, deadline) }
             // Pages can overlap while tickets come and go.
             ids += answer.results.map(\.id).filter { seen.insert($0).inserted }
@@ -72,11 +78,13 @@ extension ZendeskClient {
         _ search: TicketSearch,
         showing field: Int,
         isNewestFirst: Bool = false,
+        repeats: Int = maximumRepeats,
+        admitted: AdmittedCall? = nil,
         priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> SearchPage {
         let target = search.target(page: 1, size: limits.items, isNewestFirst: isNewestFirst)
-        let answer: HitsAnswer = try await get(target, priority, deadline).value
+        let answer: HitsAnswer = try await get(target, priority, deadline, repeats: repeats, admitted: admitted).value
         return SearchPage(
             hits: answer.results.map { SearchHit(ticket: $0.id, text: $0.text(of: field)) },
             isWhole: answer.next_page == nil && answer.count == answer.results.count

@@ -21,7 +21,7 @@ package final class ZendeskClient: Sendable {
     /// Maximum time of one call, even if the deadline is later.
     private static let callTimeout = Duration.seconds(10)
     /// Maximum repeats of a failing read when Zendesk does not say how long to wait.
-    private static let maximumRepeats = 2
+    package static let maximumRepeats = 2
     /// Zendesk has answered 500 to requests without a user agent.
     static let userAgent = "booking-status-sync"
 
@@ -63,17 +63,27 @@ package final class ZendeskClient: Sendable {
         fields = KnownFields(time)
     }
 
-    /// How many calls can start now.
-    package var room: CallRoom { governor.room() }
-
     /// The calls used in the last minute.
     package var usage: CallUsage { governor.usage() }
 
     func beganJob() { governor.beganJob() }
 
-    /// The error that this many calls would get now, with the time to wait; nil if there is room. A
-    /// number above the budget counts as the whole budget.
-    package func shortage(reads: Int, writes: Int) -> ZendeskError? { governor.shortage(reads: reads, writes: writes) }
+    /// Waits for the turn of a call that is no ticket update. What it asks for is decided when it
+    /// can be made.
+    ///
+    /// - Parameter canWait: whether to wait for the error's `retryAfter`, asked before each wait.
+    /// - Throws: ``ZendeskError`` of kind `limited` if the caller cannot wait that long.
+    package func admission(_ priority: CallPriority, canWait: (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall {
+        try await governor.admit(.read, priority, canWait: canWait)
+    }
+
+    /// Whether a call can wait this long for its turn.
+    package static func canWait(_ wait: Duration, _ priority: CallPriority, before deadline: Deadline) -> Bool {
+        CallGovernor.canWait(wait, priority, before: deadline)
+    }
+
+    /// Reserves a place for the reading that follows a search.
+    package func reserveReading() -> Reservation { governor.reserve() }
 
     /// Whether a drop-down field has an option with the tag. True for a field that is not a
     /// drop-down. The field is read once a minute, and again if the tag is missing.
@@ -101,10 +111,16 @@ package final class ZendeskClient: Sendable {
     /// - Parameter age: entries younger than this are kept.
     package func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
 
-    /// The current tickets. Zendesk may leave some out. Only ``ticket(_:priority:deadline:)`` tells
-    /// whether one is gone.
+    /// The current tickets. Zendesk may leave some out. Only ``ticket(_:admitted:priority:deadline:)``
+    /// tells whether one is gone.
+    ///
+    /// - Parameters:
+    ///   - repeats: how often a temporary failure is tried again.
+    ///   - admitted: the first call's admission, if it has one.
     package func tickets(
         _ ids: [Int],
+        repeats: Int = maximumRepeats,
+        admitted: AdmittedCall? = nil,
         priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> [TicketReading] {
@@ -112,7 +128,13 @@ package final class ZendeskClient: Sendable {
         for start in stride(from: 0, to: ids.count, by: limits.ids) {
             let chunk = ids[start..<min(start + limits.ids, ids.count)]
             let target = "/api/v2/tickets/show_many.json?ids=\(chunk.map(String.init).joined(separator: ","))"
-            let answer: (value: TicketsAnswer, readAt: Int64?) = try await get(target, priority, deadline)
+            let answer: (value: TicketsAnswer, readAt: Int64?) = try await get(
+                target,
+                priority,
+                deadline,
+                repeats: repeats,
+                admitted: admitted
+            )
             readings += answer.value.tickets.map { TicketReading(ticket: $0, readAt: answer.readAt) }
         }
         return readings
@@ -123,10 +145,16 @@ package final class ZendeskClient: Sendable {
     /// - Throws: ``ZendeskError``; of kind `notFound` if it has been deleted or merged.
     package func ticket(
         _ id: Int,
+        admitted: AdmittedCall? = nil,
         priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> TicketReading {
-        let answer: (value: TicketAnswer, readAt: Int64?) = try await get("/api/v2/tickets/\(id).json", priority, deadline)
+        let answer: (value: TicketAnswer, readAt: Int64?) = try await get(
+            "/api/v2/tickets/\(id).json",
+            priority,
+            deadline,
+            admitted: admitted
+        )
         return TicketReading(ticket: answer.value.ticket, readAt: answer.readAt)
     }
 
@@ -188,26 +216,28 @@ package final class ZendeskClient: Sendable {
 
     /// Makes any other call and returns the answer, whatever its status.
     package func respond(to request: OutboundRequest, _ deadline: Deadline) async throws(ZendeskError) -> OutboundResponse {
-        try await exchange(request, .init(request), .normal, deadline)
+        try await exchange(request, .init(request), nil, .normal, deadline)
     }
 
     /// Reads, and repeats a temporary failure for a while.
     func get<Answer: Decodable>(
         _ target: String,
         _ priority: CallPriority,
-        _ deadline: Deadline
+        _ deadline: Deadline,
+        repeats maximumRepeats: Int = ZendeskClient.maximumRepeats,
+        admitted: AdmittedCall? = nil
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
         let request = OutboundRequest(.get, target)
         var repeats = 0
         while true {
             do throws(ZendeskError) {
-                return try await send(request, .read, priority, deadline)
+                return try await send(request, .read, priority, deadline, admitted: admitted)
             } catch {
                 switch error.kind {
                 // The budget, or the mint, is already blocked for as long as Zendesk asked, so the
                 // next call waits there.
                 case .limited where error.status != nil && (error.retryAfter ?? .zero) < deadline.remaining: continue
-                case .unavailable where repeats < Self.maximumRepeats:
+                case .unavailable where repeats < maximumRepeats:
                     repeats += 1
                     let wait = error.retryAfter ?? Duration.milliseconds(100 + Int(time.random() * 400)) * repeats
                     guard wait < deadline.remaining else { throw error }
@@ -222,9 +252,10 @@ package final class ZendeskClient: Sendable {
         _ request: OutboundRequest,
         _ kind: CallGovernor.Kind,
         _ priority: CallPriority,
-        _ deadline: Deadline
+        _ deadline: Deadline,
+        admitted: AdmittedCall? = nil
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
-        let response = try await exchange(request, kind, priority, deadline)
+        let response = try await exchange(request, kind, admitted, priority, deadline)
         return (try value(of: response, to: request, kind), response.headers["date"].flatMap { HTTPDate.seconds($0) })
     }
 
@@ -249,14 +280,27 @@ package final class ZendeskClient: Sendable {
     private func exchange(
         _ request: OutboundRequest,
         _ kind: CallGovernor.Kind,
+        _ admitted: AdmittedCall?,
         _ priority: CallPriority,
         _ deadline: Deadline
     ) async throws(ZendeskError) -> OutboundResponse {
         var isSecondTry = false
         while true {
             let token = try await tokens.token(before: deadline)
-            let response = try await governor.call(kind, priority, before: deadline) { () async throws(ZendeskError) in
-                try await self.answer(to: request, token, deadline)
+            let ended: @Sendable () -> Void
+            if let end = admitted?.take() {
+                ended = end
+            } else {
+                let canWait = { (refusal: ZendeskError) in CallGovernor.canWait(refusal.retryAfter ?? .zero, priority, before: deadline) }
+                ended = try await governor.admit(kind, priority, canWait: canWait).take()!
+            }
+            let response: OutboundResponse
+            do throws(ZendeskError) {
+                response = try await answer(to: request, token, deadline)
+                ended()
+            } catch {
+                ended()
+                throw error
             }
             governor.learn(response.headers)
             if response.status == 401, !isSecondTry, tokens.refuse(token) {

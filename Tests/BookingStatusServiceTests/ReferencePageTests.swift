@@ -1,3 +1,4 @@
+import Support
 import BookingStatusService
 import Foundation
 import TestSupport

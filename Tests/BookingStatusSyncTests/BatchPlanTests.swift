@@ -5,11 +5,11 @@ import Testing
 
 @Suite("Several changes to one booking at once")
 struct BatchPlanTests {
-    private func change(_ from: String?, _ to: String?, _ seconds: Int64, isFresh: Bool = false) -> TagChange {
-        TagChange(bookingID: "b", from: from.map { .tag($0) } ?? .none, to: to, version: version(seconds), isFresh: isFresh)
+    private func change(_ from: String?, _ to: String?, _ seconds: Int64, isFresh: Bool = false) -> BookingChange {
+        BookingStatusSyncTests.change(of: "b", from: from.map { .tag($0) } ?? .none, to: to, version(seconds), isFresh: isFresh)
     }
 
-    private func plan(_ ticket: TicketState, _ changes: [TagChange], excluded: [Int: Outcome] = [:], keepsVersions: Bool = true)
+    private func plan(_ ticket: TicketState, _ changes: [BookingChange], excluded: [Int: Outcome] = [:], keepsVersions: Bool = true)
         -> BatchPlan
     {
         BatchPlan(ticket, changes, excluded: excluded, keepsVersions: keepsVersions) { decide($0, $1, keepsVersions: $2) }
@@ -41,12 +41,13 @@ struct BatchPlanTests {
         #expect(plan.write?.writesTag == false)
     }
 
-    @Test("a stale change or a hand edit causes no write")
+    @Test("a stale change causes no write, and of a hand edit only the version moves")
     func stale() {
         let kept = KeptVersion(bookingID: "b", version: version(2), tag: "c")
         let byHand = plan(TicketState(bookingID: "b", tag: "a", kept: kept), [change("a", "b", 1), change("c", "d", 3)])
         #expect(byHand.outcomes == [.stale, .unexpectedStatus])
-        #expect(byHand.write == nil)
+        #expect(byHand.write?.writesTag == false)
+        #expect(byHand.write?.tag == "a")
     }
 
     @Test("a change whose tag cannot be written does not fail the others")
@@ -74,9 +75,9 @@ struct BatchPlanTests {
             switch decide(state, change, keepsVersions: keepsVersions) {
             case .skip: break
             case .write:
-                state.tag = change.to
-                state.kept = KeptVersion(bookingID: "b", version: change.version, tag: change.to)
-            case .writeVersion: state.kept = KeptVersion(bookingID: "b", version: change.version, tag: change.to)
+                state.tag = change.to?.tag
+                state.kept = change.kept
+            case .writeVersion: state.kept = change.kept
             }
         }
         let plan = plan(ticket, changes, keepsVersions: keepsVersions)

@@ -1,11 +1,12 @@
 import BookingStatusSync
+import Logging
 public import SpannerChangeStreams
 import Testing
 
 @Suite("Status changes in a record")
 struct BookingChangeTests {
     private typealias Values = [String: ColumnValue]
-    private static let settings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
+    private static let settings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: ["Booked": "booked"])
 
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String
@@ -17,15 +18,17 @@ struct BookingChangeTests {
 
         struct Expected: Equatable, Sendable {
             let from: FormerStatus
-            let to: String?
+            let to: BookingStatus?
         }
     }
 
+    private static let inTags = BookingStatus(name: "Booked", tag: "booked")
+    private static let withoutTag = BookingStatus(name: "Tentative", tag: nil)
     private static let booked: Values = ["Status": "Booked"]
     private static let tentative: Values = ["Status": "Tentative"]
 
     static let cases: [Case] = [
-        .init(testDescription: "insert", modType: .insert, old: [:], new: booked, expected: .init(from: .none, to: "Booked")),
+        .init(testDescription: "insert", modType: .insert, old: [:], new: booked, expected: .init(from: .none, to: inTags)),
         .init(testDescription: "insert without a status", modType: .insert, old: [:], new: ["Status": .null], expected: nil),
         .init(testDescription: "insert, keys only", modType: .insert, old: [:], new: [:], expected: nil),
         .init(
@@ -33,7 +36,7 @@ struct BookingChangeTests {
             modType: .update,
             old: tentative,
             new: booked,
-            expected: .init(from: .status("Tentative"), to: "Booked")
+            expected: .init(from: .status(withoutTag), to: inTags)
         ),
         .init(testDescription: "update to the same value", modType: .update, old: booked, new: booked, expected: nil),
         .init(testDescription: "update of another column", modType: .update, old: ["Note": "a"], new: ["Note": "b"], expected: nil),
@@ -42,14 +45,14 @@ struct BookingChangeTests {
             modType: .update,
             old: [:],
             new: booked,
-            expected: .init(from: .unknown, to: "Booked")
+            expected: .init(from: .unknown, to: inTags)
         ),
         .init(
             testDescription: "update, NEW_ROW_AND_OLD_VALUES",
             modType: .update,
             old: tentative,
             new: ["Status": "Booked", "Note": "b"],
-            expected: .init(from: .status("Tentative"), to: "Booked")
+            expected: .init(from: .status(withoutTag), to: inTags)
         ),
         .init(
             testDescription: "update of another column, NEW_ROW_AND_OLD_VALUES",
@@ -63,23 +66,23 @@ struct BookingChangeTests {
             modType: .update,
             old: ["Status": .null],
             new: booked,
-            expected: .init(from: .none, to: "Booked")
+            expected: .init(from: .none, to: inTags)
         ),
         .init(
             testDescription: "update to NULL",
             modType: .update,
             old: booked,
             new: ["Status": .null],
-            expected: .init(from: .status("Booked"), to: nil)
+            expected: .init(from: .status(inTags), to: nil)
         ),
         .init(
             testDescription: "update of an integer column",
             modType: .update,
             old: ["Status": "1"],
             new: ["Status": .integer(2)],
-            expected: .init(from: .status("1"), to: "2")
+            expected: .init(from: .status(BookingStatus(name: "1", tag: nil)), to: BookingStatus(name: "2", tag: nil))
         ),
-        .init(testDescription: "delete", modType: .delete, old: booked, new: [:], expected: .init(from: .status("Booked"), to: nil)),
+        .init(testDescription: "delete", modType: .delete, old: booked, new: [:], expected: .init(from: .status(inTags), to: nil)),
         .init(
             testDescription: "delete, NEW_VALUES or NEW_ROW",
             modType: .delete,
@@ -92,7 +95,7 @@ struct BookingChangeTests {
     @Test("a row's status change is read for each value capture type", arguments: cases)
     func statuses(of row: Case) throws {
         let record = record(row.modType, [.init(keys: ["ID": "b"], oldValues: row.old, newValues: row.new)])
-        let changes = try BookingChange.changes(in: record, Self.settings)
+        let changes = try changes(in: record)
         #expect(changes.map { Case.Expected(from: $0.from, to: $0.to) } == (row.expected.map { [$0] } ?? []))
         #expect(changes.allSatisfy { $0.bookingID == "b" && $0.version == version(1) })
     }
@@ -100,33 +103,39 @@ struct BookingChangeTests {
     @Test("a record yields one change per row, in order")
     func severalRows() throws {
         let mods = ["c", "a", "b"].map { DataChangeRecord.Mod(keys: ["ID": .string($0)], newValues: Self.booked) }
-        #expect(try BookingChange.changes(in: record(.insert, mods), Self.settings).map(\.bookingID) == ["c", "a", "b"])
+        #expect(try changes(in: record(.insert, mods)).map(\.bookingID) == ["c", "a", "b"])
     }
 
     @Test("records of other tables are ignored")
     func otherTable() throws {
         var record = record(.insert, [.init(keys: ["Room": "1"], newValues: Self.booked)])
         record.tableName = "Rooms"
-        #expect(try BookingChange.changes(in: record, Self.settings).isEmpty)
+        #expect(try changes(in: record).isEmpty)
     }
 
     @Test("an integer key is also a booking ID", arguments: [ColumnValue.string("42"), .integer(42)])
     func integerKey(key: ColumnValue) throws {
         let record = record(.insert, [.init(keys: ["ID": key, "Night": "2026-11-24"], newValues: Self.booked)])
-        #expect(try BookingChange.changes(in: record, Self.settings).map(\.bookingID) == ["42"])
+        #expect(try changes(in: record).map(\.bookingID) == ["42"])
     }
 
     @Test("an unusable record is refused")
     func unusable() {
         #expect(throws: UnusableRecord.self) {
-            try BookingChange.changes(in: record(.insert, [.init(keys: ["Key": "1"], newValues: Self.booked)]), Self.settings)
+            try changes(in: record(.insert, [.init(keys: ["Key": "1"], newValues: Self.booked)]))
         }
         #expect(throws: UnusableRecord.self) {
-            try BookingChange.changes(in: record(.insert, [.init(keys: ["ID": "1"], newValues: ["Status": .bool(true)])]), Self.settings)
+            try changes(in: record(.insert, [.init(keys: ["ID": "1"], newValues: ["Status": .bool(true)])]))
         }
         var timeless = record(.insert, [.init(keys: ["ID": "1"], newValues: Self.booked)])
         timeless.commitTimestamp = nil
-        #expect(throws: UnusableRecord.self) { try BookingChange.changes(in: timeless, Self.settings) }
+        #expect(throws: UnusableRecord.self) { try changes(in: timeless) }
+    }
+
+    private func changes(in record: DataChangeRecord) throws(UnusableRecord) -> [BookingChange] {
+        try BookingChange.changes(in: record, Self.settings) {
+            ChangeCause(version: $0, isFresh: false, eventID: "e", logger: Logger(label: "t"))
+        }
     }
 
     private func record(_ modType: DataChangeRecord.ModType, _ mods: [DataChangeRecord.Mod]) -> DataChangeRecord {

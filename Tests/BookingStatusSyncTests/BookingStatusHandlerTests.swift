@@ -415,7 +415,7 @@ struct BookingStatusHandlerTests {
             timeRemaining: { .seconds(30) }
         )
         await #expect {
-            try await world.handler.handle(message, context: context)
+            try await world.time.run { try await world.handler.handle(message, context: context) }
         } throws: { "\($0)".contains("run()") }
         #expect(world.transport.requests.isEmpty)
     }

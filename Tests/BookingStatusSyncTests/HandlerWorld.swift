@@ -3,8 +3,10 @@ import FunctionRuntime
 import Foundation
 import InMemoryLogging
 import Logging
-import TestSupport
+import Simulation
 import Support
+import TestSupport
+import Testing
 import Zendesk
 import ZendeskSimulator
 
@@ -14,24 +16,20 @@ struct HandlerWorld {
     static let statusField = 12
     static let versionField = 13
 
-    let time: ManualTime
+    let time = VirtualTime()
     let transport: SimulatorTransport
     let log = InMemoryLogHandler()
     var settings: BookingStatusSettings { didSet { handler = makeHandler() } }
-    /// The proof of a search for several bookings.
-    var proof = SearchProof() { didSet { handler = makeHandler() } }
     private(set) var handler: BookingStatusHandler!
 
-    /// - Parameter maximumPause: longer sleeps are deadlines, and do not pass at once.
-    init(keepsVersions: Bool = true, maximumPause: Duration = .seconds(20)) {
-        time = ManualTime(maximumPause: maximumPause)
+    init(keepsVersions: Bool = true) {
         let statuses = ["Tentative", "Booked", "InStay", "CheckedOut"]
         let account = SimulatedZendesk(fields: [
             TicketField(id: Self.bookingField, title: "Booking ID"),
             TicketField(id: Self.statusField, title: "Status", options: statuses.map { .init(name: $0, tag: Self.tag($0)) }),
             TicketField(id: Self.versionField, title: "Version"),
         ])
-        transport = SimulatorTransport(account, time)
+        transport = SimulatorTransport(account, time.source)
         settings = BookingStatusSettings(
             bookingIDField: Self.bookingField,
             bookingStatusField: Self.statusField,
@@ -49,7 +47,7 @@ struct HandlerWorld {
             settings: settings,
             zendesk: ZendeskClient(transport: transport, credentials: .accessToken("t"), time: time.source),
             bookings: sweeps ? bookings : nil,
-            proof: proof,
+            logger: Logger(label: "test") { [log] _ in log },
             time: time.source,
             rule: { decide($0, $1, keepsVersions: $2) }
         )
@@ -63,25 +61,27 @@ struct HandlerWorld {
     func sweep(publishedBefore age: Double = 0, remaining: Duration = .seconds(30)) async throws {
         let now = time.source.now
         let end = now() + remaining
-        let time = Date(timeIntervalSince1970: time.secondsSince1970 - age)
-        let message = PubSubMessage(id: "s1", data: Data(), attributes: ["task": "sweep"], publishTime: time)
+        let published = Date(timeIntervalSince1970: time.secondsSince1970 - age)
+        let message = PubSubMessage(id: "s1", data: Data(), attributes: ["task": "sweep"], publishTime: published)
         let context = FunctionContext(
             eventID: "s1",
             executionID: "e1",
             logger: Logger(label: "test") { _ in log },
             timeRemaining: { end - now() }
         )
-        try await handler.whileRunning { try await handler.handle(message, context: context) }
+        try await time.run { [handler] in try await handler!.whileRunning { try await handler!.handle(message, context: context) } }
     }
 
-    func sweepAll(progress: (SweepReport) -> Void = { _ in }) async throws -> SweepReport {
-        try await handler.whileRunning {
-            try await handler.sweepAll(
-                from: 0,
-                deadline: Deadline(after: .seconds(86_400), time.source),
-                logger: Logger(label: "test") { _ in log },
-                progress: progress
-            )
+    func sweepAll(progress: @escaping @Sendable (SweepReport) -> Void = { _ in }) async throws -> SweepReport {
+        try await time.run { [handler, time, log] in
+            try await handler!.whileRunning {
+                try await handler!.sweepAll(
+                    from: 0,
+                    deadline: Deadline(after: .seconds(86_400), time.source),
+                    logger: Logger(label: "test") { _ in log },
+                    progress: progress
+                )
+            }
         }
     }
 
@@ -163,7 +163,7 @@ struct HandlerWorld {
             logger: Logger(label: "test") { _ in log },
             timeRemaining: { end - now() }
         )
-        try await handler.whileRunning { try await handler.handle(message, context: context) }
+        try await time.run { [handler] in try await handler!.whileRunning { try await handler!.handle(message, context: context) } }
     }
 
     /// The logged outcomes, with their tickets.
@@ -171,5 +171,49 @@ struct HandlerWorld {
         log.entries.map { entry in
             [entry.metadata["ticket"], entry.metadata["outcome"]].compactMap { $0.map { "\($0)" } }.joined(separator: " ")
         }
+    }
+}
+
+/// Time that passes only while nothing else can happen.
+final class VirtualTime: @unchecked Sendable {
+    private let executor = SeededExecutor(seed: 1)
+    private let start = 1_795_464_900.0
+    private var isRunning = false
+
+    var secondsSince1970: Double { start + executor.now / .seconds(1) }
+    var now: Duration { executor.now }
+
+    func advance(_ duration: Duration) { executor.advance(duration) }
+
+    var source: TimeSource {
+        TimeSource(
+            now: { self.executor.now },
+            secondsSince1970: { self.secondsSince1970 },
+            sleep: { try await self.executor.sleep($0) },
+            random: { 0.5 }
+        )
+    }
+
+    /// Waits for something that happens within a minute.
+    func wait(for condition: @Sendable () -> Bool) async throws {
+        for _ in 0..<60_000 where !condition() { try await executor.sleep(.milliseconds(1)) }
+        try #require(condition())
+    }
+
+    /// Runs the body, and everything it starts, in this time.
+    func run<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        guard !isRunning else { return try await body() }
+        isRunning = true
+        defer { isRunning = false }
+        let result = Locked<Swift.Result<Result, any Error>?>(nil)
+        executor.run {
+            do {
+                let value = try await body()
+                result.withLock { $0 = .success(value) }
+            } catch {
+                result.withLock { $0 = .failure(error) }
+            }
+        }
+        return try result.value!.get()
     }
 }

@@ -130,8 +130,13 @@ struct RealAccountTests {
         world.transport.withAccount { account, _ in account.delete(2, keepsIndex: true) }
         world.transport.before { request, _ in request.target.contains("tickets/2.") ? OutboundResponse(status: 500, body: Data()) : nil }
         let client = ZendeskClient(transport: world.transport, credentials: .accessToken("t"), time: world.time.source)
-        let desk = TicketDesk(zendesk: client, settings: world.settings)
-        let results = await desk.readEach([1, 2, 3], priority: .normal, deadline: Deadline(after: .seconds(30), world.time.source))
+        let scope = TaskScope()
+        let reader = TicketReader(client, scope: scope, isAlone: { true }, time: world.time.source)
+        let results = try await world.time.run {
+            await scope.whileRunning {
+                await reader.read([1, 2, 3], priority: .normal, deadline: Deadline(after: .seconds(30), world.time.source))
+            }
+        }
         #expect(try [1, 3].map { try #require(results[$0]).get()?.ticket.id } == [1, 3])
         #expect(throws: ZendeskError.self) { try #require(results[2]).get() }
     }
@@ -264,7 +269,7 @@ struct RealAccountTests {
         _ = await tryAgain { try await world.deliver(Self.record(bookings)) }
         let written = world.outcomes.count { $0.hasSuffix("updated") }
         #expect(written > 0 && written <= 50)
-        #expect(world.log.entries.count < 200)
+        #expect(world.log.entries.count < 300)
         let counted = world.log.entries.compactMap { $0.metadata["changes"] }
         #expect(counted.count == 1)
         var deliveries = 1

@@ -34,14 +34,8 @@ struct TicketSettlementTests {
 
     private static let now = 1_795_464_900.0
 
-    static func change(_ from: String?, _ to: String?, _ seconds: Int64) -> PendingChange {
-        PendingChange(
-            tagChange: TagChange(bookingID: "bk", from: from.map { .tag($0) } ?? .none, to: to, version: version(seconds), isFresh: false),
-            from: "",
-            to: "",
-            eventID: "e",
-            logger: Logger(label: "t") { _ in SwiftLogNoOpLogHandler() }
-        )
+    static func change(_ from: String?, _ to: String?, _ seconds: Int64) -> BookingChange {
+        BookingStatusSyncTests.change(of: "bk", from: from.map { .tag($0) } ?? .none, to: to, version(seconds))
     }
 
     private static func kept(_ seconds: Int64, _ tag: String?) -> KeptVersion {

@@ -1,3 +1,4 @@
+import Support
 import FunctionRuntime
 import Foundation
 import FunctionServer

@@ -68,6 +68,7 @@ final class Checker {
         let recent = (calls[call] ?? []).filter { $0 > now - 60 } + [now]
         calls[call] = recent
         if recent.count > limit { violation("\(instance.name) made \(recent.count) \(kind) in a minute") }
+        if request.method == .put, world.isDryRun { violation("a dry run sent an update") }
         if kind == .mints, let until = mintsBlockedUntil[instance.number], now < until {
             violation("\(instance.name) asked for a token \(Int(until - now)) s before it should")
         }
@@ -75,6 +76,14 @@ final class Checker {
             let since = closedSince[ticket], now - since > 60
         {
             violation("an update was sent to ticket \(ticket), which has been closed for \(Int(now - since)) s")
+        }
+    }
+
+    /// Checks that the work of keeping order did not grow with what else waited.
+    func worked(_ instance: Instance) {
+        let steps = instance.handler.steps
+        if steps > 1000 + instance.given * 120 {
+            violation("\(instance.name) took \(steps) steps for \(instance.given) rows and tickets")
         }
     }
 
@@ -281,8 +290,10 @@ final class Checker {
     }
 
     /// Checks an acknowledged record. Each ticket that still matches must have an outcome.
-    func acknowledged(_ record: Int, _ due: [String: Set<Int>], since begin: Double) {
-        for commit in world.history.records[record].commits where isChange(commit) {
+    ///
+    /// - Parameter other: a booking whose changes need none.
+    func acknowledged(_ record: Int, _ due: [String: Set<Int>], since begin: Double, besides other: String? = nil) {
+        for commit in world.history.records[record].commits where isChange(commit) && commit.bookingID != other {
             guard told.contains(Told(record: record, bookingID: commit.bookingID, ticket: nil)) else {
                 violation("the change of \(commit.bookingID) in record \(record) was acknowledged without an outcome")
                 continue

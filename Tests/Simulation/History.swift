@@ -112,7 +112,7 @@ package struct History: Sendable {
             writer.transaction(on: touched)
         }
         if executor.chance(0.03) { writer.ambiguousRecord() }
-        if executor.chance(0.005) {
+        if executor.chance(0.02) {
             bulk = (1...executor.number(150...350)).map { "BULK-\($0)x" }
             writer.bulkRecord(bulk)
         }
@@ -125,6 +125,12 @@ package struct History: Sendable {
     package func finalStatus(_ bookingID: String, withTimeToLive: Bool = true) -> String? {
         let last = commits[bookingID]?.last { withTimeToLive || $0.kind != .timeToLive }
         return last.map(\.to) ?? initial[bookingID]
+    }
+
+    /// Whether the booking exists at a time, in microseconds after the start.
+    func exists(_ bookingID: String, at microseconds: Int64) -> Bool {
+        guard let last = commits[bookingID]?.last(where: { $0.microseconds <= microseconds }) else { return initial[bookingID] != nil }
+        return last.kind != .delete && last.kind != .timeToLive
     }
 
     /// The booking's status at a time, in microseconds after the start.

@@ -9,6 +9,8 @@ final class Instance: @unchecked Sendable {
     private let life: Life
     /// How far its clock is ahead of the true time, in seconds.
     let clockError: Double
+    /// The rows and tickets that it was given.
+    var given = 0
     private let (stops, stop) = AsyncStream.makeStream(of: Never.self)
     var isAlive: Bool {
         get { life.isAlive }
@@ -44,13 +46,14 @@ final class Instance: @unchecked Sendable {
             limits: world.pageLimits,
             time: time
         )
+        var settings = settings
+        if world.mutant == .dryRunWrites { settings.dryRun = false }
         let rule = world.mutant?.rule(world.history) ?? Mutant.none
         handler = BookingStatusHandler(
             settings: settings,
             zendesk: client,
             bookings: SimulatedBookings(world, self),
-            limits: world.roundLimits,
-            proof: world.mutant?.proof ?? SearchProof(),
+            sizes: world.sizes,
             time: time,
             rule: rule
         )
@@ -66,6 +69,9 @@ final class Instance: @unchecked Sendable {
             group.cancelAll()
         }
     }
+
+    /// Begins to shut down, as after SIGTERM.
+    func drain() { handler.shutdownBegan() }
 
     func end() { stop.finish() }
 }

@@ -1,4 +1,5 @@
 import BookingStatusSync
+import Logging
 import Zendesk
 
 /// A deliberate mistake that the test wraps around the product. The simulation must notice each
@@ -31,11 +32,15 @@ package enum Mutant: String, CaseIterable, Sendable {
     case unknownTakenForNone = "unknown-taken-for-none"
     case versionStaysWithoutOldValues = "version-stays-without-old-values"
 
+    case handEditKeepsVersion = "hand-edit-keeps-version"
+    case versionAtFirstContact = "version-at-first-contact"
+    case dryRunWrites = "dry-run-writes"
+
     // Mistakes about shared calls
+    case badTicketFailsPage = "bad-ticket-fails-page"
     case unprovenTakenForWhole = "unproven-search-taken-for-whole"
     case oneWitness = "one-witness"
     case witnessByID = "witness-by-id"
-    case witnessByPrefix = "witness-by-prefix"
     case jobBelieved = "job-believed"
     case jobWithoutStamps = "job-without-stamps"
     case ticketInTwoJobs = "ticket-in-two-jobs"
@@ -48,30 +53,25 @@ package enum Mutant: String, CaseIterable, Sendable {
     /// The rules without a mistake.
     static let none: Rule = { ticket, change, keepsVersions in decide(ticket, change, keepsVersions: keepsVersions) }
 
-    /// The proof of a search for several bookings, with the mutant's mistake if it is in the proof.
-    var proof: SearchProof {
-        switch self {
-        case .unprovenTakenForWhole: SearchProof(isWhole: { _, _ in true })
-        case .oneWitness: SearchProof(isWhole: { first, _ in first })
-        case .witnessByID: SearchProof(isFound: { $0.ticket == $1.ticket })
-        case .witnessByPrefix: SearchProof(isApart: { $0 != $1 })
-        default: SearchProof()
-        }
-    }
-
     /// The rules, with the mutant's mistake if it is in the rules.
     func rule(_ history: History) -> Rule {
         switch self {
         case .rowSevenWithoutConditions:
             { ticket, change, keepsVersions in
                 let decision = decide(ticket, change, keepsVersions: keepsVersions)
-                return decision == .skip(.unexpectedStatus) && ticket.kept != nil ? .write(.updated) : decision
+                return decision.isUnexpected && ticket.tag != nil && ticket.kept != nil ? .write(.updated) : decision
             }
         case .noWaiting:
             { ticket, change, keepsVersions in
-                var change = change
-                change.isFresh = false
-                return decide(ticket, change, keepsVersions: keepsVersions)
+                let cause = ChangeCause(
+                    version: change.version,
+                    isFresh: false,
+                    source: change.source,
+                    eventID: "",
+                    logger: Logger(label: "")
+                )
+                let stale = BookingChange(bookingID: change.bookingID, from: change.from, to: change.to, cause: cause)
+                return decide(ticket, stale, keepsVersions: keepsVersions)
             }
         case .noExactComparison:
             { ticket, change, keepsVersions in
@@ -89,16 +89,17 @@ package enum Mutant: String, CaseIterable, Sendable {
         case .earlierStatusTakenForExpected:
             { ticket, change, keepsVersions in
                 let decision = decide(ticket, change, keepsVersions: keepsVersions)
-                guard decision == .skip(.unexpectedStatus), change.source == .stream, let tag = ticket.tag else { return decision }
+                guard decision.isUnexpected, change.source == .stream, let tag = ticket.tag else { return decision }
                 let position = history.position(change.version, change.bookingID)
                 let earlier = history.commits[change.bookingID]?.prefix(position + 1) ?? []
                 return earlier.contains { History.tag($0.from) == tag } ? .write(.updated) : decision
             }
         case .unknownTakenForNone:
             { ticket, change, keepsVersions in
-                var change = change
-                if change.source == .stream, change.from == .unknown { change.from = .none }
-                return decide(ticket, change, keepsVersions: keepsVersions)
+                let isUnknown = change.source == .stream && change.from == .unknown
+                let from = isUnknown ? FormerStatus.none : change.from
+                let known = BookingChange(bookingID: change.bookingID, from: from, to: change.to, cause: change.cause)
+                return decide(ticket, known, keepsVersions: keepsVersions)
             }
         case .versionStaysWithoutOldValues:
             { ticket, change, keepsVersions in
@@ -106,7 +107,23 @@ package enum Mutant: String, CaseIterable, Sendable {
                 guard case .writeVersion(let outcome) = decision, change.from == .unknown, ticket.kept != nil else { return decision }
                 return .skip(outcome)
             }
+        case .handEditKeepsVersion:
+            { ticket, change, keepsVersions in
+                let decision = decide(ticket, change, keepsVersions: keepsVersions)
+                return decision == .writeVersion(.unexpectedStatus) && ticket.tag != nil ? .skip(.unexpectedStatus) : decision
+            }
+        case .versionAtFirstContact:
+            { ticket, change, keepsVersions in
+                let decision = decide(ticket, change, keepsVersions: keepsVersions)
+                let isFirst = keepsVersions && ticket.kept == nil && change.source == .stream
+                return decision == .skip(.unexpectedStatus) && isFirst ? .writeVersion(.unexpectedStatus) : decision
+            }
         default: Self.none
         }
     }
+}
+
+extension Decision {
+    /// Whether a person's status stays.
+    fileprivate var isUnexpected: Bool { self == .skip(.unexpectedStatus) || self == .writeVersion(.unexpectedStatus) }
 }

@@ -6,7 +6,7 @@ package import ZendeskSimulator
 ///
 /// A job that is enqueued from another thread has left the simulation, and traps.
 package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
-    private let thread = pthread_self()
+    private var thread = pthread_self()
     private var jobs: SplitMix64
     private var ready: [UnownedJob] = []
     private var sleepers: [Sleeper] = []
@@ -35,6 +35,7 @@ package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
     package func run(_ body: @escaping @Sendable () async -> Void) {
         let isDone = Flag()
         var jobsAtOnce = 0
+        thread = pthread_self()
         Task(executorPreference: self) {
             await body()
             isDone.value = true
@@ -60,6 +61,9 @@ package final class SeededExecutor: TaskExecutor, @unchecked Sendable {
         }
         precondition(isDone.value, "the simulation is stuck: nothing is ready, nobody sleeps, and the world has not ended")
     }
+
+    /// Moves the time between two runs.
+    package func advance(_ duration: Duration) { now += duration }
 
     package func sleep(_ duration: Duration) async throws {
         nextSleeper += 1

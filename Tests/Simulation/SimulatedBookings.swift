@@ -22,7 +22,11 @@ final class SimulatedBookings: BookingSource, @unchecked Sendable {
             throw BookingSourceError("Spanner answers 503")
         }
         let microseconds = Int64(world.elapsed * 1_000_000)
-        let found = ids.compactMap { id in world.history.status(id, at: microseconds).map { (id, Optional($0)) } }
+        let twice = ids.filter(world.isTwiceInSpanner)
+        if !twice.isEmpty { world.count(.ambiguousInSpanner) }
+        let found = ids.filter { world.history.exists($0, at: microseconds) && !twice.contains($0) }
+            .map { ($0, world.history.status($0, at: microseconds)) }
+        if found.contains(where: { $0.1 == nil }) { world.count(.noStatusInSpanner) }
         var readAt = microseconds
         // For a mutant: claims to know all commits in the rest of the millisecond.
         if world.mutant == .readTimestampRoundedUp { readAt += 999 }
@@ -32,7 +36,7 @@ final class SimulatedBookings: BookingSource, @unchecked Sendable {
             precision: .microseconds
         )
         try await pause()
-        return BookingReading(statuses: Dictionary(uniqueKeysWithValues: found), readTimestamp: time)
+        return BookingReading(statuses: Dictionary(uniqueKeysWithValues: found), ambiguous: Set(twice), readTimestamp: time)
     }
 
     /// Waits for the millisecond of a nearby commit, to read just before it.

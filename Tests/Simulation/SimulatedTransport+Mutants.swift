@@ -17,6 +17,9 @@ extension SimulatedTransport {
         let response = arrive(request)
         for id in read { world.editInSameSecond(id) }
         switch mutant {
+        case .unprovenTakenForWhole: return forging(Self.witnesses(of: request), response)
+        case .oneWitness: return forging(Self.witnesses(of: request).suffix(1), response)
+        case .witnessByID: return renaming(Self.witnesses(of: request), response)
         case .decidesOnSearchHits: return onHits(request, response)
         case .sweepTrustsSearch where request.target.contains("show_many") || request.target.contains("/export"):
             return onHits(request, response)
@@ -84,6 +87,61 @@ extension SimulatedTransport {
             response.body = (["tickets": .array(stale)] as JSON).data
         }
         return response
+    }
+
+    // MARK: Witnesses
+
+    /// The first and the last term of a search for several bookings.
+    private static func witnesses(of request: OutboundRequest) -> [String] {
+        let terms = terms(of: request)
+        return terms.count > 2 ? [terms[0], terms[terms.count - 1]] : []
+    }
+
+    private static func bookingID(of hit: JSON) -> String? {
+        hit["custom_fields"]?.array?.first { $0["id"] == .int(World.bookingField) }?["value"]?.string
+    }
+
+    private func changingHits(_ response: OutboundResponse, _ change: ([JSON]) -> [JSON]) -> OutboundResponse {
+        guard response.status == 200, let json = try? JSONDecoder().decode(JSON.self, from: response.body),
+            case .object(var members) = json, let results = members.firstIndex(where: { $0.name == "results" }),
+            let count = members.firstIndex(where: { $0.name == "count" }), case .int(let number) = members[count].value
+        else { return response }
+        let former = members[results].value.array ?? []
+        let hits = change(former)
+        members[results].value = .array(hits)
+        members[count].value = .int(number + hits.count - former.count)
+        var response = response
+        response.body = JSON.object(members).data
+        return response
+    }
+
+    private static func hit(_ ticket: Int, _ bookingID: String) -> JSON {
+        ["id": .int(ticket), "custom_fields": [["id": .int(World.bookingField), "value": .string(bookingID)]]]
+    }
+
+    /// Shows witnesses that the search did not find.
+    private func forging(_ witnesses: [String], _ response: OutboundResponse) -> OutboundResponse {
+        changingHits(response) { hits in
+            remember(hits)
+            let missing = witnesses.filter { witness in !hits.contains { Self.bookingID(of: $0) == witness } }
+            return hits + missing.compactMap { witness in seen[witness].map { Self.hit($0, witness) } }
+        }
+    }
+
+    /// Takes a witness's ticket for found, whatever booking it names now.
+    private func renaming(_ witnesses: [String], _ response: OutboundResponse) -> OutboundResponse {
+        changingHits(response) { hits in
+            let before = seen
+            remember(hits)
+            return hits.map { hit in
+                guard case .int(let id)? = hit["id"], let witness = witnesses.first(where: { before[$0] == id }) else { return hit }
+                return Self.hit(id, witness)
+            }
+        }
+    }
+
+    private func remember(_ hits: [JSON]) {
+        for hit in hits { if case .int(let id)? = hit["id"], let bookingID = Self.bookingID(of: hit) { seen[bookingID] = id } }
     }
 
     // MARK: Jobs

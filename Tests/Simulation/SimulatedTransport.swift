@@ -12,6 +12,8 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
     private var counted: [String: Int] = [:]
     /// For a mutant: the tickets as search last showed them.
     var hits: [Int: JSON] = [:]
+    /// For a mutant: the ticket of each booking that a search has shown.
+    var seen: [String: Int] = [:]
 
     init(_ world: World, _ instance: Instance) {
         self.world = world
@@ -43,6 +45,7 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
             world.count(.takeBackRefused)
             return Self.answer(executor.chance(0.5) ? 503 : 409, "", [:])
         }
+        if let spoiled = spoiled(request) { return spoiled }
         let fault = isChaos && executor.chance(world.faultRate) ? executor.number(0...13) : -1
         if let spoiled = try await before(fault, request, timeout) { return spoiled }
         let response = try await exchange(request, timeout)
@@ -63,6 +66,24 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
             }
             return response
         }
+    }
+
+    /// The answer to a request that a bad ticket makes fail.
+    private func spoiled(_ request: OutboundRequest) -> OutboundResponse? {
+        guard let bad = world.badTicket else { return nil }
+        let isPage = request.target.contains("show_many") && request.target.contains("tickets")
+        let isHit = ticketsRead(by: request).contains(bad.id)
+        if isPage, isHit, bad.failsToRead || bad.kind == .page {
+            world.count(bad.kind == .page ? .spoiledPage : .unreadable)
+        } else if isHit, bad.failsToRead {
+            world.count(.unreadable)
+        } else if bad.failsToWrite, request.method == .put, Self.ticket(of: request) == bad.id {
+            world.count(.unwritable)
+        } else if !(world.mutant == .badTicketFailsPage && isPage) {
+            return nil
+        }
+        let body = bad.status == 403 ? #"{"error":{"title":"Forbidden","message":"You do not have access to this page."}}"# : "<html>"
+        return Self.answer(bad.status, body)
     }
 
     private func refusedMint() -> OutboundResponse {
@@ -329,7 +350,7 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
     }
 
     /// The search terms of a request.
-    private static func terms(of request: OutboundRequest) -> [String] {
+    static func terms(of request: OutboundRequest) -> [String] {
         guard request.target.contains("search.json"), let query = request.target.removingPercentEncoding else { return [] }
         return query.matches(of: /custom_field_\d+:"([^"]*)"/).map { String($0.output.1) }
     }

@@ -10,7 +10,10 @@ extension World {
     /// - Returns: the known limits of the rules that left tickets wrong.
     func judge() -> [KnownLimit] {
         var known: [KnownLimit] = []
+        // A dry run writes nothing, which the checker has seen.
+        guard !isDryRun else { return [] }
         for ticket in account.tickets.values.sorted(by: { $0.id < $1.id }) where ticket.status != "closed" {
+            if let badTicket, badTicket.isHopeless, badTicket.id == ticket.id { continue }
             if overtaken.contains(ticket.id) {
                 known.append(.replacedInRace)
                 continue
@@ -27,16 +30,14 @@ extension World {
                 }
                 continue
             }
-            if let touch = touches[ticket.id] {
-                judgeTouched(ticket, touch)
-                continue
-            }
-            if let limit = judgeUntouched(ticket) { known.append(limit) }
+            if let touch = touches[ticket.id] { judgeTouched(ticket, touch) }
+            if let limit = judgeShown(ticket, touches[ticket.id]) { known.append(limit) }
         }
         return known
     }
 
-    private func judgeUntouched(_ ticket: SimulatedTicket) -> KnownLimit? {
+    /// Checks what a ticket shows: the booking's status, or what a person set last.
+    private func judgeShown(_ ticket: SimulatedTicket, _ touch: Touch?) -> KnownLimit? {
         guard let bookingID = ticket.text(of: Self.bookingField) else { return nil }
         // Sweeps do not repair solved tickets.
         let sweeps = sweeps && ticket.status != "solved"
@@ -56,6 +57,10 @@ extension World {
         if shown == expected {
             if isLate, sweeps, shown != nil { count(.lateTicketFilled) }
             return nil
+        }
+        if let touch {
+            count(.judgedTouched)
+            if shown == touch.tag { return nil }
         }
         // If the booking does not exist, a status from before us stays.
         if expected == nil, unversioned.contains(ticket.id), ticket.text(of: Self.versionField) == nil { return nil }

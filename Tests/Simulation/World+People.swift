@@ -39,6 +39,21 @@ extension World {
             }
         }
         for bookingID in history.bulk where executor.chance(0.4) { open(bookingID) }
+        drawBadTicket()
+    }
+
+    private func drawBadTicket() {
+        guard mutant == .badTicketFailsPage || executor.chance(0.12) else { return }
+        let tickets = account.tickets.values.filter { $0.text(of: Self.bookingField).map { history.commits[$0] != nil } ?? false }
+        guard !tickets.isEmpty else { return }
+        let ticket = executor.pick(tickets.sorted { $0.id < $1.id })
+        badTicket = BadTicket(
+            id: ticket.id,
+            bookingID: ticket.text(of: Self.bookingField)!,
+            kind: executor.pick(BadTicket.Kind.allCases),
+            status: executor.pick([403, 500, 504])
+        )
+        trace { "ticket \(ticket.id) is bad: \(self.badTicket!.kind)" }
     }
 
     /// Gives the ticket that is to prove a search the ID of a booking in that search, just when the

@@ -19,7 +19,7 @@ final class World: @unchecked Sendable {
     let readsPerMinute: Int
     let writesPerMinute: Int
     let pageLimits: Zendesk.PageLimits
-    let roundLimits: RoundLimits
+    let sizes: BatchSizes
     /// Updates by jobs that are not checked yet.
     private var landed: [JobUpdate] = []
     /// The instance that began each job.
@@ -50,6 +50,14 @@ final class World: @unchecked Sendable {
     /// Half of the histories have sweeps: no ticket may stay wrong for lack of a change. In the
     /// others there are only changes, and nothing repairs their damage.
     let sweeps: Bool
+    /// A ticket that fails, in whatever way.
+    var badTicket: BadTicket?
+    /// Maximum events in flight.
+    let senders: Int?
+    var sending = 0
+    /// A booking that Spanner has twice, and when.
+    private let twice: (bookingID: String, during: ClosedRange<Double>)?
+    private var allInstances: [Instance] = []
 
     // State that the verdict depends on
     var nextMessage = 0
@@ -87,6 +95,20 @@ final class World: @unchecked Sendable {
     var garbled: Set<Int> = []
     /// Tickets of bookings that no record reports.
     var standBy: [Int] = []
+
+    /// A ticket that fails for good, or that spoils every page it is on.
+    struct BadTicket {
+        enum Kind: CaseIterable { case read, write, both, page }
+        let id: Int
+        let bookingID: String
+        let kind: Kind
+        let status: Int
+
+        var failsToRead: Bool { kind == .read || kind == .both }
+        var failsToWrite: Bool { kind == .write || kind == .both }
+        /// Whether its own changes can never be done.
+        var isHopeless: Bool { kind != .page }
+    }
 
     /// A person's last edit of a ticket.
     struct Touch {
@@ -136,6 +158,7 @@ final class World: @unchecked Sendable {
             bookingVersionField: self.keepsVersions ? Self.versionField : nil,
             tags: Dictionary(uniqueKeysWithValues: History.statuses.map { ($0, History.tag($0)!) })
         )
+        settings.dryRun = mutant == .dryRunWrites || executor.chance(0.03)
         firstSettings = settings
         settings.tags[History.newStatus] = History.tag(History.newStatus)
         laterSettings = settings
@@ -149,16 +172,17 @@ final class World: @unchecked Sendable {
             pages.ids = executor.number(2...4)
         }
         pageLimits = pages
-        var rounds = RoundLimits()
+        var sizes = BatchSizes()
         if history.isCrowd, executor.chance(0.8) {
-            (rounds.bookings, rounds.rounds) = (executor.number(2...4), executor.number(1...3))
-            rounds.bookingsPerSearch = executor.number(2...3)
-            (rounds.jobs, rounds.ticketsPerJob, rounds.fewestTicketsPerJob) = (executor.number(2...5), executor.number(1...2), 1)
+            sizes.lanes = executor.number(1...4)
+            sizes.bookingsPerSearch = executor.number(2...3)
+            (sizes.jobs, sizes.ticketsPerJob) = (executor.number(2...5), executor.number(1...2))
         } else if executor.chance(0.1) {
-            rounds = .single
+            sizes = .single
         }
-        if mutant == .parkedNeverWoken { rounds.parking = .seconds(20) }
-        roundLimits = rounds
+        if executor.chance(0.3) { sizes.pagesPerSweep = executor.number(1...2) }
+        if mutant == .parkedNeverWoken { sizes.parking = .seconds(20) }
+        self.sizes = sizes
         (account.pages.items, account.pages.exported, account.pages.hits, account.pages.ids) = (
             pages.items, pages.items, pages.hits, pages.ids
         )
@@ -189,6 +213,13 @@ final class World: @unchecked Sendable {
         hasDeadLetters = executor.chance(0.7)
         maximumAttempts = executor.number(5...30)
         sweeps = executor.chance(0.5) && self.keepsVersions
+        senders = executor.pick([1, 2, nil, nil])
+        if executor.chance(0.1), let bookingID = history.commits.keys.sorted().first {
+            let begin = executor.number(0.0...chaosEnds)
+            twice = (bookingID, begin...max(begin, chaosEnds))
+        } else {
+            twice = nil
+        }
         checker = Checker(self)
         drawSharedCalls()
         account.listForm.isSorted = executor.chance(0.8)
@@ -198,6 +229,9 @@ final class World: @unchecked Sendable {
 
     /// Draws the undocumented behavior of Zendesk for the history.
     private func drawSharedCalls() {
+        if isDryRun { count(.dryRun) }
+        if senders == 1 { count(.oneSender) }
+        if senders == 2 { count(.twoSenders) }
         guard history.isCrowd else { return }
         if executor.chance(0.4) {
             account.searchBehavior.repeatedTerms = executor.pick([.all, .first, .last])
@@ -239,12 +273,18 @@ final class World: @unchecked Sendable {
 
     // MARK: Time, chance, counts
 
+    var isDryRun: Bool { firstSettings.dryRun }
+    func isTwiceInSpanner(_ bookingID: String) -> Bool {
+        twice.map { $0.bookingID == bookingID && isChaos && $0.during.contains(elapsed) } ?? false
+    }
+
     var elapsed: Double { executor.now / .seconds(1) }
     var now: Double { History.start + elapsed }
     var isChaos: Bool { elapsed < chaosEnds }
     /// Whether the history has no faults that would keep an instance from its work.
     var isCalm: Bool {
-        faultRate == 0 && !isTight && history.bulk.isEmpty && outage == nil && noTokens == nil && account.limits == RateLimits()
+        faultRate == 0 && !isTight && badTicket == nil && history.bulk.isEmpty && outage == nil && noTokens == nil
+            && account.limits == RateLimits()
             && counts[.optionMissing] == nil
             && counts[.fieldHidden] == nil
     }
@@ -279,6 +319,7 @@ final class World: @unchecked Sendable {
         executor.run { await self.live() }
         lookAtJobs(until: .infinity)
         countJobs()
+        for instance in allInstances { checker.worked(instance) }
         let known = judge()
         return Verdict(violations: checker.violations, knownLimits: known, counts: counts, trace: lines ?? [])
     }
@@ -379,6 +420,7 @@ final class World: @unchecked Sendable {
         }
         let instance = Instance(nextInstance, self, settings: isDeployed ? laterSettings : firstSettings, clockError: clockError)
         started.yield(instance)
+        allInstances.append(instance)
         return instance
     }
 
@@ -402,6 +444,7 @@ final class World: @unchecked Sendable {
     private func drain(_ instance: Instance) async {
         count(.instanceDrained)
         trace { "\(instance.name) is drained" }
+        instance.drain()
         at(elapsed + 8) { instance.end() }
     }
 

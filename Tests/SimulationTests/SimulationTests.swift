@@ -23,7 +23,7 @@ struct SimulationTests {
 
     /// Those that a few histories detect. The simulation's own command plays all of them.
     private static let quickMutants: [Mutant] = [
-        .noSafeUpdate, .noWaiting, .rowSevenWithoutConditions, .noExactComparison, .jobWithoutStamps, .ticketInTwoJobs,
+        .noSafeUpdate, .noWaiting, .rowSevenWithoutConditions, .noExactComparison, .oneWitness, .ticketInTwoJobs,
         .parkedNeverWoken,
     ]
 

@@ -7,11 +7,14 @@ package import ZendeskSimulator
 package final class SimulatorTransport: OutboundTransport {
     private let account: Mutex<SimulatedZendesk>
     private let log = Mutex<[OutboundRequest]>([])
-    private let time: ManualTime
+    private let time: TimeSource
     /// Intercepts a request before the account gets it, to spoil it.
     private let interfere = Mutex<(@Sendable (OutboundRequest, Int) throws(OutboundError) -> OutboundResponse?)?>(nil)
     /// Runs after the account has answered, and may lose the answer.
     private let afterwards = Mutex<(@Sendable (OutboundRequest, Int) throws(OutboundError) -> Void)?>(nil)
+
+    /// How long an answer takes.
+    private let delay = Mutex<(@Sendable (OutboundRequest) -> Duration?)?>(nil)
 
     private let writtenDate = Mutex<String??>(nil)
 
@@ -21,7 +24,7 @@ package final class SimulatorTransport: OutboundTransport {
         set { writtenDate.withLock { $0 = newValue } }
     }
 
-    package init(_ account: SimulatedZendesk, _ time: ManualTime) {
+    package init(_ account: SimulatedZendesk, _ time: TimeSource) {
         self.account = Mutex(account)
         self.time = time
     }
@@ -39,14 +42,20 @@ package final class SimulatorTransport: OutboundTransport {
         afterwards.withLock { $0 = body }
     }
 
+    /// Sets how long answers take; nil for no time.
+    package func delay(_ body: @escaping @Sendable (OutboundRequest) -> Duration?) { delay.withLock { $0 = body } }
+
     package func withAccount<Result: Sendable>(_ body: (inout SimulatedZendesk, Double) -> Result) -> Result {
-        account.withLock { body(&$0, time.secondsSince1970) }
+        account.withLock { body(&$0, time.secondsSince1970()) }
     }
 
     package func send(_ request: OutboundRequest, timeout: Duration) async throws(OutboundError) -> OutboundResponse {
         let number = log.withLock { log in
             log.append(request)
             return log.count
+        }
+        if let delay = delay.withLock({ $0 })?(request) {
+            do { try await time.sleep(delay) } catch { throw .cancelled }
         }
         if let interfere = interfere.withLock({ $0 }), let response = try interfere(request, number) { return response }
         let answer = withAccount { account, now in

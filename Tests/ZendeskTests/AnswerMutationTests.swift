@@ -52,7 +52,7 @@ struct AnswerMutationTests {
             var mutation = Mutation(seed: seed, Self.bodies)
             let time = ManualTime()
             account.put(SimulatedTicket(id: 1, subject: "", createdAt: time.start - 100), now: time.start - 100)
-            let transport = SimulatorTransport(account, time)
+            let transport = SimulatorTransport(account, time.source)
             let client = ZendeskClient(transport: transport, credentials: .client(id: "c", secret: "s"), time: time.source)
             let answers = (0..<8).map { _ in
                 OutboundResponse(

@@ -4,6 +4,24 @@ import Testing
 
 @Suite("Call budgets")
 struct RateBudgetTests {
+    /// How long a call would wait now.
+    private func wait(_ budget: inout RateBudget, _ priority: CallPriority = .normal, at now: Duration) -> Duration {
+        let place = budget.join(priority)
+        guard case .wait(let wait) = budget.admit(place, now: now) else {
+            budget.end(place, wasMade: false, now: now)
+            return .zero
+        }
+        budget.giveUp(place)
+        return wait
+    }
+
+    /// Makes a call that takes no time.
+    private func call(_ budget: inout RateBudget, _ priority: CallPriority = .normal, at now: Duration) {
+        let place = budget.join(priority)
+        #expect(budget.admit(place, now: now) == .admitted)
+        budget.end(place, now: now)
+    }
+
     @Test("no sixty seconds hold more calls than the limit, wherever within a call Zendesk counts it")
     func slidingWindow() {
         var budget = RateBudget(perMinute: 3)
@@ -33,30 +51,68 @@ struct RateBudgetTests {
         #expect(budget.admit(third, now: .seconds(61)) == .wait(.seconds(60)))
         #expect(budget.admit(second, now: .seconds(61)) == .admitted)
         budget.giveUp(third)
-        #expect(budget.wait(now: .seconds(61)) == .seconds(60))
+        #expect(wait(&budget, at: .seconds(61)) == .seconds(60))
     }
 
-    @Test("low priority waits until half of the budget is free, and behind all other calls")
-    func low() {
-        var budget = RateBudget(perMinute: 4)
-        for second in 0..<2 {
-            let place = budget.join(.low)
-            #expect(budget.admit(place, now: .seconds(second)) == .admitted)
-            budget.end(place, now: .seconds(second))
+    @Test("half of the calls may start at once, the others evenly")
+    func burst() {
+        var budget = RateBudget(perMinute: 60)
+        for _ in 0..<30 { call(&budget, at: .zero) }
+        #expect(wait(&budget, at: .zero) == .seconds(1))
+        for second in 1...30 { call(&budget, at: .seconds(second)) }
+        // The limit of the minute is used up.
+        #expect(wait(&budget, at: .seconds(31)) == .seconds(29))
+        for _ in 0..<30 { call(&budget, at: .seconds(60)) }
+    }
+
+    @Test("a call that is not made costs nothing")
+    func notMade() {
+        var budget = RateBudget(perMinute: 2)
+        for _ in 0..<5 {
+            let place = budget.join()
+            #expect(budget.admit(place, now: .zero) == .admitted)
+            budget.end(place, wasMade: false, now: .zero)
         }
-        let low = budget.join(.low)
-        #expect(budget.admit(low, now: .seconds(2)) == .wait(.seconds(58)))
-        let running = (0..<2).map { _ in budget.join() }
-        for place in running { #expect(budget.admit(place, now: .seconds(2)) == .admitted) }
-        let live = budget.join()
-        #expect(budget.admit(live, now: .seconds(2)) == .wait(.seconds(58)))
-        for place in running { budget.end(place, now: .seconds(3)) }
-        // The first place is free again: not for the one that came first.
-        #expect(budget.admit(low, now: .seconds(60)) == .wait(.seconds(3)))
-        #expect(budget.admit(live, now: .seconds(60)) == .admitted)
-        budget.end(live, now: .seconds(60))
-        // And here none of low priority was left in the window: one is its share.
-        #expect(budget.admit(low, now: .seconds(62)) == .admitted)
+        #expect(budget.used(now: .zero) == 0)
+    }
+
+    @Test("a reserved place is left to calls of high priority")
+    func reserved() {
+        var budget = RateBudget(perMinute: 2)
+        call(&budget, at: .zero)
+        budget.reserve()
+        #expect(wait(&budget, at: .seconds(40)) == .seconds(20))
+        #expect(wait(&budget, .high, at: .seconds(40)) == .zero)
+        budget.release()
+        #expect(wait(&budget, at: .seconds(40)) == .zero)
+    }
+
+    @Test("low priority leaves part of a burst to others")
+    func low() {
+        var budget = RateBudget(perMinute: 20)
+        // A tenth of the budget is its own.
+        for _ in 0..<3 { call(&budget, .low, at: .zero) }
+        for _ in 0..<6 { call(&budget, at: .zero) }
+        #expect(wait(&budget, .low, at: .zero) == .seconds(15))
+        #expect(wait(&budget, at: .zero) == .zero)
+    }
+
+    @Test("low priority waits until half of the budget is free")
+    func lowInTheWindow() {
+        var budget = RateBudget(perMinute: 20)
+        for _ in 0..<2 { call(&budget, .low, at: .zero) }
+        for second in 0..<9 { call(&budget, at: .seconds(second * 3)) }
+        #expect(wait(&budget, .low, at: .seconds(50)) == .seconds(10))
+        #expect(wait(&budget, at: .seconds(50)) == .zero)
+    }
+
+    @Test("of calls of one level, the first of a caller go before the later ones of others")
+    func turns() {
+        var budget = RateBudget(perMinute: 1)
+        let later = budget.join(.high.turn(7))
+        let first = budget.join(.high)
+        #expect(budget.admit(later, now: .zero) != .admitted)
+        #expect(budget.admit(first, now: .zero) == .admitted)
     }
 
     @Test("high priority goes before earlier calls")
@@ -91,23 +147,17 @@ struct RateBudgetTests {
         #expect((2...8).contains(admitted))
     }
 
-    @Test("room is the number of calls that could begin now, and a wait for several is a wait for the last of them")
+    @Test("room is the number of calls that have a place, besides those that wait for one")
     func room() {
         var budget = RateBudget(perMinute: 10)
         #expect(budget.room(now: .zero) == 10)
-        #expect(budget.isRelaxed(now: .zero) == true)
-        for second in 0..<6 {
-            let place = budget.join()
-            _ = budget.admit(place, now: .seconds(second))
-            budget.end(place, now: .seconds(second))
-        }
-        #expect(budget.room(now: .seconds(6)) == 4)
-        #expect(budget.isRelaxed(now: .seconds(6)) == false)
-        #expect(budget.wait(for: 4, now: .seconds(6)) == .zero)
-        #expect(budget.wait(for: 6, now: .seconds(6)) == .seconds(55))
-        // More than there are counts as all of them.
-        #expect(budget.wait(for: 100, now: .seconds(6)) == .seconds(59))
-        #expect(budget.isRelaxed(now: .seconds(66)) == true)
+        for second in 0..<6 { call(&budget, at: .seconds(second * 6)) }
+        #expect(budget.room(now: .seconds(36)) == 4)
+        _ = budget.join()
+        _ = budget.join(.low)
+        #expect(budget.room(now: .seconds(36)) == 3)
+        budget.block(for: .seconds(1), now: .seconds(36))
+        #expect(budget.room(now: .seconds(36)) == 0)
     }
 
     @Test("the budget is at most half of the account's limit, but never less than one call")
@@ -125,18 +175,18 @@ struct RateBudgetTests {
     func lastTenth() {
         var budget = RateBudget(perMinute: 50)
         budget.learn(RateLimitWindow(total: 100, remaining: 11, resets: .seconds(30)), now: .zero)
-        #expect(budget.wait(now: .zero) == .zero)
+        #expect(wait(&budget, at: .zero) == .zero)
         budget.learn(RateLimitWindow(total: 100, remaining: 10, resets: .seconds(30)), now: .zero)
-        #expect(budget.wait(now: .seconds(10)) == .seconds(20))
+        #expect(wait(&budget, at: .seconds(10)) == .seconds(20))
     }
 
     @Test("no answer blocks for more than ten minutes")
     func longBlock() {
         var budget = RateBudget(perMinute: 50)
         budget.block(for: .seconds(100_000_000), now: .zero)
-        #expect(budget.wait(now: .zero) == .seconds(600))
+        #expect(wait(&budget, at: .zero) == .seconds(600))
         budget.learn(RateLimitWindow(total: 100, remaining: 0, resets: .seconds(100_000_000)), now: .seconds(1))
-        #expect(budget.wait(now: .seconds(1)) == .seconds(600))
+        #expect(wait(&budget, at: .seconds(1)) == .seconds(600))
     }
 
     @Test("a Retry-After holds every call back until it is over")

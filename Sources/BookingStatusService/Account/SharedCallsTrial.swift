@@ -63,7 +63,7 @@ struct SharedCallsTrial: Sendable {
         var ticket: Ticket
         var bookingID: String
 
-        func isApart(from other: Subject) -> Bool { SearchProof.isApart(bookingID, other.bookingID) }
+        func isApart(from other: Subject) -> Bool { Witness.isApart(bookingID, other.bookingID) }
     }
 
     private func reading(_ id: Int, _ readings: [TicketReading]) -> Subject? {
@@ -80,7 +80,7 @@ struct SharedCallsTrial: Sendable {
         }
         let page = try await zendesk.hits(search, showing: field, deadline: deadline)
         let found = [first, last].filter { subject in
-            page.hits.contains { SearchProof.isFound(Witness(ticket: subject.ticket.id, bookingID: subject.bookingID), $0) }
+            page.hits.contains { Witness(ticket: subject.ticket.id, bookingID: subject.bookingID).isFound(in: $0) }
         }
         guard found.count == 2 else {
             return .warning(

@@ -1,5 +1,6 @@
 import BookingStatusSync
 package import FoundationEssentials
+import Logging
 import SpannerChangeStreams
 import Synchronization
 import ZendeskSimulator
@@ -198,11 +199,12 @@ extension Journal.Entry {
         record = data
         guard let record = try? DataChangeRecord(json: data) else { return }
         committedAt = committedAt ?? record.commitTimestamp?.secondsSince1970
-        let changes = (try? BookingChange.changes(in: record, LocalAccount.settings)) ?? []
+        let cause = { ChangeCause(version: $0, isFresh: false, eventID: "", logger: Logger(label: "journal")) }
+        let changes = (try? BookingChange.changes(in: record, LocalAccount.settings, cause: cause)) ?? []
         self.changes = changes.map { change in
             var from: String?
-            if case .status(let status) = change.from { from = status }
-            return Journal.Change(bookingID: change.bookingID, from: from, to: change.to)
+            if case .status(let status) = change.from { from = status.name }
+            return Journal.Change(bookingID: change.bookingID, from: from, to: change.to?.name)
         }
     }
 }

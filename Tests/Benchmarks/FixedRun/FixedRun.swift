@@ -2,6 +2,7 @@ import BookingStatusSync
 import FunctionRuntime
 import Foundation
 import HTTPTypes
+import Logging
 import SpannerChangeStreams
 import Zendesk
 
@@ -19,6 +20,8 @@ enum FixedRun {
             bookingVersionField: 1003,
             tags: ["Tentative": "booking_3_tentative", "Booked": "booking_2_booked"]
         )
+        let logger = Logger(label: "fixed") { _ in SwiftLogNoOpLogHandler() }
+        let tentative = BookingStatus(name: "Tentative", tag: "booking_3_tentative")
         var written = 0
         for number in 0..<events {
             let message = PubSubMessage(
@@ -28,19 +31,15 @@ enum FixedRun {
             )
             let (head, body) = message.request(as: number.isMultiple(of: 2) ? .push : .binary, topic: "projects/p/topics/t")
             let received = try PubSubMessage(CloudEvent(head, body: body))
-            for change in try BookingChange.changes(in: DataChangeRecord(json: received.data), settings) {
-                let tag = change.to.flatMap { settings.tags[$0] }
-                let ticket = TicketState(bookingID: change.bookingID, tag: "booking_3_tentative")
-                let tags = TagChange(
-                    bookingID: change.bookingID,
-                    from: .tag("booking_3_tentative"),
-                    to: tag,
-                    version: change.version,
-                    isFresh: true
-                )
-                guard case .write = decide(ticket, tags, keepsVersions: true) else { continue }
-                let kept = KeptVersion(bookingID: change.bookingID, version: change.version, tag: tag)
-                let update = TicketUpdate(customFields: [1002: tag, 1003: kept.text], updatedStamp: "2026-11-24T02:54:00Z")
+            let changes = try BookingChange.changes(in: DataChangeRecord(json: received.data), settings) {
+                ChangeCause(version: $0, isFresh: true, eventID: "1", logger: logger)
+            }
+            for change in changes {
+                let ticket = TicketState(bookingID: change.bookingID, tag: tentative.tag)
+                let known = BookingChange(bookingID: change.bookingID, from: .status(tentative), to: change.to, cause: change.cause)
+                guard case .write = decide(ticket, known, keepsVersions: true) else { continue }
+                let kept = KeptVersion(bookingID: change.bookingID, version: change.version, tag: change.to?.tag)
+                let update = TicketUpdate(customFields: [1002: change.to?.tag, 1003: kept.text], updatedStamp: "2026-11-24T02:54:00Z")
                 written += try update.json.count
             }
         }

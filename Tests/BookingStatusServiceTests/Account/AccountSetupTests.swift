@@ -16,7 +16,7 @@ struct SetupWorld {
     init(fields: [TicketField] = [], _ change: (inout SimulatedZendesk) -> Void = { _ in }) {
         var account = SimulatedZendesk(fields: fields)
         change(&account)
-        transport = SimulatorTransport(account, time)
+        transport = SimulatorTransport(account, time.source)
     }
 
     var zendesk: ZendeskClient {

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A value that the tasks of a test share.
+/// A value that several tasks share.
 package final class Locked<Value: Sendable>: Sendable {
     private let mutex: Mutex<Value>
 

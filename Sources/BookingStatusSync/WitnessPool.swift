@@ -2,6 +2,11 @@ package import Zendesk
 
 /// A booking whose open ticket an earlier search found. A search for several bookings that also
 /// finds this one has looked for all of them.
+///
+/// Zendesk does not document what several terms of one field mean, or how many of them count. So
+/// the first and the last term are witnesses. One of the two would be missing if every ticket had
+/// to match all terms, or if only the first, only the last or only a limited number of terms
+/// counted.
 package struct Witness: Hashable, Sendable {
     package var ticket: Int
     package var bookingID: String
@@ -10,45 +15,18 @@ package struct Witness: Hashable, Sendable {
         self.ticket = ticket
         self.bookingID = bookingID
     }
-}
 
-/// Decides whether to believe a search for several bookings. Tests can replace it.
-///
-/// Zendesk does not document what several terms of one field mean, or how many of them count. So
-/// the first and the last term are witnesses. One of the two would be missing if every ticket had
-/// to match all terms, or if only the first, only the last or only a limited number of terms
-/// counted.
-package struct SearchProof: Sendable {
-    /// Whether no hit of the other term can be mistaken for one of the witness.
-    package var isApart: @Sendable (_ witness: String, _ other: String) -> Bool
-    /// Whether a hit belongs to the witness by its own term.
-    package var isFound: @Sendable (_ witness: Witness, _ hit: SearchHit) -> Bool
-    /// Whether a search was complete, given whether it found the witnesses of the first and the
-    /// last term.
-    package var isWhole: @Sendable (_ first: Bool, _ last: Bool) -> Bool
-
-    package init(
-        isApart: @escaping @Sendable (_ witness: String, _ other: String) -> Bool = SearchProof.isApart,
-        isFound: @escaping @Sendable (_ witness: Witness, _ hit: SearchHit) -> Bool = SearchProof.isFound,
-        isWhole: @escaping @Sendable (_ first: Bool, _ last: Bool) -> Bool = { $0 && $1 }
-    ) {
-        self.isApart = isApart
-        self.isFound = isFound
-        self.isWhole = isWhole
-    }
-
-    /// Whether neither ID contains the other. Search ignores case, splits at everything except
-    /// letters and digits, and matches prefixes of words.
+    /// Whether no hit of the other term can be mistaken for one of this witness: neither ID
+    /// contains the other. Search ignores case, splits at everything except letters and digits, and
+    /// matches prefixes of words.
     package static func isApart(_ witness: String, _ other: String) -> Bool {
         let (witness, other) = (core(witness), core(other))
         return !witness.contains(other) && !other.contains(witness)
     }
 
-    /// Whether both ticket and booking ID match. The ticket alone is not enough: it may now name
-    /// another booking and be a hit for that one.
-    package static func isFound(_ witness: Witness, _ hit: SearchHit) -> Bool {
-        hit.ticket == witness.ticket && hit.text == witness.bookingID
-    }
+    /// Whether the hit is this ticket, with this booking's ID. The ticket alone is not enough: it
+    /// may now name another booking and be a hit for that one.
+    package func isFound(in hit: SearchHit) -> Bool { hit.ticket == ticket && hit.text == bookingID }
 
     /// The letters and digits of an ID, in lower case. A search for an ID may find any ID whose
     /// core contains its own.
@@ -96,13 +74,13 @@ struct WitnessPool: Sendable {
 
     /// Two witnesses for a search; nil if no known two are apart from its bookings and from each
     /// other.
-    func pair(for bookings: [String], _ proof: SearchProof) -> (first: Witness, last: Witness)? {
+    func pair(for bookings: [String]) -> (first: Witness, last: Witness)? {
         let apart = witnesses.reversed().filter { witness in
-            !bookings.contains(witness.bookingID) && bookings.allSatisfy { proof.isApart(witness.bookingID, $0) }
+            !bookings.contains(witness.bookingID) && bookings.allSatisfy { Witness.isApart(witness.bookingID, $0) }
         }
         for (index, first) in apart.enumerated() {
             if let last = apart[(index + 1)...].first(where: {
-                $0.bookingID != first.bookingID && proof.isApart($0.bookingID, first.bookingID)
+                $0.bookingID != first.bookingID && Witness.isApart($0.bookingID, first.bookingID)
             }) {
                 return (first, last)
             }

@@ -1,0 +1,274 @@
+import Synchronization
+import Support
+import Zendesk
+
+/// Updates many tickets at once in jobs, as far as the ``JobBoard`` trusts them.
+///
+/// A job begins when fifteen updates wait or the oldest has waited for a second. What waits is
+/// divided over the free places, since five jobs of twenty tickets end sooner than one of a
+/// hundred. One call a second asks for all jobs.
+struct Jobs: Sendable {
+    private let runner: JobRunner
+    private let live: Batcher<JobItem, JobAnswer>
+    private let swept: Batcher<JobItem, JobAnswer>
+    private let time: TimeSource
+
+    init(
+        _ zendesk: ZendeskClient,
+        settings: BookingStatusSettings,
+        reader: TicketReader,
+        sizes: BatchSizes,
+        scope: TaskScope,
+        time: TimeSource
+    ) {
+        let runner = JobRunner(zendesk, settings, reader, sizes, scope, time)
+        let batcher = { (isSwept: Bool) in
+            Batcher<JobItem, JobAnswer>(
+                .init(
+                    size: { sizes.ticketsPerJob },
+                    enough: min(15, sizes.ticketsPerJob),
+                    pause: .seconds(1),
+                    width: { runner.board.withLock { $0.places(isSwept: isSwept) } },
+                    patience: .zero
+                ),
+                scope: scope,
+                time: time,
+                admit: { priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait) },
+                perform: { await runner.run($0, isSwept: isSwept) }
+            )
+        }
+        self.runner = runner
+        self.time = time
+        (live, swept) = (batcher(false), batcher(true))
+    }
+
+    /// Starts no more jobs, because the instance is about to stop.
+    func drain() { runner.board.withLock { $0.drain() } }
+
+    /// Updates a ticket as part of a job, if one takes it.
+    func write(_ ticket: Int, _ update: TicketUpdate, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> JobAnswer {
+        guard runner.board.withLock({ $0.hold(ticket, time.now()) }) else { return .none }
+        defer {
+            runner.board.withLock { $0.letGo(ticket) }
+            // A place of one kind may have become one of the other.
+            live.pump()
+            swept.pump()
+        }
+        let item = JobItem(ticket: ticket, update: update)
+        return try await (priority.level == .low ? swept : live).ask(item, priority: priority, deadline: deadline)
+    }
+
+    var tally: BatchTally { live.tally + swept.tally }
+}
+
+/// An update that waits for a job.
+struct JobItem: Sendable {
+    let ticket: Int
+    let update: TicketUpdate
+}
+
+enum JobAnswer: Sendable {
+    /// The update was not part of any job, and will not be.
+    case none
+    /// The ticket after the job; nil if it is gone.
+    case reading(TicketReading?)
+}
+
+/// Runs jobs, from the proof that they honor stamps to the reading that shows what they did.
+private final class JobRunner: Sendable {
+    typealias Reply = Result<JobAnswer, ZendeskError>
+
+    private let zendesk: ZendeskClient
+    private let statusField: Int
+    private let reader: TicketReader
+    private let time: TimeSource
+    private let gate = AsyncSemaphore()
+    let board: Mutex<JobBoard>
+    let polls: Batcher<String, JobStatus?>
+
+    /// Maximum time of a call that starts or polls jobs.
+    private static let callTimeout = Duration.seconds(10)
+    /// Maximum time of a job before it is abandoned.
+    private static let patience = Duration.seconds(25)
+
+    init(
+        _ zendesk: ZendeskClient,
+        _ settings: BookingStatusSettings,
+        _ reader: TicketReader,
+        _ sizes: BatchSizes,
+        _ scope: TaskScope,
+        _ time: TimeSource
+    ) {
+        self.zendesk = zendesk
+        statusField = settings.bookingStatusField
+        self.reader = reader
+        self.time = time
+        board = Mutex(JobBoard(maximumJobs: sizes.jobs))
+        polls = Batcher(
+            .init(size: { zendesk.ticketsPerCall }, pause: .seconds(1), width: { 1 }),
+            scope: scope,
+            time: time,
+            admit: { priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait) },
+            perform: { batch in
+                do throws(ZendeskError) {
+                    let statuses = try await zendesk.jobs(
+                        batch.requests,
+                        admitted: batch.call,
+                        priority: batch.priority,
+                        deadline: batch.deadline
+                    )
+                    return batch.requests.map { id in .success(statuses.first { $0.id == id }) }
+                } catch {
+                    return batch.requests.map { _ in .failure(error) }
+                }
+            }
+        )
+    }
+
+    private var callDeadline: Deadline { Deadline(after: Self.callTimeout, time) }
+
+    func run(_ batch: Batcher<JobItem, JobAnswer>.Batch, isSwept: Bool) async -> [Reply] {
+        let items = batch.requests
+        let tickets = items.map(\.ticket)
+        board.withLock { $0.began(tickets, isSwept: isSwept) }
+        defer { board.withLock { $0.ended(tickets, isSwept: isSwept) } }
+        guard await isProven(items, batch) else { return items.map { _ in .success(.none) } }
+        do throws(ZendeskError) {
+            let isAccepted = try await accepts(items, batch)
+            let accepted = zip(items, isAccepted).filter { $1 }.map { $0.0 }
+            var replies = await update(accepted, batch)[...]
+            return isAccepted.map { isAccepted in isAccepted ? replies.removeFirst() : .failure(.optionGone) }
+        } catch {
+            return items.map { _ in .failure(error) }
+        }
+    }
+
+    /// Whether each item's tag is an option. Reads the drop-down's options again first, unless
+    /// another job has read them within a second: a job does not report the tags that it drops. The
+    /// tickets of the others are read again, so that their settlements see the missing tag.
+    private func accepts(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async throws(ZendeskError) -> [Bool] {
+        zendesk.forgetOptions(of: statusField, olderThan: .seconds(1))
+        var isAccepted: [Bool] = []
+        for item in items {
+            let tag = item.update.customFields[statusField] ?? nil
+            isAccepted.append(try await zendesk.field(statusField, accepts: tag, priority: batch.priority, deadline: callDeadline))
+        }
+        return isAccepted
+    }
+
+    private func update(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> [Reply] {
+        guard !items.isEmpty else { return [] }
+        let tickets = items.map(\.ticket)
+        do throws(ZendeskError) {
+            guard board.withLock({ $0.isOpen(time.now()) }) else { return items.map { _ in .success(.none) } }
+            let job = try await begin(items.map { ($0.ticket, $0.update) }, batch)
+            if await end(of: job) != nil {
+                board.withLock { $0.succeeded() }
+            } else {
+                board.withLock { $0.failed(tickets, time.now()) }
+            }
+        } catch {
+            // Nothing was sent or done, so the jobs are not at fault.
+            if error.isPassing { return items.map { _ in .failure(error) } }
+            board.withLock { $0.failed(error.mayHaveBegunJob ? tickets : [], time.now()) }
+            guard error.mayHaveBegunJob else { return items.map { _ in .success(.none) } }
+        }
+        let found = await reader.read(tickets, priority: batch.priority, deadline: callDeadline)
+        return items.map { item in
+            found[item.ticket]!.map { .reading($0) }
+                .mapError { ZendeskError(.outcomeUnknown, "what became of a job cannot be read: \($0)") }
+        }
+    }
+
+    /// Starts a job, once the limits allow it.
+    private func begin(
+        _ updates: [(ticket: Int, update: TicketUpdate)],
+        _ batch: Batcher<JobItem, JobAnswer>.Batch
+    ) async throws(ZendeskError) -> JobStatus {
+        while true {
+            do throws(ZendeskError) {
+                return try await zendesk.begin(updates, admitted: batch.call, priority: batch.priority, deadline: callDeadline)
+            } catch {
+                let wait = max(error.retryAfter ?? .seconds(1), .milliseconds(100))
+                guard error.isPassing, wait < batch.deadline.remaining else { throw error }
+                try await time.pause(wait)
+            }
+        }
+    }
+
+    /// - Returns: the job's last status; nil if it did not end in time.
+    private func end(of job: JobStatus) async -> JobStatus? {
+        let end = time.now() + Self.patience
+        while time.now() < end, !Task.isCancelled {
+            do throws(ZendeskError) {
+                if let status = try await polls.ask(job.id, priority: .high, deadline: callDeadline), status.isOver { return status }
+            } catch {
+                try? await time.sleep(.seconds(1))
+            }
+        }
+        return nil
+    }
+
+    // MARK: Proof
+
+    /// Whether jobs are known to honor stamps, if need be by a proof with two of the items.
+    private func isProven(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> Bool {
+        if board.withLock(\.trust) == .proven { return true }
+        guard await gate.enter(before: batch.deadline) else { return false }
+        defer { gate.leave() }
+        while !Task.isCancelled {
+            let (trust, isOpen) = board.withLock { ($0.trust, $0.isOpen(time.now())) }
+            if trust == .proven { return true }
+            guard isOpen, items.count > 1 else { return false }
+            var (stale, own) = (items[0], items[items.count - 1])
+            if case .half(own.ticket, stale.ticket) = trust {
+            } else if case .half(stale.ticket, own.ticket) = trust {
+                (stale, own) = (own, stale)
+            }
+            guard await prove(stale, own, batch) else { return false }
+        }
+        return false
+    }
+
+    /// - Returns: whether the proof was made, whatever it shows.
+    private func prove(_ stale: JobItem, _ own: JobItem, _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> Bool {
+        var (outdated, current) = (stale.update, own.update)
+        (outdated.customFields, current.customFields) = ([:], [:])
+        let tickets = [stale.ticket, own.ticket]
+        // An hour before the ticket's own.
+        guard let stamp = RFC3339(outdated.updatedStamp) else {
+            board.withLock { $0.failed([], time.now()) }
+            return false
+        }
+        outdated.updatedStamp = RFC3339(seconds: stamp.seconds - 3600).description
+        do throws(ZendeskError) {
+            let job = try await begin([(stale.ticket, outdated), (own.ticket, current)], batch)
+            guard let status = await end(of: job) else {
+                board.withLock { $0.failed(tickets, time.now()) }
+                return false
+            }
+            board.withLock { $0.judge(stale: stale.ticket, own: own.ticket, status, time.now()) }
+            return true
+        } catch {
+            if !error.isPassing { board.withLock { $0.failed(error.mayHaveBegunJob ? tickets : [], time.now()) } }
+            return false
+        }
+    }
+}
+
+extension ZendeskError {
+    fileprivate static var optionGone: ZendeskError {
+        ZendeskError(.conflict, "the status field has no option with this tag any more")
+    }
+
+    /// Whether a job may run although its id is unknown.
+    fileprivate var mayHaveBegunJob: Bool { kind == .outcomeUnknown || kind == .cancelled }
+
+    /// Whether nothing was sent, or a limit refused it.
+    fileprivate var isPassing: Bool {
+        switch kind {
+        case .limited, .timeIsUp: true
+        default: false
+        }
+    }
+}
