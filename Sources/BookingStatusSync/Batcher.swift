@@ -30,7 +30,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         /// free places, but not into smaller batches.
         var enough: Int?
         /// How long a smaller batch waits for company.
-        var pause = Duration.milliseconds(20)
+        var pause: @Sendable () -> Duration = { .milliseconds(20) }
         /// Whether nobody else could join, so that a batch need not wait.
         var isAlone: @Sendable () -> Bool = { false }
         /// Maximum batches at once.
@@ -326,7 +326,6 @@ extension Batcher.State {
 
     /// Decides what can start now.
     mutating func next(_ policy: Batcher.Policy, _ now: Duration) -> Batcher.Step {
-        steps += 1
         while let first = waiting.min, groups[first.group]?.isDone ?? true { waiting.removeMin() }
         let size = max(1, policy.size())
         let enough = min(policy.enough ?? size, size)
@@ -335,18 +334,22 @@ extension Batcher.State {
         if count > 0, let first = waiting.min {
             let isUrgent = asked.allSatisfy { $0 < first.priority.level }
             let isFree = running.count + asked.count < policy.width()
-            let pause = count >= enough || policy.isAlone() ? .zero : since + policy.pause - now
+            let pause = count >= enough || policy.isAlone() ? .zero : since + policy.pause() - now
             let patience = running.isEmpty ? .zero : running.values.max()! + policy.patience - now
             if isFree, unasked >= enough || (asked.isEmpty && max(pause, patience) <= .zero) {
+                steps += 1
                 asked.append(first.priority.level)
                 return .ask(first.priority.level)
             }
             // Urgent requests do not wait for a call that stands in a longer queue.
             if !asked.isEmpty, isUrgent, asked.count < policy.width() + 2, pause <= .zero {
+                steps += 1
                 asked.append(first.priority.level)
                 return .ask(first.priority.level)
             }
-            if isFree, asked.isEmpty { wait = min(max(pause, patience), wait ?? .seconds(60)) }
+            // A place may become free without notice.
+            let next = isFree ? max(pause, patience) : .seconds(1)
+            if asked.isEmpty { wait = min(next, wait ?? next) }
         }
         guard let wait, wakesAt.map({ $0 > now + wait }) ?? true else { return .wait }
         wakesAt = now + wait

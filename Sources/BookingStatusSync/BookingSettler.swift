@@ -204,13 +204,8 @@ final class BookingSettler: Sendable {
                 entries = state.withLock { $0.lanes.take(lane.bookingID) }
             } else {
                 let found = try await find(lane)
-                let ids = found.candidates.map(\.ticket)
-                let readings = await reader.read(ids, priority: .high.turn(lane.turn), deadline: deadline)
+                tickets = await reader.read(found.tickets, priority: .high.turn(lane.turn), deadline: deadline)
                 entries = state.withLock { $0.lanes.take(lane.bookingID, upTo: found.latest) }
-                for candidate in found.candidates {
-                    let reading = readings[candidate.ticket]!
-                    if candidate.isHit || names(lane.bookingID, reading) { tickets[candidate.ticket] = reading }
-                }
             }
             // Parked changes know tickets that this search may have left out.
             let more = known(entries).filter { tickets[$0] == nil }
@@ -245,11 +240,6 @@ final class BookingSettler: Sendable {
         let limit = deadline ?? Deadline(after: .zero, time)
         try await zendesk.expectFields(settings, priority: .normal.turn(lane.turn), deadline: limit)
         return try await finder.find(lane.bookingID, priority: .normal.turn(lane.turn), deadline: limit)
-    }
-
-    private func names(_ bookingID: String, _ reading: Result<TicketReading?, ZendeskError>) -> Bool {
-        guard case .success(let reading?) = reading else { return false }
-        return reading.ticket.text(of: settings.bookingIDField) == bookingID
     }
 
     private func priority(_ entries: [Lanes.Entry], _ lane: Lanes.Start) -> CallPriority {
@@ -379,11 +369,13 @@ final class BookingSettler: Sendable {
         }
     }
 
-    /// Whether an update has to share a job. Half of the budget is left to second updates, and part
-    /// of that half to the first change of each submission, such as a guest's beside a large record.
+    /// Whether an update has to share a job: if it cannot go alone at once. Half of the budget is
+    /// left to second updates, and part of that half to the first change of each submission, such as
+    /// a guest's beside a large record.
     private func isScarce(_ priority: CallPriority) -> Bool {
         let usage = zendesk.usage
-        return usage.freeWrites <= usage.writeLimit / (priority.level == .high && priority.turn == 0 ? 4 : 2)
+        return usage.writeWait > .seconds(1)
+            || usage.freeWrites <= usage.writeLimit / (priority.level == .high && priority.turn == 0 ? 4 : 2)
     }
 }
 

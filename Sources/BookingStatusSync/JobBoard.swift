@@ -4,17 +4,11 @@ import Zendesk
 ///
 /// Jobs are trusted once this instance has seen that they honor stamps. A proof job has two items
 /// that change nothing: the one with a stale stamp must fail, and the other must succeed. A second
-/// proof swaps the two, since a ticket may fail for reasons of its own. The items name no fields.
-/// Even if stamps are ignored and the job runs minutes late, it cannot overwrite anything. A job
-/// that does not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
+/// one beside it swaps the two, since a ticket may fail for reasons of its own. The items name no
+/// fields. Even if stamps are ignored and the job runs minutes late, it cannot overwrite anything. A
+/// job that does not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
 struct JobBoard {
-    enum Trust: Equatable {
-        case unknown
-        /// Proven for one ticket with its own stamp and another with a stale one, but not yet with
-        /// the two swapped.
-        case half(stale: Int, own: Int)
-        case proven, refuted
-    }
+    enum Trust { case unknown, proven, refuted }
 
     /// Jobs at once. Zendesk allows thirty for the whole account.
     private let maximumJobs: Int
@@ -37,8 +31,12 @@ struct JobBoard {
     /// Whether jobs are available, as far as is known.
     func isOpen(_ now: Duration) -> Bool { maximumJobs > 0 && trust != .refuted && !isDraining && now >= closedUntil }
 
-    /// How many jobs may run for live changes, or for sweeps, which have one place.
-    func places(isSwept: Bool) -> Int { isSwept ? (running.live < maximumJobs ? 1 : 0) : maximumJobs - running.swept }
+    /// How many jobs may run for live changes, or for sweeps, which have one place. The first one
+    /// goes alone, because it begins with the proof.
+    func places(isSwept: Bool) -> Int {
+        guard trust == .proven else { return running.live + running.swept == 0 ? 1 : 0 }
+        return isSwept ? (running.live < maximumJobs ? 1 : 0) : maximumJobs - running.swept
+    }
 
     /// Starts no more jobs.
     mutating func drain() { isDraining = true }
@@ -82,20 +80,18 @@ struct JobBoard {
         failures += 1
     }
 
-    /// Judges a proof job.
+    /// Judges the proof jobs.
     ///
-    /// - Parameters:
-    ///   - stale: the ticket with the stale stamp.
-    ///   - own: the ticket with its own stamp.
-    mutating func judge(stale: Int, own: Int, _ status: JobStatus, _ now: Duration) {
-        func hasSucceeded(_ ticket: Int) -> Bool { status.results.contains { $0.id == ticket && $0.hasSucceeded } }
-        switch (hasSucceeded(stale), hasSucceeded(own)) {
-        case (true, true): trust = .refuted
-        case (false, true) where status.results.count == 2:
-            trust = trust == .half(stale: own, own: stale) ? .proven : .half(stale: stale, own: own)
-            if trust == .proven { failures = 0 }
-        default:
-            trust = .unknown
+    /// - Parameter proofs: each with the ticket that had a stale stamp, and the one with its own.
+    mutating func judge(_ proofs: [(stale: Int, own: Int, status: JobStatus)], _ now: Duration) {
+        let succeeded = proofs.map { proof in
+            [proof.stale, proof.own].map { ticket in proof.status.results.contains { $0.id == ticket && $0.hasSucceeded } }
+        }
+        if succeeded.contains([true, true]) {
+            trust = .refuted
+        } else if succeeded.allSatisfy({ $0 == [false, true] }), proofs.allSatisfy({ $0.status.results.count == 2 }) {
+            (trust, failures) = (.proven, 0)
+        } else {
             failed([], now)
         }
     }

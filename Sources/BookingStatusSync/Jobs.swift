@@ -6,7 +6,7 @@ import Zendesk
 ///
 /// A job begins when fifteen updates wait or the oldest has waited for a second. What waits is
 /// divided over the free places, since five jobs of twenty tickets end sooner than one of a
-/// hundred. One call a second asks for all jobs.
+/// hundred. One call asks for all jobs, each second, or as every fifth call of the budget.
 struct Jobs: Sendable {
     private let runner: JobRunner
     private let live: Batcher<JobItem, JobAnswer>
@@ -26,8 +26,8 @@ struct Jobs: Sendable {
             Batcher<JobItem, JobAnswer>(
                 .init(
                     size: { sizes.ticketsPerJob },
-                    enough: min(15, sizes.ticketsPerJob),
-                    pause: .seconds(1),
+                    enough: 15,
+                    pause: { .seconds(1) },
                     width: { runner.board.withLock { $0.places(isSwept: isSwept) } },
                     patience: .zero
                 ),
@@ -48,12 +48,7 @@ struct Jobs: Sendable {
     /// Updates a ticket as part of a job, if one takes it.
     func write(_ ticket: Int, _ update: TicketUpdate, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> JobAnswer {
         guard runner.board.withLock({ $0.hold(ticket, time.now()) }) else { return .none }
-        defer {
-            runner.board.withLock { $0.letGo(ticket) }
-            // A place of one kind may have become one of the other.
-            live.pump()
-            swept.pump()
-        }
+        defer { runner.board.withLock { $0.letGo(ticket) } }
         let item = JobItem(ticket: ticket, update: update)
         return try await (priority.level == .low ? swept : live).ask(item, priority: priority, deadline: deadline)
     }
@@ -105,7 +100,7 @@ private final class JobRunner: Sendable {
         self.time = time
         board = Mutex(JobBoard(maximumJobs: sizes.jobs))
         polls = Batcher(
-            .init(size: { zendesk.ticketsPerCall }, pause: .seconds(1), width: { 1 }),
+            .init(size: { zendesk.ticketsPerCall }, pause: { max(.seconds(1), .seconds(300) / zendesk.usage.readLimit) }, width: { 1 }),
             scope: scope,
             time: time,
             admit: { priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait) },
@@ -143,11 +138,10 @@ private final class JobRunner: Sendable {
         }
     }
 
-    /// Whether each item's tag is an option. Reads the drop-down's options again first, unless
-    /// another job has read them within a second: a job does not report the tags that it drops. The
-    /// tickets of the others are read again, so that their settlements see the missing tag.
+    /// Whether each item's tag is an option. Reads the drop-down's options again first, unless they
+    /// were read within ten seconds: a job does not report the tags that it drops. The tickets of the others are read again, so that their settlements see the missing tag.
     private func accepts(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async throws(ZendeskError) -> [Bool] {
-        zendesk.forgetOptions(of: statusField, olderThan: .seconds(1))
+        zendesk.forgetOptions(of: statusField, olderThan: .seconds(10))
         var isAccepted: [Bool] = []
         for item in items {
             let tag = item.update.customFields[statusField] ?? nil
@@ -213,45 +207,33 @@ private final class JobRunner: Sendable {
 
     /// Whether jobs are known to honor stamps, if need be by a proof with two of the items.
     private func isProven(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> Bool {
-        if board.withLock(\.trust) == .proven { return true }
         guard await gate.enter(before: batch.deadline) else { return false }
         defer { gate.leave() }
-        while !Task.isCancelled {
-            let (trust, isOpen) = board.withLock { ($0.trust, $0.isOpen(time.now())) }
-            if trust == .proven { return true }
-            guard isOpen, items.count > 1 else { return false }
-            var (stale, own) = (items[0], items[items.count - 1])
-            if case .half(own.ticket, stale.ticket) = trust {
-            } else if case .half(stale.ticket, own.ticket) = trust {
-                (stale, own) = (own, stale)
+        let (trust, isOpen) = board.withLock { ($0.trust, $0.isOpen(time.now())) }
+        guard trust == .unknown, isOpen, items.count > 1 else { return trust == .proven }
+        let (first, last) = (items[0], items[items.count - 1])
+        let proofs = await concurrently([(first, last), (last, first)], width: 2) { await self.prove(stale: $0, own: $1, batch) }
+        return board.withLock { board in
+            if proofs.contains(nil) {
+                board.failed([first.ticket, last.ticket], time.now())
+            } else {
+                board.judge([(first.ticket, last.ticket, proofs[0]!), (last.ticket, first.ticket, proofs[1]!)], time.now())
             }
-            guard await prove(stale, own, batch) else { return false }
+            return board.trust == .proven
         }
-        return false
     }
 
-    /// - Returns: whether the proof was made, whatever it shows.
-    private func prove(_ stale: JobItem, _ own: JobItem, _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> Bool {
+    /// - Returns: how the job ended; nil if that is not known.
+    private func prove(stale: JobItem, own: JobItem, _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> JobStatus? {
         var (outdated, current) = (stale.update, own.update)
         (outdated.customFields, current.customFields) = ([:], [:])
-        let tickets = [stale.ticket, own.ticket]
         // An hour before the ticket's own.
-        guard let stamp = RFC3339(outdated.updatedStamp) else {
-            board.withLock { $0.failed([], time.now()) }
-            return false
-        }
+        guard let stamp = RFC3339(outdated.updatedStamp) else { return nil }
         outdated.updatedStamp = RFC3339(seconds: stamp.seconds - 3600).description
         do throws(ZendeskError) {
-            let job = try await begin([(stale.ticket, outdated), (own.ticket, current)], batch)
-            guard let status = await end(of: job) else {
-                board.withLock { $0.failed(tickets, time.now()) }
-                return false
-            }
-            board.withLock { $0.judge(stale: stale.ticket, own: own.ticket, status, time.now()) }
-            return true
+            return await end(of: try await begin([(stale.ticket, outdated), (own.ticket, current)], batch))
         } catch {
-            if !error.isPassing { board.withLock { $0.failed(error.mayHaveBegunJob ? tickets : [], time.now()) } }
-            return false
+            return nil
         }
     }
 }

@@ -44,6 +44,8 @@ final class FailingTickets: Sendable {
         }
     }
 
+    func contains(_ ticket: Int) -> Bool { tickets.withLock { $0[ticket] != nil } }
+
     func forget(_ ticket: Int) { tickets.withLock { $0[ticket] = nil } }
 
     /// Whether a sweep leaves the ticket for later.

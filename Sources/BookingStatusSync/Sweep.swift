@@ -124,16 +124,15 @@ struct Sweep: Sendable {
             case .failure(let error): failures.append((ticket, error))
             }
         }
-        // If none can be read, it is not the tickets that are at fault.
-        if let error = failures.first(where: { !$0.error.mayConcernOneItem })?.error ?? (readings.isEmpty ? failures.first?.error : nil) {
+        // If none can be read, it is not the tickets that are at fault, unless they have failed before.
+        let areAllNew = readings.isEmpty && !failures.allSatisfy { failing.contains($0.ticket) }
+        for (ticket, _) in failures { failing.note(ticket, time.now()) }
+        if let error = failures.first(where: { !$0.error.mayConcernOneItem || areAllNew })?.error {
             guard caller.stops(at: error) else { throw SweepFailure(error) }
             report = report.stopped(by: error)
             return []
         }
-        for (ticket, error) in failures {
-            report.addUnreadable(ticket, error)
-            failing.note(ticket, time.now())
-        }
+        for (ticket, error) in failures { report.addUnreadable(ticket, error) }
         return readings
     }
 

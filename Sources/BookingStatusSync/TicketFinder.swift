@@ -7,16 +7,10 @@ import Zendesk
 struct TicketFinder: Sendable {
     private let searches: Batcher<String, Found>
 
-    /// A ticket that may belong to a booking. Only the exact value of the field, when it is read,
-    /// tells.
-    struct Candidate: Equatable, Sendable {
-        var ticket: Int
-        /// Whether the search was for this booking alone, or the index shows a possible match.
-        var isHit: Bool
-    }
-
     struct Found: Sendable {
-        var candidates: [Candidate]
+        /// Tickets that may belong to the booking. Only the exact value of the field, when it is
+        /// read, tells.
+        var tickets: [Int]
         /// The number of the last change that had arrived when the search was answered.
         var latest: Int
         /// Kept while the booking's tickets may have to be read.
@@ -55,8 +49,7 @@ struct TicketFinder: Sendable {
 
 /// Makes the searches.
 private final class BookingSearch: Sendable {
-    private typealias Candidate = TicketFinder.Candidate
-    private typealias Found = [(booking: String, result: Result<(candidates: [Candidate], latest: Int), ZendeskError>)]
+    private typealias Found = [(booking: String, result: Result<(tickets: [Int], latest: Int), ZendeskError>)]
 
     private let zendesk: ZendeskClient
     private let field: Int
@@ -82,7 +75,7 @@ private final class BookingSearch: Sendable {
         let bookings = Set(batch.requests).sorted()
         let found = Dictionary(uniqueKeysWithValues: await find(bookings, turn).map { ($0.booking, $0.result) })
         return batch.requests.map { booking in
-            found[booking]!.map { .init(candidates: $0.candidates, latest: $0.latest, reservation: reservation) }
+            found[booking]!.map { .init(tickets: $0.tickets, latest: $0.latest, reservation: reservation) }
         }
     }
 
@@ -205,18 +198,15 @@ private final class BookingSearch: Sendable {
         }
     }
 
-    /// Assigns hits to bookings. A hit belongs to the bookings whose ID its own ID contains. Every
-    /// other ticket remains a candidate, whose field has to be read.
+    /// Assigns hits to bookings. A hit belongs to the bookings whose ID its own ID contains, as
+    /// search compares them. One that none of the terms explains may belong to any booking.
     private static func assign(_ hits: [SearchHit], to bookings: [String], besides others: [String], _ latest: Int) -> Found {
         let cores = (bookings + others).map { Witness.core($0) }
         let texts = hits.map { $0.text.map { Witness.core($0) } }
-        // One that none of the terms explains may belong to any booking.
         let isExplained = texts.map { text in text.map { text in cores.contains { text.contains($0) } } ?? false }
         return bookings.indices.map { index in
-            let candidates = hits.indices.map { hit in
-                Candidate(ticket: hits[hit].ticket, isHit: !isExplained[hit] || texts[hit]!.contains(cores[index]))
-            }
-            return (bookings[index], .success((candidates, latest)))
+            let own = hits.indices.filter { !isExplained[$0] || texts[$0]!.contains(cores[index]) }
+            return (bookings[index], .success((own.map { hits[$0].ticket }, latest)))
         }
     }
 
@@ -252,7 +242,7 @@ private final class BookingSearch: Sendable {
                     priority: turn.priority,
                     deadline: turn.deadline
                 )
-                return [(booking, .success((tickets.map { Candidate(ticket: $0, isHit: true) }, self.latest())))]
+                return [(booking, .success((tickets, self.latest())))]
             } catch {
                 return [(booking, .failure(error))]
             }

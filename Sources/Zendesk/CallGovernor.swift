@@ -81,10 +81,19 @@ final class CallGovernor: Sendable {
     /// The calls used in the last minute.
     func usage() -> CallUsage {
         let (reads, readLimit) = withBudget(.read) { ($0.used(now: $1), $0.limit) }
-        let (writes, writeLimit, room) = withBudget(.write) { ($0.used(now: $1), $0.limit, $0.room(now: $1)) }
+        let (writes, writeLimit) = withBudget(.write) { ($0.used(now: $1), $0.limit) }
+        let (room, wait) = withBudget(.write) { ($0.room(now: $1), $0.wait(now: $1)) }
         let now = time.now()
         let jobs = state.withLock { $0.jobs.count { $0 + RateBudget.window > now } }
-        return CallUsage(reads: reads, readLimit: readLimit, writes: writes, writeLimit: writeLimit, freeWrites: room, jobs: jobs)
+        return CallUsage(
+            reads: reads,
+            readLimit: readLimit,
+            writes: writes,
+            writeLimit: writeLimit,
+            freeWrites: room,
+            writeWait: wait,
+            jobs: jobs
+        )
     }
 
     func learn(_ headers: [String: String]) {
@@ -164,6 +173,8 @@ package struct CallUsage: Sendable {
     package var writeLimit: Int
     /// Ticket updates that have a place now, besides those that wait for one.
     package var freeWrites: Int
+    /// How long an update would wait for its turn.
+    package var writeWait: Duration
     /// Jobs that were started.
     package var jobs: Int
 }

@@ -3,8 +3,9 @@
 ///
 /// A call takes a place when it starts and returns it sixty seconds after its end. Zendesk counts
 /// the call at some moment between its start and its end. So no sixty-second window of Zendesk's
-/// contains more calls than there are places. Half of the places may be taken at once, the others
-/// evenly, so that a burst does not leave a whole minute without calls.
+/// contains more calls than there are places. Half of the places may be taken at once. The others
+/// have to last until the first ones come back, so that a burst is not followed by half a minute
+/// without calls.
 ///
 /// Calls wait by priority, then in order of arrival. A search reserves a place for the reading that
 /// follows, which only calls of high priority may take.
@@ -93,7 +94,7 @@ struct RateBudget: Sendable {
         // A running call returns its place one whole window after its end.
         let free = missing <= 0 ? .zero : missing <= ended.count ? ended[missing - 1].at + Self.window - now : Self.window
         let lacking = Double(ahead + 1) + (isLow ? maximumBurst / 2 : 0) - burst.calls
-        let pace = lacking < 1e-6 ? .zero : max(.milliseconds(1), Self.window * lacking / Double(limit))
+        let pace = lacking < 1e-6 ? .zero : max(.milliseconds(1), interval(now) * lacking)
         return max(free, pace, blockedUntil - now, .zero)
     }
 
@@ -101,6 +102,12 @@ struct RateBudget: Sendable {
     mutating func room(now: Duration) -> Int {
         forget(now)
         return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority.level > .low })
+    }
+
+    /// How long a call of high priority would wait for its turn.
+    mutating func wait(now: Duration) -> Duration {
+        forget(now)
+        return wait(ahead: queue.count { $0.priority.level == .high }, .high, now)
     }
 
     /// The number of calls in the last minute, including those still running.
@@ -112,7 +119,16 @@ struct RateBudget: Sendable {
     private mutating func forget(_ now: Duration) {
         let first = ended.firstIndex { $0.at + Self.window > now } ?? ended.endIndex
         if first > 0 { ended.removeFirst(first) }
-        burst = (min(maximumBurst, burst.calls + (now - burst.at) / Self.window * Double(limit)), now)
+        burst = (min(maximumBurst, burst.calls + (now - burst.at) / interval(now)), now)
+    }
+
+    /// The time between two calls that start evenly. What a burst has left has to last until its
+    /// places come back.
+    private func interval(_ now: Duration) -> Duration {
+        let even = Self.window / Double(limit)
+        let free = limit - running - ended.count
+        guard let first = ended.first, free > 0 else { return even }
+        return max(.milliseconds(1), (first.at + Self.window - now) / Double(free))
     }
 
     /// - Parameter wasMade: false if the call was not made after all.

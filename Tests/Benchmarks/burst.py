@@ -27,7 +27,7 @@ class Account:
     100 ticket updates a minute.
     """
 
-    def __init__(self, folder, tickets, shared, settings, limits=()):
+    def __init__(self, folder, tickets, shared, settings, limits=(), delay=DELAY):
         self.folder = folder
         file = folder / "tickets.json"
         bookings = [*(name(n) for n in range(tickets)), *(name(n, "standby") for n in range(80))]
@@ -44,7 +44,7 @@ class Account:
         self.report = (folder / f"simulator-{time.monotonic_ns()}.txt").open("w+")
         self.log = (folder / f"function-{time.monotonic_ns()}.log").open("w")
         self.simulator = Server(
-            [BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", file, "--delay-ms", DELAY, *limits],
+            [BUILD / "release/bookingstatus", "simulator", "--port", "PORT", "--tickets", file, "--delay-ms", delay, *limits],
             output=self.report,
         )
         self.environment = {
@@ -93,7 +93,7 @@ def record(bookings, number=0):
     return json.dumps(single).encode()
 
 
-async def deliver(client, body, gate, limit, begin):
+async def deliver(client, body, gate, limit, begin, statuses):
     """Again after one to ten seconds, until it is acknowledged, as Pub/Sub would; returns when that was, and the refusals."""
     refusals = 0
     while True:
@@ -101,29 +101,38 @@ async def deliver(client, body, gate, limit, begin):
             if time.monotonic() - begin > limit:
                 return None, refusals
             status = await client.post(body)
+        statuses[status] = statuses.get(status, 0) + 1
         if status == 204:
             return time.monotonic() - begin, refusals
         refusals += 1
         await asyncio.sleep(random.uniform(1, 10))
 
 
-def burst(account, bodies, limit, alone=None):
+def burst(account, bodies, limit, alone=None, in_flight=IN_FLIGHT, stops=False):
+    """stops: end with the change that is alone, whatever the others do."""
+    statuses = {}
+
     async def run():
-        client, gate, begin = Client(account.server.port), asyncio.Semaphore(IN_FLIGHT), time.monotonic()
-        tasks = [asyncio.create_task(deliver(client, body, gate, limit, begin)) for body in bodies]
+        client, gate, begin = Client(account.server.port), asyncio.Semaphore(in_flight), time.monotonic()
+        tasks = [asyncio.create_task(deliver(client, body, gate, limit, begin, statuses)) for body in bodies]
         lone = None
         if alone:
             await asyncio.sleep(3)
             sent = time.monotonic() - begin
-            lone = (await deliver(client, alone, asyncio.Semaphore(1), limit, begin))[0] - sent
+            lone = (await deliver(client, alone, asyncio.Semaphore(1), limit, begin, statuses))[0] - sent
+        if stops:
+            await asyncio.sleep(30)
+            for task in tasks:
+                task.cancel()
+            return [(None, 0)], lone
         return [await task for task in tasks], lone
 
-    return asyncio.run(run())
+    return *asyncio.run(run()), statuses
 
 
-def row(title, folder, bodies, tickets, shared, limit, settings, alone=None):
-    with Account(folder, tickets, shared, settings) as account:
-        ends, lone = burst(account, bodies, limit, alone)
+def row(title, folder, bodies, tickets, shared, limit, settings, alone=None, in_flight=IN_FLIGHT, stops=False, **options):
+    with Account(folder, tickets, shared, settings, **options) as account:
+        ends, lone, statuses = burst(account, bodies, limit, alone, in_flight, stops)
         changes = len(bodies) if len(bodies) > 1 else 1000
         done = [end for end, _ in ends if end is not None]
     refusals = sum(refusals for _, refusals in ends)
@@ -140,6 +149,7 @@ def row(title, folder, bodies, tickets, shared, limit, settings, alone=None):
         "429": account.limited,
         "memory": account.memory,
         "alone": lone,
+        "statuses": statuses,
         "outcomes": account.outcomes(),
         "kinds": account.kinds,
     }
@@ -199,15 +209,40 @@ def main():
             None,
         )
     )
+    far = {"ZENDESK_WRITES_PER_MINUTE": "6000", "ZENDESK_READS_PER_MINUTE": "6000"}
+    unlimited = {"limits": ["--requests-per-minute", 10_000_000, "--updates-per-minute", 10_000_000], "delay": 20}
+    cases.append(
+        (
+            "200 changes, two at a time",
+            200,
+            lambda: [push(name(k), "Booked", number=k) for k in range(200)],
+            far,
+            None,
+            {"in_flight": 2, **unlimited},
+        )
+    )
+    cases.append(("15 changes at once", 15, lambda: [push(name(k), "Booked", number=k) for k in range(15)], service, None))
+    cases.append(
+        (
+            "80 records of 5,000 rows, and one change alone",
+            1001,
+            lambda: [record([name(k, f"long{n}-") for k in range(5000)], n) for n in range(80)],
+            {},
+            lambda: push(name(1000), "Booked", number=9999),
+            {"stops": True},
+        )
+    )
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        for title, tickets, bodies, settings, alone in cases:
+        for title, tickets, bodies, settings, alone, *options in cases:
             if not title.startswith(arguments.only):
                 continue
             for shared in {"on": [True], "off": [False], "both": [True, False]}[arguments.shared]:
                 limit = 600 if shared else 240
-                rows.append(row(title, folder, bodies(), tickets, shared, limit, settings, alone() if alone else None))
+                rows.append(
+                    row(title, folder, bodies(), tickets, shared, limit, settings, alone() if alone else None, **(options[0] if options else {}))
+                )
                 print(json.dumps(rows[-1]), flush=True)
         lone = latency(folder, 60) if arguments.only in ("", "latency") else None
     pathlib.Path(arguments.json).write_text(json.dumps({"rows": rows, "alone": lone}, indent=1))

@@ -194,7 +194,7 @@ struct BatcherTests {
     func divides() {
         let bench = Bench(size: 100) { policy in
             policy.enough = 15
-            policy.pause = .seconds(1)
+            policy.pause = { .seconds(1) }
             policy.patience = .zero
             policy.width = { 5 }
         }

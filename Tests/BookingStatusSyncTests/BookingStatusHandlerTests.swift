@@ -404,6 +404,22 @@ struct BookingStatusHandlerTests {
         #expect(entry.metadata["commit_to_write_ms"] == "5000")
     }
 
+    @Test("while anything waits, one log line a minute says what, and what is left of the budgets")
+    func waiting() async throws {
+        let world = HandlerWorld()
+        world.transport.delay { $0.target.contains("search.json") ? .seconds(9) : nil }
+        try await world.time.run {
+            try await world.handler.whileRunning {
+                for number in 1...14 { try await world.deliver("b-\(number)", from: nil, to: "Booked", at: 1) }
+            }
+        }
+        let lines = world.log.entries.filter { $0.message == "waiting" }
+        #expect(lines.count == 2)
+        #expect(lines.first?.metadata["lanes"] == .stringConvertible(1))
+        #expect(lines.first?.metadata["searches"] == "7 for 7, 0 waiting")
+        #expect(lines.first?.metadata["writes_left"] == .stringConvertible(50))
+    }
+
     @Test("a handler that is not running says so instead of hanging")
     func notRunning() async throws {
         let world = HandlerWorld()

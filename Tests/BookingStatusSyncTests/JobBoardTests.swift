@@ -5,40 +5,51 @@ import Zendesk
 
 @Suite("Trust in jobs")
 struct JobBoardTests {
-    private func judge(_ board: inout JobBoard, _ stale: Int, _ own: Int, hasSucceeded: (stale: Bool, own: Bool), _ now: Duration = .zero) {
-        let results: [JobStatus.Result] = [
-            .init(id: stale, hasSucceeded: hasSucceeded.stale), .init(id: own, hasSucceeded: hasSucceeded.own),
-        ]
-        board.judge(stale: stale, own: own, JobStatus(id: "p", isOver: true, results: results), now)
+    /// Judges a proof with tickets 1 and 2, and one with the two swapped.
+    private func judge(_ board: inout JobBoard, _ succeeded: [(stale: Bool, own: Bool)], _ now: Duration = .zero) {
+        let proofs = zip([(1, 2), (2, 1)], succeeded).map { tickets, succeeded in
+            let results: [JobStatus.Result] = [
+                .init(id: tickets.0, hasSucceeded: succeeded.stale), .init(id: tickets.1, hasSucceeded: succeeded.own),
+            ]
+            return (stale: tickets.0, own: tickets.1, status: JobStatus(id: "p", isOver: true, results: results))
+        }
+        board.judge(proofs, now)
     }
 
     @Test("jobs are proven twice, with the tickets swapped, before they are relied on")
     func proof() {
         var board = JobBoard(maximumJobs: 5)
-        judge(&board, 1, 3, hasSucceeded: (false, true))
-        #expect(board.trust == .half(stale: 1, own: 3))
-        judge(&board, 1, 3, hasSucceeded: (false, true))
-        #expect(board.trust == .half(stale: 1, own: 3))
-        judge(&board, 3, 1, hasSucceeded: (false, true))
+        #expect(board.places(isSwept: false) == 1)
+        judge(&board, [(false, true), (false, true)])
         #expect(board.trust == .proven)
+        #expect(board.places(isSwept: false) == 5)
+    }
+
+    @Test("a ticket that fails for reasons of its own proves nothing")
+    func ownReasons() {
+        var board = JobBoard(maximumJobs: 5)
+        judge(&board, [(false, true), (false, false)])
+        #expect(board.trust == .unknown)
+        #expect(!board.isOpen(.zero))
     }
 
     @Test("a failed proof closes jobs for one, two, then four minutes; ignored stamps close them for good")
     func noProof() {
         var board = JobBoard(maximumJobs: 5)
-        judge(&board, 1, 2, hasSucceeded: (false, false), .seconds(2))
+        judge(&board, [(false, false), (false, false)], .seconds(2))
         #expect(!board.isOpen(.seconds(61)))
         #expect(board.isOpen(.seconds(62)))
         board.failed([], .seconds(62))
         #expect(!board.isOpen(.seconds(181)))
         #expect(board.isOpen(.seconds(182)))
-        judge(&board, 1, 2, hasSucceeded: (true, true), .seconds(182))
+        judge(&board, [(true, true), (false, true)], .seconds(182))
         #expect(!board.isOpen(.seconds(100_000)))
     }
 
     @Test("of five jobs, one may be a sweep's, and live changes have the others")
     func places() {
         var board = JobBoard(maximumJobs: 5)
+        judge(&board, [(false, true), (false, true)])
         #expect(board.places(isSwept: true) == 1)
         #expect(board.places(isSwept: false) == 5)
         board.began([1], isSwept: true)

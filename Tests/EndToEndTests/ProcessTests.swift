@@ -84,10 +84,10 @@ struct ProcessTests {
         // {"alg":"RS256","kid":"k"}
         request.headers.add(name: "authorization", value: "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.e30.c2ln")
         #expect(try await HTTPClient.shared.execute(request, timeout: .seconds(60)).status == .serviceUnavailable)
-        let log = process.log
-        #expect(log.contains("PUSH_KEYS_URL cannot be fetched") && !log.contains("eyJhbG"))
         process.send(SIGTERM)
         #expect(try await process.status() == 0)
+        let log = process.log
+        #expect(log.contains("PUSH_KEYS_URL cannot be fetched") && !log.contains("eyJhbG"))
     }
 
     @Test("a second SIGTERM ends the process at once with 143", .timeLimit(.minutes(5)))

@@ -137,7 +137,7 @@ final class Checker {
         }
         let former = before.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
         let written = after.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
-        if written == nil, world.isFreshlyHidden { world.writtenWhileHidden.insert(after.id) }
+        if world.isFreshlyHidden { world.writtenWhileHidden.insert(after.id) }
         if let written { lastWrite[after.id] = (written.text, before.text(of: World.versionField), before.text(of: World.statusField)) }
         if before.text(of: World.bookingField) != booking {
             let isForgotten = isSweep && before.text(of: World.bookingField) == nil && former?.bookingID == booking
@@ -291,9 +291,14 @@ final class Checker {
 
     /// Checks an acknowledged record. Each ticket that still matches must have an outcome.
     ///
-    /// - Parameter other: a booking whose changes need none.
-    func acknowledged(_ record: Int, _ due: [String: Set<Int>], since begin: Double, besides other: String? = nil) {
-        for commit in world.history.records[record].commits where isChange(commit) && commit.bookingID != other {
+    /// - Parameter excused: whether a booking's changes need none.
+    func acknowledged(
+        _ record: Int,
+        _ due: [String: Set<Int>],
+        since begin: Double,
+        excused: (String) -> Bool = { _ in false }
+    ) {
+        for commit in world.history.records[record].commits where isChange(commit) && !excused(commit.bookingID) {
             guard told.contains(Told(record: record, bookingID: commit.bookingID, ticket: nil)) else {
                 violation("the change of \(commit.bookingID) in record \(record) was acknowledged without an outcome")
                 continue

@@ -147,7 +147,7 @@ extension SimulatedTransport {
     // MARK: Jobs
 
     /// Whether a job is real. A job that proves something sets no field.
-    private func isRealJob(_ request: OutboundRequest) -> Bool {
+    func isRealJob(_ request: OutboundRequest) -> Bool {
         guard request.target.contains("update_many"), let body = request.body else { return false }
         return !String(decoding: body, as: UTF8.self).contains("\"custom_fields\":[]")
     }

@@ -183,7 +183,7 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
             now: world.zendeskNow
         )
         if !isLate { world.checker.saw(request, by: instance, at: world.now) }
-        if request.target.contains("update_many") { began(answer) }
+        if isRealJob(request) { began(answer) }
         if let ticket { updated(ticket, before, raced, request, answer.status, isLate) }
         if answer.status == 429 {
             let isTicket = answer.headers["zendesk-ratelimit-per-ticket-updates"] != nil
@@ -216,7 +216,7 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
                 world.count(.editedInRace)
                 world.touch(ticket)
                 world.raced[ticket] = (raced, instance, request.body, false)
-                world.everRaced.insert(ticket)
+                world.everRaced[ticket] = raced
             } else {
                 world.account.edit(ticket, now: world.zendeskNow) { $0.subject += "." }
                 world.checker.person(set: raced, on: ticket)

@@ -12,6 +12,7 @@ package enum KnownLimit: String, CaseIterable, Sendable {
     case unversionedBeyondWindow = "a status from before our first write, and reordering beyond the window"
     case unversionedUnseen = "a status from before our first write, and an earlier change that could not find the ticket"
     case unversionedWithoutOldValues = "a status from before our first write, and a stream without old values"
+    case versionByHand = "a version that a person cleared or garbled, and an older change after that"
     case hiddenField = "written within a minute after a field was hidden, which had been looked up before"
     case replacedInRace =
         "a person's status replaced between check and update, whose answer was lost, or not seen again by the instance that got it"

@@ -69,11 +69,11 @@ extension World {
                 await wait(until: elapsed + executor.number(0.1...600.0))
                 continue
             }
-            if let bad = badTicket, bad.isHopeless, elapsed > chaosEnds + 7200, touchesBad(record) {
+            if let bad = badTicket, bad.isHopeless, elapsed > chaosEnds + 40_000, touchesBad(record) {
                 // What one ticket answers concerns that ticket alone.
                 acknowledged[record] = min(acknowledged[record] ?? .infinity, elapsed)
                 let others = due.tickets.mapValues { $0.subtracting([bad.id]) }
-                checker.acknowledged(record, others.filter { !$0.value.isEmpty }, since: due.from, besides: bad.bookingID)
+                checker.acknowledged(record, others.filter { !$0.value.isEmpty }, since: due.from) { self.concernsBad($0) }
                 return
             }
             if hasDeadLetters, attempt >= maximumAttempts {
@@ -90,10 +90,13 @@ extension World {
         }
     }
 
-    private func touchesBad(_ record: Int) -> Bool {
+    private func touchesBad(_ record: Int) -> Bool { history.records[record].commits.contains { concernsBad($0.bookingID) } }
+
+    /// Whether a search for the booking may show the bad ticket. What cannot be read may be its own.
+    private func concernsBad(_ bookingID: String) -> Bool {
         guard let bad = badTicket else { return false }
-        let bookings = [bad.bookingID, account.tickets[bad.id]?.text(of: Self.bookingField)]
-        return history.records[record].commits.contains { bookings.contains($0.bookingID) }
+        let names = [bad.bookingID, account.tickets[bad.id]?.text(of: Self.bookingField)].compactMap(\.self)
+        return names.contains { !Witness.isApart($0, bookingID) }
     }
 
     private func isAcknowledged(_ record: Int, _ messageID: String, _ publishedAt: Double, _ attempt: Int) async -> Bool {

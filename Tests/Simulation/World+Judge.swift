@@ -60,7 +60,7 @@ extension World {
         }
         if let touch {
             count(.judgedTouched)
-            if shown == touch.tag { return nil }
+            if shown == touch.tag || shown == everRaced[ticket.id] { return nil }
         }
         // If the booking does not exist, a status from before us stays.
         if expected == nil, unversioned.contains(ticket.id), ticket.text(of: Self.versionField) == nil { return nil }
@@ -72,6 +72,7 @@ extension World {
             return .unversionedUnseen
         }
         if unversioned.contains(ticket.id), isReorderedBeyondWindow(records) { return .unversionedBeyondWindow }
+        if let touch, touch.kept == nil, touch.bookingID == bookingID { return .versionByHand }
         if readWhileHidden[ticket.id] != nil || writtenWhileHidden.contains(ticket.id) { return .hiddenField }
         if !sweeps, isReversedWithinMillisecond(commits) { return .reversalWithinMillisecond }
         if !sweeps, isSweptWithinMillisecond(ticket, commits) { return .sweptWithinMillisecond }
@@ -94,7 +95,7 @@ extension World {
         guard !sweeps, history.capture.knowsOldValues, keepsVersions, counts[.optionMissing] == nil, counts[.fieldHidden] == nil,
             let bookingID = touch.bookingID, ticket.text(of: Self.bookingField) == bookingID, let commits = history.commits[bookingID],
             !isReversedWithinMillisecond(commits), missed[ticket.id] == nil,
-            !everRaced.contains(ticket.id)
+            everRaced[ticket.id] == nil
         else { return }
         let records = self.records(of: bookingID)
         let later = records.filter { published[$0]! > touch.at }

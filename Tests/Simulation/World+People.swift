@@ -43,7 +43,8 @@ extension World {
     }
 
     private func drawBadTicket() {
-        guard mutant == .badTicketFailsPage || executor.chance(0.12) else { return }
+        // Where four updates a minute are allowed, the tries of one ticket leave none to others.
+        guard mutant == .badTicketFailsPage || executor.chance(0.12), !isTight else { return }
         let tickets = account.tickets.values.filter { $0.text(of: Self.bookingField).map { history.commits[$0] != nil } ?? false }
         guard !tickets.isEmpty else { return }
         let ticket = executor.pick(tickets.sorted { $0.id < $1.id })
@@ -130,7 +131,7 @@ extension World {
         guard !open.isEmpty else { return }
         let id = executor.pick(open)
         let moment = elapsed
-        switch executor.number(0...13) {
+        switch mutant == .handEditKeepsVersion ? 0 : executor.number(0...13) {
         case 0...2: setStatus(id)
         case 13: emptyStatus(id)
         case 3...5:
@@ -197,7 +198,9 @@ extension World {
 
     private func setStatus(_ id: Int) {
         count(.editedStatus)
-        let tag = History.tag(executor.pick(History.statuses + ["VIP", "VIP"]))!
+        let expected = history.commits[account.tickets[id]?.text(of: Self.bookingField) ?? ""]?.compactMap(\.from) ?? []
+        let statuses = mutant == .handEditKeepsVersion && !expected.isEmpty ? expected : History.statuses + ["VIP", "VIP"]
+        let tag = History.tag(executor.pick(statuses))!
         edit(id) { $0.customFields[Self.statusField] = .string(tag) }
         checker.person(set: tag, on: id)
         touch(id)

@@ -54,15 +54,13 @@ struct RateBudgetTests {
         #expect(wait(&budget, at: .seconds(61)) == .seconds(60))
     }
 
-    @Test("half of the calls may start at once, the others evenly")
+    @Test("half of the calls may start at once; the others last until the first places come back")
     func burst() {
         var budget = RateBudget(perMinute: 60)
         for _ in 0..<30 { call(&budget, at: .zero) }
-        #expect(wait(&budget, at: .zero) == .seconds(1))
-        for second in 1...30 { call(&budget, at: .seconds(second)) }
-        // The limit of the minute is used up.
-        #expect(wait(&budget, at: .seconds(31)) == .seconds(29))
-        for _ in 0..<30 { call(&budget, at: .seconds(60)) }
+        #expect(wait(&budget, at: .zero) == .seconds(2))
+        for number in 1...29 { call(&budget, at: .seconds(2 * number)) }
+        for _ in 0..<25 { call(&budget, at: .seconds(60)) }
     }
 
     @Test("a call that is not made costs nothing")
@@ -93,7 +91,7 @@ struct RateBudgetTests {
         // A tenth of the budget is its own.
         for _ in 0..<3 { call(&budget, .low, at: .zero) }
         for _ in 0..<6 { call(&budget, at: .zero) }
-        #expect(wait(&budget, .low, at: .zero) == .seconds(15))
+        #expect(wait(&budget, .low, at: .zero) > .seconds(15))
         #expect(wait(&budget, at: .zero) == .zero)
     }
 

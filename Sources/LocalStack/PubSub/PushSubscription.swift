@@ -15,8 +15,8 @@ package final class PushSubscription: Broker, Service {
     private let publisher: AsyncStream<PubSubMessage>.Continuation
     private let state = Mutex(State())
 
-    /// Pub/Sub begins with a handful of messages in flight.
-    private static let maximumInFlight = 8
+    /// As many as the function takes by default. Pub/Sub begins with fewer, and grows to that.
+    private static let maximumInFlight = 80
 
     package struct Settings: Sendable {
         /// The time limit of an answer. After it, the message counts as not acknowledged.
