@@ -80,6 +80,8 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         static func < (left: Due, right: Due) -> Bool { (left.at, left.group) < (right.at, right.group) }
     }
 
+    fileprivate enum Timer { case pause, deadline }
+
     fileprivate struct State {
         var groups: [Int: Group] = [:]
         var waiting = Heap<Member>()
@@ -93,8 +95,8 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         /// When the running batches began.
         var running: [Int: Duration] = [:]
         var next = 0
-        /// When the batcher looks again.
-        var wakesAt: Duration?
+        /// When the batcher looks again, for either reason.
+        var timers: [Timer: (id: Int, at: Duration)] = [:]
         var batches = 0
         var batched = 0
         var steps = 0
@@ -191,7 +193,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
 
     fileprivate enum Step {
         case ask(CallPriority.Level)
-        case wake(after: Duration)
+        case wake(after: Duration, Timer, id: Int)
         case wait
     }
 
@@ -203,15 +205,21 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
             switch state.withLock({ $0.next(policy, now) }) {
             case .wait: return
             case .ask(let level): guard scope.start({ await self.run(level) }) else { return fail() }
-            case .wake(let wait): guard scope.start({ await self.wake(after: wait) }) else { return fail() }
+            case .wake(let wait, let timer, let id):
+                guard scope.start({ await self.wake(after: wait, timer, id) }) else { return fail() }
             }
         }
     }
 
-    private func wake(after wait: Duration) async {
+    private func wake(after wait: Duration, _ timer: Timer, _ id: Int) async {
         try? await time.sleep(wait)
-        state.withLock { $0.wakesAt = nil }
-        pump()
+        // An earlier one may have taken its place.
+        let isCurrent = state.withLock { state in
+            guard state.timers[timer]?.id == id else { return false }
+            state.timers[timer] = nil
+            return true
+        }
+        if isCurrent { pump() }
     }
 
     /// Nobody runs the batches.
@@ -219,7 +227,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         let error = ZendeskError(.cancelled, "the handler is not running")
         resume(
             state.withLock { state in
-                state.asked = []
+                (state.asked, state.timers) = ([], [:])
                 return state.groups.keys.sorted().map { state.leave($0, error) }
             }
         )
@@ -230,7 +238,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         do throws(ZendeskError) {
             let priority = state.withLock { $0.waiting.min?.priority } ?? CallPriority(level: level, turn: 0)
             let call = try await admit(priority.level == level ? priority : CallPriority(level: level, turn: 0)) { refusal in
-                let (released, isWanted) = state.withLock { ($0.refuse(refusal), $0.count > 0) }
+                let (released, isWanted) = state.withLock { ($0.refuse(refusal, level), $0.count > 0) }
                 resume(released)
                 return isWanted
             }
@@ -295,12 +303,12 @@ extension Batcher.State {
         return released
     }
 
-    /// Refuses those who cannot wait until the next batch.
-    mutating func refuse(_ refusal: ZendeskError) -> [Batcher.Released] {
+    /// Refuses those who cannot wait for a batch of this level. The more urgent have their own.
+    mutating func refuse(_ refusal: ZendeskError, _ level: CallPriority.Level) -> [Batcher.Released] {
         let wait = refusal.retryAfter ?? .zero
         var released: [Batcher.Released] = []
         var kept: [Batcher.Due] = []
-        while let due = deadlines.min {
+        while level > .low, let due = deadlines.min {
             guard let group = groups[due.group], group.waiting > 0 else {
                 if groups[due.group] != nil { kept.append(due) }
                 deadlines.removeMin()
@@ -330,7 +338,6 @@ extension Batcher.State {
         let size = max(1, policy.size())
         let enough = min(policy.enough ?? size, size)
         let unasked = count - asked.count * enough
-        var wait: Duration? = deadlines.min.map { $0.at - now }
         if count > 0, let first = waiting.min {
             let isUrgent = asked.allSatisfy { $0 < first.priority.level }
             let isFree = running.count + asked.count < policy.width()
@@ -348,12 +355,19 @@ extension Batcher.State {
                 return .ask(first.priority.level)
             }
             // A place may become free without notice.
-            let next = isFree ? max(pause, patience) : .seconds(1)
-            if asked.isEmpty { wait = min(next, wait ?? next) }
+            let wait = isFree ? max(pause, patience) : .seconds(1)
+            if asked.isEmpty, let id = arm(.pause, at: now + wait) { return .wake(after: max(wait, .zero), .pause, id: id) }
         }
-        guard let wait, wakesAt.map({ $0 > now + wait }) ?? true else { return .wait }
-        wakesAt = now + wait
-        return .wake(after: max(wait, .zero))
+        guard let due = deadlines.min, let id = arm(.deadline, at: due.at) else { return .wait }
+        return .wake(after: max(due.at - now, .zero), .deadline, id: id)
+    }
+
+    /// - Returns: nil if the timer is set for that time or an earlier one.
+    private mutating func arm(_ timer: Batcher.Timer, at moment: Duration) -> Int? {
+        if let armed = timers[timer], armed.at <= moment { return nil }
+        let id = number()
+        timers[timer] = (id, moment)
+        return id
     }
 
     mutating func ended(asking level: CallPriority.Level) {

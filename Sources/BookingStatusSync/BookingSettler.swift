@@ -201,7 +201,7 @@ final class BookingSettler: Sendable {
         var tickets: TicketReadings = [:]
         do throws(ZendeskError) {
             if lane.isKnown {
-                entries = state.withLock { $0.lanes.take(lane.bookingID) }
+                entries = state.withLock { $0.lanes.take(lane.bookingID, upTo: lane.latest) }
             } else {
                 let found = try await find(lane)
                 tickets = await reader.read(found.tickets, priority: .high.turn(lane.turn), deadline: deadline)
@@ -211,9 +211,11 @@ final class BookingSettler: Sendable {
             let more = known(entries).filter { tickets[$0] == nil }
             tickets.merge(await reader.read(more, priority: priority(entries, lane), deadline: deadline)) { first, _ in first }
         } catch {
-            if entries.isEmpty { entries = state.withLock { $0.lanes.take(lane.bookingID) } }
+            if entries.isEmpty { entries = state.withLock { $0.lanes.take(lane.bookingID, upTo: lane.latest) } }
             return refuse(lane, entries, TicketResult(error, ticket: nil))
         }
+        // Everybody who waited for it may have left.
+        guard !entries.isEmpty else { return finish(lane, []) }
         addReadings(of: entries, to: &tickets)
         entries.sort { $0.change.version.isListed(before: $1.change.version) }
         guard !tickets.isEmpty else {

@@ -139,7 +139,8 @@ private final class JobRunner: Sendable {
     }
 
     /// Whether each item's tag is an option. Reads the drop-down's options again first, unless they
-    /// were read within ten seconds: a job does not report the tags that it drops. The tickets of the others are read again, so that their settlements see the missing tag.
+    /// were read within ten seconds: a job does not report the tags that it drops. The tickets of
+    /// the others are read again, so that their settlements see the missing tag.
     private func accepts(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async throws(ZendeskError) -> [Bool] {
         zendesk.forgetOptions(of: statusField, olderThan: .seconds(10))
         var isAccepted: [Bool] = []

@@ -68,6 +68,8 @@ struct Lanes {
         let isSwept: Bool
         /// Whether its tickets are known and need no search.
         let isKnown: Bool
+        /// The number of the last change that had arrived when it began.
+        let latest: Int
         fileprivate let submission: Int
     }
 
@@ -157,6 +159,8 @@ struct Lanes {
             for entry in lane.waiting where entry.submission == id && entry.parked != nil { unpark(entry) }
             lane.waiting.removeAll { $0.submission == id }
             lanes[bookingID] = lane.waiting.isEmpty ? nil : lane
+            // Others may have left their turn to this submission.
+            if let next = lane.waiting.first { resume(bookingID, next.submission) }
         }
         waiting -= withdrawn.count
         return withdrawn
@@ -198,7 +202,7 @@ struct Lanes {
                 submissions[id]!.inWork += 1
                 if isSwept { swept.inWork += 1 } else { live.inWork += 1 }
                 enqueue(id)
-                return Start(bookingID: bookingID, turn: turn, isSwept: isSwept, isKnown: isKnown, submission: id)
+                return Start(bookingID: bookingID, turn: turn, isSwept: isSwept, isKnown: isKnown, latest: latest, submission: id)
             }
         }
         return nil

@@ -16,8 +16,9 @@ extension Sweep {
         let due = failing.due(time.now(), maximum: Self.maximumFailing)
         if !due.isEmpty {
             let readings = try await read(due, caller, caller.callDeadline(time), &report)
-            for gone in Set(due).subtracting(readings.map(\.ticket.id)).subtracting(report.unreadable) { failing.forget(gone) }
-            if !report.isStopped { try await settle(readings.filter { !$0.ticket.isClosed }, caller, &report) }
+            let (open, over) = (readings.filter(isOpen), readings.filter { !isOpen($0) })
+            for reading in over { failing.forget(reading.ticket.id) }
+            if !report.isStopped { try await settle(open, caller, &report) }
         }
         for _ in 0..<maximumPages where !report.isStopped {
             let page: TicketPage
@@ -46,6 +47,10 @@ extension Sweep {
             window.cursor = next
         }
         return report
+    }
+
+    private func isOpen(_ reading: TicketReading) -> Bool {
+        !reading.ticket.isSolved && reading.ticket.text(of: settings.bookingIDField) != nil
     }
 
     private func settle(_ readings: [TicketReading], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {

@@ -120,13 +120,14 @@ struct Sweep: Sendable {
         var failures: [(ticket: Int, error: ZendeskError)] = []
         for ticket in tickets {
             switch found[ticket]! {
-            case .success(let reading): if let reading { readings.append(reading) }
+            case .success(let reading?): readings.append(reading)
+            case .success(nil): failing.forget(ticket)
             case .failure(let error): failures.append((ticket, error))
             }
         }
         // If none can be read, it is not the tickets that are at fault, unless they have failed before.
         let areAllNew = readings.isEmpty && !failures.allSatisfy { failing.contains($0.ticket) }
-        for (ticket, _) in failures { failing.note(ticket, time.now()) }
+        for (ticket, error) in failures where error.mayConcernOneItem { failing.note(ticket, time.now()) }
         if let error = failures.first(where: { !$0.error.mayConcernOneItem || areAllNew })?.error {
             guard caller.stops(at: error) else { throw SweepFailure(error) }
             report = report.stopped(by: error)
@@ -193,6 +194,7 @@ struct Sweep: Sendable {
                         let result = TicketResult(ticket: reading.ticket.id, outcome: hopeless.outcome, reason: hopeless.reason)
                         change.log(result)
                         report.add(result, isRepair: false)
+                        failing.forget(reading.ticket.id)
                     }
                 } else {
                     items.append(Item(change: change, readings: readings))

@@ -241,7 +241,17 @@ def main():
             for shared in {"on": [True], "off": [False], "both": [True, False]}[arguments.shared]:
                 limit = 600 if shared else 240
                 rows.append(
-                    row(title, folder, bodies(), tickets, shared, limit, settings, alone() if alone else None, **(options[0] if options else {}))
+                    row(
+                        title,
+                        folder,
+                        bodies(),
+                        tickets,
+                        shared,
+                        limit,
+                        settings,
+                        alone() if alone else None,
+                        **(options[0] if options else {}),
+                    )
                 )
                 print(json.dumps(rows[-1]), flush=True)
         lone = latency(folder, 60) if arguments.only in ("", "latency") else None

@@ -172,6 +172,26 @@ struct BatcherTests {
         #expect(bench.batches.map(\.numbers) == [[1], [3]])
     }
 
+    @Test("what a request of low priority would have to wait refuses no urgent one")
+    func lowRefusal() {
+        let bench = Bench(readsPerMinute: 20, size: 10) { $0.isAlone = { true } }
+        bench.run { bench in
+            // A burst of ten, and one each six seconds; low priority leaves half of it.
+            for number in 1...9 { _ = await bench.ask(number) }
+            for _ in 0..<2 { _ = await bench.ask(0, priority: .low) }
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    let reply = await bench.ask(20, priority: .low)
+                    #expect(Self.kind(reply) == .limited(.account))
+                }
+                group.addTask {
+                    let reply = await bench.ask(21, priority: .high, within: .seconds(20))
+                    #expect(Self.value(reply) == 441)
+                }
+            }
+        }
+    }
+
     @Test("a request ends at its own deadline, though its batch goes on")
     func deadline() {
         let bench = Bench { $0.isAlone = { true } }

@@ -128,6 +128,38 @@ struct LanesTests {
         #expect(lanes.isEmpty)
     }
 
+    @Test("when a submission is withdrawn, others that left their turn to it go on")
+    func withdrawnBefore() {
+        var lanes = lanes { $0.inWork = 2 }
+        #expect(submit(&lanes, changes(["x"]), id: 1))
+        let first = begin(&lanes)[0]
+        // 2 has another lane in work, and so waits for its turn.
+        #expect(submit(&lanes, changes(["other", "x", "y"]), id: 2))
+        #expect(submit(&lanes, changes(["x"]), id: 3))
+        let latest = first.latest
+        #expect(begin(&lanes).map(\.bookingID) == ["other"])
+        #expect(take(&lanes, "x", upTo: latest).map(\.submission) == [1])
+        #expect(submit(&lanes, changes(["z"]), id: 4))
+        #expect(begin(&lanes).map(\.bookingID) == ["z"])
+        lanes.leave(first)
+        _ = withdraw(&lanes, 2)
+        #expect(begin(&lanes).map(\.bookingID) == ["x"])
+        #expect(take(&lanes, "x").map(\.submission) == [3])
+    }
+
+    @Test("a lane that begins knows the last change that had arrived: a later one has to be searched for")
+    func latest() {
+        var lanes = lanes()
+        #expect(submit(&lanes, changes(["a"]), readings: [[reading(1)]], id: 1))
+        let start = begin(&lanes)[0]
+        #expect(start.isKnown)
+        #expect(submit(&lanes, changes(["a"]), id: 2))
+        #expect(begin(&lanes).isEmpty)
+        #expect(take(&lanes, "a", upTo: start.latest).map(\.submission) == [1])
+        lanes.leave(start)
+        #expect(begin(&lanes).map(\.isKnown) == [false])
+    }
+
     @Test("a change that arrived too late for its lane, and whose caller has left, is dropped")
     func late() {
         var lanes = lanes()

@@ -210,7 +210,7 @@ struct SharedCallsTests {
             // The item with the stale stamp fails for its ticket's own limit instead.
             for id in 1...40 { account.limitsOfTickets[id] = 0 }
         }
-        for _ in 0..<10 {
+        for _ in 0..<20 {
             _ = try? await world.deliver(Self.record((0..<80).map { "A-\($0)x" }))
             world.time.advance(.seconds(61))
         }

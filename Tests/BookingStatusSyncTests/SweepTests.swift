@@ -144,6 +144,34 @@ struct SweepTests {
         #expect(world.status(4000) == "Booked")
     }
 
+    @Test(
+        "a ticket that always fails costs one try in ten minutes, whatever its status code, and holds nothing back",
+        arguments: [403, 500]
+    )
+    func alwaysFails(status: Int) async throws {
+        let world = HandlerWorld()
+        for id in 1...2 { world.open(id, booking: "b-\(id)") }
+        for id in 1...2 { world.age(id, by: 60) }
+        for id in 1...3 { world.bookings.set("b-\(id)", "Booked") }
+        world.transport.before { request, _ in
+            request.method == .put && request.target.contains("/1.") ? OutboundResponse(status: status, body: Data()) : nil
+        }
+        var sweepsWithTries = 0
+        for minute in 0..<45 {
+            if minute == 30 {
+                world.open(3, booking: "b-3")
+                world.age(3, by: 10)
+            }
+            let before = world.transport.writes.count { $0.target.contains("/1.") }
+            try await world.sweep()
+            if world.transport.writes.count(where: { $0.target.contains("/1.") }) > before { sweepsWithTries += 1 }
+            world.time.advance(.seconds(60))
+        }
+        #expect((2...3).map(world.status) == ["Booked", "Booked"])
+        // Twice in the beginning, then every ten minutes.
+        #expect((5...6).contains(sweepsWithTries))
+    }
+
     @Test("checks tickets updated in the last fifteen minutes, whatever their field shows, except solved ones")
     func window() async throws {
         let world = HandlerWorld()
