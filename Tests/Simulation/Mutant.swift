@@ -33,7 +33,6 @@ package enum Mutant: String, CaseIterable, Sendable {
     case versionStaysWithoutOldValues = "version-stays-without-old-values"
 
     case handEditKeepsVersion = "hand-edit-keeps-version"
-    case versionAtFirstContact = "version-at-first-contact"
     case dryRunWrites = "dry-run-writes"
 
     // Mistakes about shared calls
@@ -111,12 +110,6 @@ package enum Mutant: String, CaseIterable, Sendable {
             { ticket, change, keepsVersions in
                 let decision = decide(ticket, change, keepsVersions: keepsVersions)
                 return decision == .writeVersion(.unexpectedStatus) && ticket.tag != nil ? .skip(.unexpectedStatus) : decision
-            }
-        case .versionAtFirstContact:
-            { ticket, change, keepsVersions in
-                let decision = decide(ticket, change, keepsVersions: keepsVersions)
-                let isFirst = keepsVersions && ticket.kept == nil && change.source == .stream
-                return decision == .skip(.unexpectedStatus) && isFirst ? .writeVersion(.unexpectedStatus) : decision
             }
         default: Self.none
         }
