@@ -102,7 +102,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         var steps = 0
 
         var tally: BatchTally {
-            BatchTally(waiting: count, running: running.count, batches: batches, requests: batched, steps: steps)
+            BatchTally(waiting: count, batches: batches, requests: batched, steps: steps)
         }
 
         mutating func number() -> Int {
@@ -309,7 +309,7 @@ extension Batcher.State {
         var released: [Batcher.Released] = []
         var kept: [Batcher.Due] = []
         while level > .low, let due = deadlines.min {
-            guard let group = groups[due.group], group.waiting > 0 else {
+            guard let group = groups[due.group], group.waiting > 0, group.priority.level <= level else {
                 if groups[due.group] != nil { kept.append(due) }
                 deadlines.removeMin()
                 continue
@@ -343,13 +343,10 @@ extension Batcher.State {
             let isFree = running.count + asked.count < policy.width()
             let pause = count >= enough || policy.isAlone() ? .zero : since + policy.pause() - now
             let patience = running.isEmpty ? .zero : running.values.max()! + policy.patience - now
-            if isFree, unasked >= enough || (asked.isEmpty && max(pause, patience) <= .zero) {
-                steps += 1
-                asked.append(first.priority.level)
-                return .ask(first.priority.level)
-            }
+            let isDue = unasked >= enough || (asked.isEmpty && max(pause, patience) <= .zero)
             // Urgent requests do not wait for a call that stands in a longer queue.
-            if !asked.isEmpty, isUrgent, asked.count < policy.width() + 2, pause <= .zero {
+            let isOvertaking = !asked.isEmpty && isUrgent && pause <= .zero
+            if isFree && isDue || isOvertaking {
                 steps += 1
                 asked.append(first.priority.level)
                 return .ask(first.priority.level)
@@ -409,7 +406,6 @@ extension Batcher.State {
 struct BatchTally: Sendable {
     /// Requests that are in no batch yet.
     var waiting: Int
-    var running: Int
     var batches: Int
     var requests: Int
     /// The work of keeping order. It may not grow faster than the number of requests.
@@ -418,7 +414,6 @@ struct BatchTally: Sendable {
     static func + (left: BatchTally, right: BatchTally) -> BatchTally {
         BatchTally(
             waiting: left.waiting + right.waiting,
-            running: left.running + right.running,
             batches: left.batches + right.batches,
             requests: left.requests + right.requests,
             steps: left.steps + right.steps

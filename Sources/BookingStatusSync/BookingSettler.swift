@@ -22,7 +22,7 @@ final class BookingSettler: Sendable {
     private let state: SharedState
 
     /// Maximum time of a booking's calls. Submitters wait until their own deadline.
-    static let bound = Duration.seconds(30)
+    private static let bound = Duration.seconds(30)
     /// Maximum concurrency among the tickets of one booking.
     private static let width = 100
     /// Maximum age of a sweep's reading, in seconds.

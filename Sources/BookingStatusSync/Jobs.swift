@@ -215,26 +215,35 @@ private final class JobRunner: Sendable {
         let (first, last) = (items[0], items[items.count - 1])
         let proofs = await concurrently([(first, last), (last, first)], width: 2) { await self.prove(stale: $0, own: $1, batch) }
         return board.withLock { board in
-            if proofs.contains(nil) {
-                board.failed([first.ticket, last.ticket], time.now())
-            } else {
-                board.judge([(first.ticket, last.ticket, proofs[0]!), (last.ticket, first.ticket, proofs[1]!)], time.now())
+            do throws(ZendeskError) {
+                let ends = try (proofs[0].get(), proofs[1].get())
+                if let there = ends.0, let back = ends.1 {
+                    board.judge([(first.ticket, last.ticket, there), (last.ticket, first.ticket, back)], time.now())
+                } else {
+                    board.failed([first.ticket, last.ticket], time.now())
+                }
+            } catch {
+                if !error.isPassing { board.failed(error.mayHaveBegunJob ? [first.ticket, last.ticket] : [], time.now()) }
             }
             return board.trust == .proven
         }
     }
 
-    /// - Returns: how the job ended; nil if that is not known.
-    private func prove(stale: JobItem, own: JobItem, _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> JobStatus? {
+    /// - Returns: how the job ended; nil if it did not end in time.
+    private func prove(
+        stale: JobItem,
+        own: JobItem,
+        _ batch: Batcher<JobItem, JobAnswer>.Batch
+    ) async -> Result<JobStatus?, ZendeskError> {
         var (outdated, current) = (stale.update, own.update)
         (outdated.customFields, current.customFields) = ([:], [:])
         // An hour before the ticket's own.
-        guard let stamp = RFC3339(outdated.updatedStamp) else { return nil }
+        guard let stamp = RFC3339(outdated.updatedStamp) else { return .failure(ZendeskError(.rejected, "the ticket has no updated_at")) }
         outdated.updatedStamp = RFC3339(seconds: stamp.seconds - 3600).description
         do throws(ZendeskError) {
-            return await end(of: try await begin([(stale.ticket, outdated), (own.ticket, current)], batch))
+            return .success(await end(of: try await begin([(stale.ticket, outdated), (own.ticket, current)], batch)))
         } catch {
-            return nil
+            return .failure(error)
         }
     }
 }

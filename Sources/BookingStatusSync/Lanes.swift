@@ -1,8 +1,8 @@
 import DequeModule
 import Zendesk
 
-/// The waiting changes, in one lane for each booking, and which lanes are in work. A pure state
-/// machine whose operations cost the same whatever else waits.
+/// A pure state machine that keeps the waiting changes in one lane for each booking, and decides
+/// which lane begins next. No operation costs more because more is waiting.
 ///
 /// A lane is in work once at a time. A change that arrives before its booking's search is answered
 /// is taken along. After that, a ticket may have been opened that the search could not find, so a
@@ -16,7 +16,7 @@ struct Lanes {
         var inWork = 1000
         /// The same for sweeps.
         var swept = 100
-        /// Changes that wait or are in work.
+        /// Changes that wait.
         var changes = 100_000
         /// Submissions of more than ``largeRows`` changes.
         var large = 40
@@ -64,7 +64,7 @@ struct Lanes {
         let bookingID: String
         /// How many lanes its submission had begun before.
         let turn: Int
-        /// Whether only sweeps asked for it.
+        /// Whether a sweep's turn began it.
         let isSwept: Bool
         /// Whether its tickets are known and need no search.
         let isKnown: Bool
@@ -85,16 +85,23 @@ struct Lanes {
         var queue: Deque<String>
         var begun = 0
         var inWork = 0
-        var isInTurns = false
+        /// The number of its place in the turns, if it has one.
+        var place: Int?
         var parked = 0
     }
 
     /// Submissions with something to begin, in turns.
     private struct Turns {
-        var next: Deque<Int> = []
+        typealias Place = (submission: Int, number: Int)
+
+        private var next: Deque<Place> = []
         /// Those with no lane in work, which may always begin one.
-        var first: Deque<Int> = []
+        private var first: Deque<Place> = []
         var inWork = 0
+
+        mutating func add(_ place: Place, isFirst: Bool) { if isFirst { first.append(place) } else { next.append(place) } }
+
+        mutating func take(limit: Int) -> Place? { first.popFirst() ?? (inWork < limit ? next.popFirst() : nil) }
     }
 
     let limits: Limits
@@ -102,6 +109,7 @@ struct Lanes {
     private var submissions: [Int: Submission] = [:]
     private var live = Turns()
     private var swept = Turns()
+    private var places = 0
     private var large = 0
     private(set) var parked = 0
     /// The changes that wait.
@@ -121,9 +129,8 @@ struct Lanes {
 
     /// Adds changes.
     ///
-    /// - Parameters:
-    ///   - readings: the tickets of each change's booking, if a sweep has read them.
-    /// - Returns: nil if too much is waiting.
+    /// - Parameter readings: the tickets of each change's booking, if a sweep has read them.
+    /// - Returns: false if too much is waiting.
     mutating func submit(_ changes: [BookingChange], readings: [[TicketReading]]? = nil, id: Int) -> Bool {
         let isLarge = changes.count > Limits.largeRows
         let isSweep = readings != nil
@@ -190,7 +197,7 @@ struct Lanes {
 
     private mutating func next(isSwept: Bool, _ now: Duration) -> Start? {
         while let id = takeTurn(isSwept) {
-            submissions[id]!.isInTurns = false
+            submissions[id]!.place = nil
             while let bookingID = submissions[id]!.queue.popFirst() {
                 steps += 1
                 // One in work begins again when it ends, and one may have been taken along.
@@ -209,24 +216,19 @@ struct Lanes {
     }
 
     private mutating func takeTurn(_ isSwept: Bool) -> Int? {
-        var turns = isSwept ? swept : live
-        defer { if isSwept { swept = turns } else { live = turns } }
-        let limit = isSwept ? limits.swept : limits.inWork
-        while let id = turns.first.popFirst() ?? (turns.inWork < limit ? turns.next.popFirst() : nil) {
-            if submissions[id]?.isInTurns == true { return id }
+        while let place = isSwept ? swept.take(limit: limits.swept) : live.take(limit: limits.inWork) {
+            // A submission that has got a better place since has left this one.
+            if submissions[place.submission]?.place == place.number { return place.submission }
         }
         return nil
     }
 
     private mutating func enqueue(_ id: Int) {
-        guard let submission = submissions[id], !submission.queue.isEmpty, !submission.isInTurns else { return }
-        submissions[id]!.isInTurns = true
-        switch (submission.isSweep, submission.inWork == 0) {
-        case (false, true): live.first.append(id)
-        case (false, false): live.next.append(id)
-        case (true, true): swept.first.append(id)
-        case (true, false): swept.next.append(id)
-        }
+        guard let submission = submissions[id], !submission.queue.isEmpty, submission.place == nil else { return }
+        places += 1
+        submissions[id]!.place = places
+        let isFirst = submission.inWork == 0
+        if submission.isSweep { swept.add((id, places), isFirst: isFirst) } else { live.add((id, places), isFirst: isFirst) }
     }
 
     // MARK: A lane in work
@@ -279,12 +281,11 @@ struct Lanes {
     mutating func leave(_ start: Start) {
         if start.isSwept { swept.inWork -= 1 } else { live.inWork -= 1 }
         steps += 1
-        if let submission = submissions[start.submission] {
-            submissions[start.submission]!.inWork -= 1
-            if submission.inWork == 1, submission.isInTurns {
-                // With nothing in work it may always begin one.
-                if start.isSwept { swept.first.append(start.submission) } else { live.first.append(start.submission) }
-            }
+        submissions[start.submission]?.inWork -= 1
+        // With nothing in work it may always begin one.
+        if submissions[start.submission]?.inWork == 0 {
+            submissions[start.submission]!.place = nil
+            enqueue(start.submission)
         }
         lanes[start.bookingID]!.isInWork = false
         clean(start.bookingID)

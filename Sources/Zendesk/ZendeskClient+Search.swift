@@ -50,18 +50,25 @@ extension ZendeskClient {
 
     /// A page of the search's export: the matching tickets in order of creation.
     ///
-    /// - Parameter cursor: the end of the previous page; nil for the first page. It expires after
-    ///   an hour.
+    /// - Parameters:
+    ///   - cursor: the end of the previous page; nil for the first page. It expires after an hour.
+    ///   - size: maximum tickets on the page; nil for as many as Zendesk allows.
     /// - Returns: ids with creation times in seconds since 1970, and the next page's cursor; nil
     ///   after the last page.
     /// - Throws: ``ZendeskError``; of kind `unavailable` if a page leads to itself.
     package func exportedTickets(
         _ search: TicketSearch,
         after cursor: String?,
+        size: Int? = nil,
         priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
-        let answer: ExportAnswer = try await get(search.exportTarget(after: cursor, size: limits.items), priority, deadline).value
+        let answer: ExportAnswer = try await get(
+            search.exportTarget(after: cursor, size: size ?? limits.items),
+            priority,
+            deadline,
+            repeats: size == nil ? Self.maximumRepeats : 0
+        ).value
         let tickets = answer.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }
         guard answer.meta.has_more else { return (tickets, nil) }
         guard let next = answer.meta.after_cursor, next != cursor else {

@@ -68,8 +68,8 @@ package final class ZendeskClient: Sendable {
 
     func beganJob() { governor.beganJob() }
 
-    /// Waits for the turn of a call that is no ticket update. What it asks for is decided when it
-    /// can be made.
+    /// Waits until a call other than a ticket update can be made. Only then does the caller decide
+    /// what to ask for.
     ///
     /// - Parameter canWait: whether to wait for the error's `retryAfter`, asked before each wait.
     /// - Throws: ``ZendeskError`` of kind `limited` if the caller cannot wait that long.

@@ -253,7 +253,7 @@ struct BatcherTests {
         }
     }
 
-    @Test("when the run ends, whoever waits is told")
+    @Test("when the run ends, each waiting request gets an error")
     func ends() {
         let bench = Bench(size: 1)
         bench.duration = .seconds(9)

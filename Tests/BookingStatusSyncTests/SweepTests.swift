@@ -347,6 +347,23 @@ struct SweepTests {
         #expect(report.seenUpTo == Int64(world.transport.withAccount { account, _ in account.tickets[250]?.createdAt ?? 0 }))
     }
 
+    @Test("a page of the export that fails as a whole is asked for in smaller pages")
+    func smallerPages() async throws {
+        let world = HandlerWorld()
+        for id in 1...150 {
+            world.open(id, booking: "b-\(id)")
+            world.age(id, by: Double(3500 - id))
+            world.bookings.set("b-\(id)", "Booked")
+        }
+        world.transport.before { request, _ in
+            let size = request.target.firstMatch(of: /export.*page%5Bsize%5D=(\d+)/).flatMap { Int($0.output.1) }
+            return size.map { $0 > 30 } == true ? OutboundResponse(status: 504, body: Data()) : nil
+        }
+        let report = try await world.sweepAll()
+        #expect(report.tickets == 150)
+        #expect((1...150).allSatisfy { world.status($0) == "Booked" })
+    }
+
     @Test("two bookings with one ID are reported as ambiguous, and neither is written to a ticket")
     func ambiguous() async throws {
         let world = HandlerWorld()
