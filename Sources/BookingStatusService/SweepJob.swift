@@ -100,7 +100,9 @@ struct SweepRun {
         guard unfinished == 0 else {
             logger.error(
                 "sweep: tickets are left, run it again",
-                metadata: ["unfinished": .stringConvertible(unfinished), "reason": "\(report.reason ?? "see the lines above")"]
+                metadata: report.metadata.merging([
+                    "unfinished": .stringConvertible(unfinished), "reason": "\(report.reason ?? "see the lines above")",
+                ]) { $1 }
             )
             return 1
         }

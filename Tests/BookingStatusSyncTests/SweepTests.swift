@@ -347,6 +347,25 @@ struct SweepTests {
         #expect(report.seenUpTo == Int64(world.transport.withAccount { account, _ in account.tickets[250]?.createdAt ?? 0 }))
     }
 
+    @Test("a full sweep steps over a ticket that it cannot read, counts it and names it", arguments: [403, 504])
+    func stepsOver(status: Int) async throws {
+        let world = HandlerWorld()
+        for id in 1...120 {
+            world.open(id, booking: "b-\(id)")
+            world.age(id, by: Double(3500 - id))
+            world.bookings.set("b-\(id)", "Booked")
+        }
+        world.transport.before { request, _ in
+            let ids = request.target.contains("show_many.json?ids") ? request.target.split(separator: "=").last?.split(separator: ",") : nil
+            let isHit = ids?.contains("77") ?? request.target.contains("/tickets/77.")
+            return isHit ? OutboundResponse(status: status, body: Data()) : nil
+        }
+        let report = try await world.sweepAll()
+        #expect((1...120).filter { world.status($0) != "Booked" } == [77])
+        #expect(report.unfinished == 1)
+        #expect(report.metadata["unreadable"] == "77")
+    }
+
     @Test("a page of the export that fails as a whole is asked for in smaller pages")
     func smallerPages() async throws {
         let world = HandlerWorld()
