@@ -2,25 +2,22 @@ import Synchronization
 
 /// What an instance remembers of a ticket between two settlements.
 struct TicketNotes: Equatable, Sendable {
-    /// A write of ours that could not be taken back. It is corrected before the ticket's version is
-    /// trusted.
+    /// A write of ours that replaced a person's status. The status is put back before anything
+    /// else.
     var owed: TakeBack?
     /// The text of a version whose tag a person has replaced, according to the ticket's audits.
     var verified: String?
 }
 
-/// A write of ours that has to be taken back.
+/// A write of ours that has to be taken back because it replaced a person's status.
 struct TakeBack: Equatable, Sendable {
     var written: KeptVersion
     /// `updated_at` of the ticket after that write.
     var stamp: String
     /// The version field's text before the write.
     var formerVersion: String?
-    /// The status that a person had set and our tag replaced; nil if the status field stays as it
-    /// is.
-    var status: String??
-    /// The change that was written.
-    var change: Int
+    /// The status that a person had set; nil if the person had emptied the field.
+    var status: String?
     /// Since when the version is not shown, although the ticket has not changed since our write.
     var missingSince: Duration?
 }

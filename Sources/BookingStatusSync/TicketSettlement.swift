@@ -89,7 +89,7 @@ struct TicketSettlement: Sendable {
         case asking(BatchPlan.Write, TicketReading)
         case writing(Attempt)
         case readingAudits(KeptVersion, Ticket)
-        case takingBack(TakeBack)
+        case takingBack
     }
 
     init(ticket: Int, changes: [BookingChange], settings: BookingStatusSettings, rule: @escaping Rule, notes: TicketNotes = .init()) {
@@ -140,7 +140,7 @@ struct TicketSettlement: Sendable {
             guard state.isClosed else { return fail(rejection) }
         }
         if let owed = notes.owed {
-            if isStill(owed, on: reading.ticket), !state.isClosed { return takeBack(owed, from: reading, moment) }
+            if isStill(owed, on: reading.ticket), !state.isClosed { return putBack(owed, from: reading, moment) }
             if mayBeHidden(owed, reading.ticket, moment), !state.isClosed {
                 return fail(ZendeskError(.misconfigured, "our last version is not shown: was the version field deactivated?"))
             }
@@ -174,13 +174,9 @@ struct TicketSettlement: Sendable {
         return settings.bookingVersionField == nil ? tried.write.writesTag : isThere(tried.write.version, on: ticket)
     }
 
-    /// Whether a write is still on the ticket to be taken back. Once the ticket has changed, the
-    /// same version may come from another instance. Then only a status that we replaced is still
-    /// ours to restore.
+    /// Whether the ticket still shows the write that replaced a person's status.
     private func isStill(_ owed: TakeBack, on ticket: Ticket) -> Bool {
-        guard isThere(owed.written, on: ticket) else { return false }
-        let isReplaced = owed.status != nil && ticket.text(of: settings.bookingStatusField) == owed.written.tag
-        return ticket.updatedStamp == owed.stamp || isReplaced
+        isThere(owed.written, on: ticket) && ticket.text(of: settings.bookingStatusField) == owed.written.tag
     }
 
     /// Whether the version field may have been hidden since the last check. A hidden field must not
@@ -204,7 +200,7 @@ struct TicketSettlement: Sendable {
         guard let kept = state.kept, kept.tag != nil, kept.tag != state.tag, kept.text != notes.verified else { return nil }
         let isTakenForDone = zip(changes, plan.outcomes).contains { change, outcome in
             switch outcome {
-            case .stale: kept.version.order(to: change.version) == .same
+            case .stale, .tagNotAccepted: kept.version.order(to: change.version) == .same
             case .unexpectedStatus: true
             default: false
             }
@@ -268,26 +264,25 @@ struct TicketSettlement: Sendable {
 
     private mutating func check(_ answer: TicketUpdateAnswer, _ attempt: Attempt, _ moment: Moment) -> Action {
         let write = attempt.write
-        let owed = TakeBack(
-            written: write.version,
-            stamp: answer.ticket.updatedStamp,
-            formerVersion: settings.bookingVersionField.flatMap { attempt.former.text(of: $0) },
-            change: write.change
-        )
+        let formerVersion = settings.bookingVersionField.flatMap { attempt.former.text(of: $0) }
         guard answer.ticket.text(of: settings.bookingStatusField) == write.tag else {
             // Zendesk dropped the tag. Or, if none was sent, a person set another one within the
             // second.
             if write.writesTag { excluded[write.change] = .tagNotAccepted } else { tries += 1 }
-            guard settings.bookingVersionField != nil else { return read(after: .zero, moment) }
-            return takeBack(owed, from: TicketReading(ticket: answer.ticket, readAt: nil), moment)
+            guard let field = settings.bookingVersionField else { return read(after: .zero, moment) }
+            return takeBack(write.version, from: answer.ticket, [field: formerVersion])
         }
         if write.writesTag, let replaced = answer.replaced(settings.bookingStatusField, by: write.version),
             replaced != attempt.former.text(of: settings.bookingStatusField), settings.bookingVersionField != nil
         {
             // Somebody else wrote less than a second earlier, which the stamp could not show.
             tries += 1
-            notes.owed = owed
-            notes.owed?.status = .some(replaced)
+            notes.owed = TakeBack(
+                written: write.version,
+                stamp: answer.ticket.updatedStamp,
+                formerVersion: formerVersion,
+                status: replaced
+            )
             return read(after: .seconds(Self.stampAge), moment)
         }
         if let field = settings.bookingVersionField, answer.ticket.text(of: field) != write.version.text {
@@ -313,23 +308,24 @@ struct TicketSettlement: Sendable {
 
     // MARK: Taking back
 
+    /// Puts back a person's status that our tag replaced, and takes back our version.
+    private mutating func putBack(_ owed: TakeBack, from reading: TicketReading, _ moment: Moment) -> Action {
+        guard let field = settings.bookingVersionField else { preconditionFailure("without a version field nothing is owed") }
+        let age = age(ofStampOf: reading, moment)
+        guard age == .old else { return waitForStamp(age, moment) }
+        return takeBack(owed.written, from: reading.ticket, [field: owed.formerVersion, settings.bookingStatusField: owed.status])
+    }
+
     /// Takes back a version that we wrote. It would make the redelivery look stale and lose the
-    /// change. If our tag replaced a person's, it takes back the tag, too.
-    private mutating func takeBack(_ owed: TakeBack, from reading: TicketReading, _ moment: Moment) -> Action {
-        guard let field = settings.bookingVersionField else { return fail(ZendeskError(.conflict, "there is no version field")) }
-        notes.owed = owed
-        var fields: [Int: String?] = [:]
-        fields.updateValue(owed.formerVersion, forKey: field)
-        if let status = owed.status, reading.ticket.text(of: settings.bookingStatusField) == owed.written.tag {
-            let age = age(ofStampOf: reading, moment)
-            guard age == .old else { return waitForStamp(age, moment) }
-            fields.updateValue(status, forKey: settings.bookingStatusField)
-        }
-        var metadata = changes[min(owed.change, changes.count - 1)].metadata(status: nil)
+    /// change.
+    ///
+    /// - Parameter fields: the fields' former values.
+    private mutating func takeBack(_ version: KeptVersion, from ticket: Ticket, _ fields: [Int: String?]) -> Action {
+        var metadata = changes[0].metadata(status: nil)
         metadata["version"] = nil
-        metadata["takes_back"] = owed.written.text
-        step = .takingBack(owed)
-        return .takeBack(TicketUpdate(customFields: fields, updatedStamp: reading.ticket.updatedStamp, metadata: metadata))
+        metadata["takes_back"] = version.text
+        step = .takingBack
+        return .takeBack(TicketUpdate(customFields: fields, updatedStamp: ticket.updatedStamp, metadata: metadata))
     }
 
     private mutating func handleTakeBack(_ error: ZendeskError, _ moment: Moment) -> Action {
@@ -355,13 +351,7 @@ struct TicketSettlement: Sendable {
         let own = audits.lastIndex { $0.wrote(version.text, to: field) }
         if wasDropped(version, by: own.map { audits[$0] }, before: audits[(own.map { $0 + 1 } ?? 0)...], ticket) {
             guard !settings.dryRun else { return done(changes.map { _ in wouldTakeBack }) }
-            notes.owed = TakeBack(
-                written: version,
-                stamp: ticket.updatedStamp,
-                formerVersion: own.flatMap { audits[$0].replaced[field] ?? nil },
-                change: 0
-            )
-            return read(after: .zero, moment)
+            return takeBack(version, from: ticket, [field: own.flatMap { audits[$0].replaced[field] ?? nil }])
         }
         notes.verified = version.text
         if let tried = unanswered, tried.write.version == version { return done(results(tried.plan, moment)) }
