@@ -144,7 +144,8 @@ package struct BookingStatusHandler: FunctionHandler {
             for change in unbegun { change.log(refusal) }
             return
         }
-        logger.notice(
+        logger.log(
+            level: refusal.needsPerson ? .error : .notice,
             "booking status",
             metadata: [
                 "outcome": "\(refusal.outcome.rawValue)", "changes": .stringConvertible(unbegun.count),

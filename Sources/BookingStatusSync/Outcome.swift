@@ -34,6 +34,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case conflict
     /// Zendesk is busy or down, a limit is used up, or time ran out.
     case deferred
+    /// The search does not show tickets that exist, so it cannot tell whether the booking has one.
+    case searchIsBlind = "search_is_blind"
 
     /// No tag is configured for the status.
     case unknownStatus = "unknown_status"
@@ -54,7 +56,7 @@ package enum Outcome: String, CaseIterable, Sendable {
         case .added, .updated, .cleared, .unchanged, .closed, .otherBooking, .stale, .unexpectedStatus, .noTicket, .gone,
             .notAStatusChange, .dryRun, .superseded, .unknownBooking:
             .done
-        case .waiting, .conflict, .deferred: .tryAgain
+        case .waiting, .conflict, .deferred, .searchIsBlind: .tryAgain
         case .unknownStatus, .tagNotAccepted, .rejected, .ambiguousBooking: .never
         }
     }

@@ -1,9 +1,9 @@
-import Synchronization
 import Support
 import Zendesk
 
 /// Finds the tickets of bookings with as few searches as possible: one for many bookings if the
-/// search proves itself (``Witness``), otherwise one for each.
+/// search proves itself (``Witness``), otherwise one for each. A booking without a hit has no ticket
+/// only once the index has proven to be complete (``SearchIndex``).
 struct TicketFinder: Sendable {
     private let searches: Batcher<String, Found>
 
@@ -29,12 +29,32 @@ struct TicketFinder: Sendable {
         latest: @escaping @Sendable () -> Int,
         time: TimeSource
     ) {
-        let search = BookingSearch(zendesk, field: field, maximum: maximum, latest: latest, time: time)
-        searches = Batcher(
-            .init(size: { search.bookingsPerSearch }, isAlone: isAlone),
+        let index = SearchIndex(zendesk, field: field, maximum: maximum, time: time)
+        let admit: @Sendable (CallPriority, (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall = {
+            priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait)
+        }
+        let controls = Batcher<Void, Void>(
+            .init(size: { 1000 }, isAlone: isAlone, width: { 1 }),
             scope: scope,
             time: time,
-            admit: { priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait) },
+            admit: admit,
+            perform: { batch in
+                let result: Result<Void, ZendeskError>
+                do throws(ZendeskError) {
+                    try await index.prove(.init(call: batch.call, priority: batch.priority, deadline: batch.deadline))
+                    result = .success(())
+                } catch {
+                    result = .failure(error)
+                }
+                return batch.requests.map { result }
+            }
+        )
+        let search = BookingSearch(index, controls: controls, latest: latest)
+        searches = Batcher(
+            .init(size: { index.withPool { $0.limit($1) } }, isAlone: isAlone),
+            scope: scope,
+            time: time,
+            admit: admit,
             perform: { batch in await search.find(batch) }
         )
     }
@@ -48,29 +68,22 @@ struct TicketFinder: Sendable {
 }
 
 /// Makes the searches.
-private final class BookingSearch: Sendable {
+private struct BookingSearch: Sendable {
     private typealias Found = [(booking: String, result: Result<(tickets: [Int], latest: Int), ZendeskError>)]
+    private typealias Turn = SearchIndex.Turn
 
-    private let zendesk: ZendeskClient
-    private let field: Int
-    private let time: TimeSource
+    private let index: SearchIndex
+    private let controls: Batcher<Void, Void>
     private let latest: @Sendable () -> Int
-    private let pool: Mutex<WitnessPool>
-    private let gate = AsyncSemaphore()
 
-    init(_ zendesk: ZendeskClient, field: Int, maximum: Int, latest: @escaping @Sendable () -> Int, time: TimeSource) {
-        self.zendesk = zendesk
-        self.field = field
-        self.time = time
+    init(_ index: SearchIndex, controls: Batcher<Void, Void>, latest: @escaping @Sendable () -> Int) {
+        self.index = index
+        self.controls = controls
         self.latest = latest
-        pool = Mutex(WitnessPool(maximum: maximum))
     }
 
-    /// How many bookings one search may ask for now.
-    var bookingsPerSearch: Int { pool.withLock { $0.limit(time.now()) } }
-
     func find(_ batch: Batcher<String, TicketFinder.Found>.Batch) async -> [Result<TicketFinder.Found, ZendeskError>] {
-        let reservation = zendesk.reserveReading()
+        let reservation = index.zendesk.reserveReading()
         let turn = Turn(call: batch.call, priority: batch.priority, deadline: batch.deadline)
         let bookings = Set(batch.requests).sorted()
         let found = Dictionary(uniqueKeysWithValues: await find(bookings, turn).map { ($0.booking, $0.result) })
@@ -79,49 +92,42 @@ private final class BookingSearch: Sendable {
         }
     }
 
-    /// The first call of a batch is admitted; the others wait for their turn.
-    private struct Turn: Sendable {
-        var call: AdmittedCall
-        var priority: CallPriority
-        var deadline: Deadline
-    }
-
-    /// - Parameter halves: whether to ask again in halves if the search fails as a whole.
-    private func find(_ bookings: [String], _ turn: Turn, halves: Bool = true) async -> Found {
-        let limit = bookingsPerSearch
-        guard bookings.count > 1, limit > 1 else { return await findSingly(bookings, turn) }
+    /// - Parameters:
+    ///   - spoilers: witnesses of a search that failed as a whole.
+    private func find(_ bookings: [String], _ turn: Turn, without spoilers: [Witness] = []) async -> Found {
+        let (limit, areAlternatives) = index.withPool { ($0.limit($1), $0.areTermsAlternatives) }
+        guard limit > 1, bookings.count > 1 || areAlternatives else { return await findSingly(bookings, turn) }
         // An ID without any letter or digit would be contained in every other ID.
         let (shared, alone) = (bookings.filter { Self.canBeShared($0) }, bookings.filter { !Self.canBeShared($0) })
         guard alone.isEmpty else {
             async let single = findSingly(alone, turn)
-            return await find(shared, turn) + single
+            return await (shared.isEmpty ? [] : find(shared, turn)) + single
         }
         guard bookings.count <= limit else {
             return await inParts(bookings, of: limit) { await self.find($0, turn) }
         }
+        var tried: [Witness] = []
         do throws(ZendeskError) {
             for _ in 0..<2 {
-                guard let pair = try await witnesses(for: bookings, turn) else {
-                    return await findInHalves(bookings, turn)
-                }
-                switch try await search(bookings, pair, turn) {
-                case .whole(let hits):
-                    return Self.assign(hits, to: bookings, besides: [pair.first.bookingID, pair.last.bookingID], latest())
+                guard let witnesses = try await index.witnesses(for: bookings, without: spoilers + tried, turn) else { break }
+                tried += witnesses
+                switch try await search(bookings, witnesses, turn) {
+                case .whole(let found): return found
                 case .tooMany: return await findInHalves(bookings, turn)
                 case .refused: break
                 case .unproven(let missing):
-                    pool.withLock { pool in
-                        for witness in missing { pool.forget(witness) }
-                    }
+                    for witness in missing { try await index.lookAt(witness, turn) }
                     continue
                 }
                 break
             }
         } catch {
-            if halves, error.mayConcernOneItem { return await findAroundOne(bookings, turn) }
+            // A booking with a hit has a ticket even so.
+            if error.kind == .searchIsBlind { return await findSingly(bookings, turn) }
+            if error.mayConcernOneItem, spoilers.isEmpty { return await findAroundOne(bookings, turn, without: tried) }
             return bookings.map { ($0, .failure(error)) }
         }
-        pool.withLock { $0.distrust(bookings.count, time.now()) }
+        if !tried.isEmpty { index.withPool { $0.distrust(bookings.count, $1) } }
         return await findInHalves(bookings, turn)
     }
 
@@ -129,72 +135,45 @@ private final class BookingSearch: Sendable {
 
     private enum Answer {
         /// All tickets of the bookings, as the index has them.
-        case whole([SearchHit])
-        /// There are more hits than these.
+        case whole(Found)
+        /// There are more hits than one page shows.
         case tooMany
         case unproven(missing: [Witness])
         /// Zendesk rejects the query, perhaps because it is too long.
         case refused
     }
 
-    private func search(
-        _ bookings: [String],
-        _ pair: (first: Witness, last: Witness),
-        _ turn: Turn
-    ) async throws(ZendeskError) -> Answer {
-        let terms = [pair.first.bookingID] + bookings + [pair.last.bookingID]
-        guard let search = TicketSearch(customField: field, anyOf: terms) else { return .refused }
+    private func search(_ bookings: [String], _ witnesses: [Witness], _ turn: Turn) async throws(ZendeskError) -> Answer {
+        // The first and the last term are witnesses.
+        let (first, others) = (witnesses.prefix(witnesses.count / 2), witnesses.suffix(from: witnesses.count / 2))
+        let terms = first.map(\.bookingID) + bookings + others.map(\.bookingID)
+        guard let search = TicketSearch(customField: index.field, anyOf: terms) else { return .refused }
+        let number = index.begin()
         let page: SearchPage
         do throws(ZendeskError) {
-            page = try await zendesk.hits(
-                search,
-                showing: field,
-                repeats: 0,
-                admitted: turn.call,
-                priority: turn.priority,
-                deadline: turn.deadline
-            )
+            page = try await index.hits(search, repeats: 0, turn)
         } catch  where error.kind == .rejected {
             return .refused
         } catch {
             throw error
         }
         guard page.isWhole else { return .tooMany }
-        let missing = [pair.first, pair.last].filter { witness in !page.hits.contains { witness.isFound(in: $0) } }
+        let missing = index.missing(witnesses, in: page)
         guard missing.isEmpty else { return .unproven(missing: missing) }
-        pool.withLock { $0.learn(page.hits) }
-        return .whole(page.hits)
+        if witnesses.count > 1 { index.withPool { pool, _ in pool.trustTerms() } }
+        let found = Self.assign(page.hits, to: bookings, besides: witnesses.map(\.bookingID), latest())
+        return .whole(await proven(found, page.hits, since: number, turn))
     }
 
-    /// Two witnesses for a search; nil if no two known tickets could prove it.
-    private func witnesses(for bookings: [String], _ turn: Turn) async throws(ZendeskError) -> (first: Witness, last: Witness)? {
-        if let pair = pool.withLock({ $0.pair(for: bookings) }) { return pair }
-        // Search once for all callers.
-        guard await gate.enter(before: turn.deadline) else { throw ZendeskError(.timeIsUp, "no witnesses for a search were found in time") }
-        defer { gate.leave() }
-        if let pair = pool.withLock({ $0.pair(for: bookings) }) { return pair }
-        guard pool.withLock({ $0.wantsCandidates(time.now()) }) else { return nil }
-        let page: SearchPage
-        defer { pool.withLock { $0.looked(time.now()) } }
+    /// Lets a booking that no hit names have no ticket only if the index is complete.
+    private func proven(_ found: Found, _ hits: [SearchHit], since number: Int, _ turn: Turn) async -> Found {
+        let named = Set(hits.compactMap(\.text))
+        guard found.contains(where: { !named.contains($0.booking) }), !index.isComplete(since: number) else { return found }
         do throws(ZendeskError) {
-            page = try await zendesk.hits(
-                TicketSearch(withValueIn: field),
-                showing: field,
-                isNewestFirst: true,
-                admitted: turn.call,
-                priority: turn.priority,
-                deadline: turn.deadline
-            )
+            try await controls.ask((), priority: turn.priority, deadline: turn.deadline)
+            return found
         } catch {
-            switch error.kind {
-            case .limited, .cancelled, .timeIsUp: throw error
-            // Without witnesses each booking gets its own search.
-            default: return nil
-            }
-        }
-        return pool.withLock { pool in
-            pool.learn(page.hits)
-            return pool.pair(for: bookings)
+            return found.map { named.contains($0.booking) ? $0 : ($0.booking, .failure(error)) }
         }
     }
 
@@ -212,37 +191,38 @@ private final class BookingSearch: Sendable {
 
     // MARK: Fewer at once
 
-    /// Asks in halves, since one of the tickets spoils the search. If both halves fail, Zendesk is
-    /// down.
-    private func findAroundOne(_ bookings: [String], _ turn: Turn) async -> Found {
+    /// Asks in halves and with other witnesses, since one of the tickets spoils the search. If both
+    /// halves fail, Zendesk is down.
+    private func findAroundOne(_ bookings: [String], _ turn: Turn, without spoilers: [Witness]) async -> Found {
+        guard bookings.count > 1 else { return await findSingly(bookings, turn) }
         let middle = bookings.count / 2
         let halves = [Array(bookings[..<middle]), Array(bookings[middle...])]
-        let found = await concurrently(halves, width: 2) { await self.find($0, turn, halves: false) }
+        let found = await concurrently(halves, width: 2) { await self.find($0, turn, without: spoilers) }
         let hasFailed = found.map { found in
             found.allSatisfy { if case .failure(let error) = $0.result { error.mayConcernOneItem } else { false } }
         }
-        guard let index = hasFailed.firstIndex(of: true), hasFailed != [true, true], halves[index].count > 1 else {
-            return found.flatMap(\.self)
+        if hasFailed == [false, false] {
+            // It was a witness.
+            index.withPool { pool, _ in
+                for witness in spoilers { pool.forget(witness) }
+            }
         }
-        return await findAroundOne(halves[index], turn) + found[1 - index]
+        guard let index = hasFailed.firstIndex(of: true), hasFailed != [true, true] else { return found.flatMap(\.self) }
+        return await findAroundOne(halves[index], turn, without: spoilers) + found[1 - index]
     }
 
     private func findInHalves(_ bookings: [String], _ turn: Turn) async -> Found {
-        await inParts(bookings, of: (bookings.count + 1) / 2) { await self.find($0, turn) }
+        guard bookings.count > 1 else { return await findSingly(bookings, turn) }
+        return await inParts(bookings, of: (bookings.count + 1) / 2) { await self.find($0, turn) }
     }
 
     private func findSingly(_ bookings: [String], _ turn: Turn) async -> Found {
         await inParts(bookings, of: 1) { part in
             let booking = part[0]
+            let number = self.index.begin()
             do throws(ZendeskError) {
-                let search = TicketSearch(customField: self.field, text: booking)!
-                let tickets = try await self.zendesk.ticketIDs(
-                    search,
-                    admitted: turn.call,
-                    priority: turn.priority,
-                    deadline: turn.deadline
-                )
-                return [(booking, .success((tickets, self.latest())))]
+                let hits = try await self.index.allHits(TicketSearch(customField: self.index.field, text: booking)!, turn)
+                return await self.proven([(booking, .success((hits.map(\.ticket), self.latest())))], hits, since: number, turn)
             } catch {
                 return [(booking, .failure(error))]
             }

@@ -13,7 +13,8 @@ struct TicketResult: Equatable, Sendable {
     var retryAfter: Duration?
     /// Whether a person has to fix something first, such as a wrong token.
     var needsPerson = false
-    /// Whether budget or time ran out, so that the rest of the record would fail too.
+    /// Whether budget or time ran out, or search is blind, so that the rest of the record would
+    /// fail too.
     var isRefusal = false
     /// When the ticket showed the new status, in seconds since 1970.
     var writtenAt: Double?
@@ -27,14 +28,15 @@ extension TicketResult {
         let outcome: Outcome =
             switch error.kind {
             case .conflict: .conflict
+            case .searchIsBlind: .searchIsBlind
             case .notFound where ticket != nil: .gone
             default: error.canSucceedLater ? .deferred : .rejected
             }
         self.init(ticket: ticket, outcome: outcome, reason: error.description, retryAfter: error.retryAfter)
-        needsPerson = error.kind == .misconfigured
+        needsPerson = error.kind == .misconfigured || error.kind == .searchIsBlind
         switch error.kind {
         case .limited(let limit): isRefusal = limit != .ticket
-        case .timeIsUp, .cancelled: isRefusal = true
+        case .timeIsUp, .cancelled, .searchIsBlind: isRefusal = true
         default: break
         }
     }

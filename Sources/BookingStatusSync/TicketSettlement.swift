@@ -142,7 +142,7 @@ struct TicketSettlement: Sendable {
         if let owed = notes.owed {
             if isStill(owed, on: reading.ticket), !state.isClosed { return putBack(owed, from: reading, moment) }
             if mayBeHidden(owed, reading.ticket, moment), !state.isClosed {
-                return fail(ZendeskError(.misconfigured, "our last version is not shown: was the version field deactivated?"))
+                return fail(ZendeskError(.misconfigured, "our last update is not shown: was a field deactivated?"))
             }
             notes.owed = nil
         }
@@ -179,12 +179,11 @@ struct TicketSettlement: Sendable {
         isThere(owed.written, on: ticket) && ticket.text(of: settings.bookingStatusField) == owed.written.tag
     }
 
-    /// Whether the version field may have been hidden since the last check. A hidden field must not
-    /// make us forget what we owe the ticket.
+    /// Whether a field may have been hidden since the last check, because the ticket is as we left it
+    /// and shows nothing there. A hidden field must not make us forget what we owe.
     private mutating func mayBeHidden(_ owed: TakeBack, _ ticket: Ticket, _ moment: Moment) -> Bool {
-        guard let field = settings.bookingVersionField, ticket.text(of: field) == nil, ticket.updatedStamp == owed.stamp else {
-            return false
-        }
+        let fields = [settings.bookingVersionField, settings.bookingStatusField].compactMap(\.self)
+        guard ticket.updatedStamp == owed.stamp, fields.contains(where: { ticket.text(of: $0) == nil }) else { return false }
         let since = owed.missingSince ?? moment.now
         notes.owed?.missingSince = since
         return moment.now - since <= Self.fieldsAge
@@ -299,7 +298,7 @@ struct TicketSettlement: Sendable {
             rejection = error
             return read(after: .zero, moment)
         case .notFound: return next(.gone, at: moment)
-        case .limited, .tooManyJobs, .timeIsUp, .misconfigured: break
+        case .limited, .tooManyJobs, .searchIsBlind, .timeIsUp, .misconfigured: break
         }
         tries += 1
         guard tries < Self.maximumTries, let pause = pause(after: error, tries, moment) else { return fail(error) }
@@ -401,7 +400,7 @@ struct TicketSettlement: Sendable {
         // The budgets are already blocked for as long as Zendesk asked.
         case .limited: pause = error.status == nil ? nil : jitter
         case .unavailable: pause = error.retryAfter ?? jitter * 4
-        case .notFound, .tooManyJobs, .timeIsUp, .misconfigured, .rejected, .cancelled: pause = nil
+        case .notFound, .tooManyJobs, .searchIsBlind, .timeIsUp, .misconfigured, .rejected, .cancelled: pause = nil
         }
         return pause.flatMap { $0 <= Self.maximumPause ? $0 : nil }
     }

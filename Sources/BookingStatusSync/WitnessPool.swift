@@ -1,19 +1,30 @@
 package import Zendesk
 
-/// A booking whose open ticket an earlier search found. A search for several bookings that also
-/// finds this one has looked for all of them.
+/// A booking whose open ticket an earlier search found. A search that also finds this one has
+/// looked for all of its bookings.
 ///
 /// Zendesk does not document what several terms of one field mean, or how many of them count. So
 /// the first and the last term are witnesses. One of the two would be missing if every ticket had
 /// to match all terms, or if only the first, only the last or only a limited number of terms
-/// counted.
+/// counted. Nor does an answer without hits say whether the index is complete, or whether the
+/// token's owner may see the tickets.
 package struct Witness: Hashable, Sendable {
     package var ticket: Int
     package var bookingID: String
+    /// The ticket's brand and group, either of which the token's owner may lose.
+    var brand: Int?
+    var group: Int?
 
     package init(ticket: Int, bookingID: String) {
         self.ticket = ticket
         self.bookingID = bookingID
+    }
+
+    /// - Returns: nil if the hit names no booking that a search can ask for.
+    init?(_ hit: SearchHit) {
+        guard let text = hit.text, TicketSearch.isPlain(text) else { return nil }
+        self.init(ticket: hit.ticket, bookingID: text)
+        (brand, group) = (hit.brand, hit.group)
     }
 
     /// Whether no hit of the other term can be mistaken for one of this witness: neither ID
@@ -31,24 +42,44 @@ package struct Witness: Hashable, Sendable {
     /// The letters and digits of an ID, in lower case. A search for an ID may find any ID whose
     /// core contains its own.
     static func core(_ text: String) -> String { text.lowercased().filter { $0.isLetter || $0.isNumber } }
+
+    /// Whether whoever may see one may see the other.
+    func isOfSameBrandOrGroup(as other: Witness) -> Bool { brand == other.brand || (group != nil && group == other.group) }
 }
 
-/// The known witnesses of an instance, and its number of bookings per search. A pure state machine.
+/// What an instance knows of the search index: its witnesses, how many bookings a search may ask
+/// for, and since when an empty answer counts. A pure state machine.
 struct WitnessPool: Sendable {
-    /// Maximum bookings in one search, excluding the two witnesses.
+    /// Maximum bookings in one search, excluding the witnesses.
     let maximum: Int
     /// Most recently seen last.
     private var witnesses: [Witness] = []
+    /// Two of one brand or group that could not be read. Until they are found again, or have
+    /// turned out to be deleted, no empty answer counts.
+    private var lost: [Witness] = []
+    private var lostUntil: Duration?
+    /// The searches that have begun.
+    private var searches = 0
+    /// The number of the last search that showed a ticket of a brand.
+    private var shownBy: [Int?: Int] = [:]
+    /// Until when no ticket names a booking, as the list of tickets says.
+    private var bareUntil: Duration?
     private var lookedAt: Duration?
     private var halved: (limit: Int, until: Duration)?
+    /// Whether a ticket that matches one of several terms is found.
+    private(set) var areTermsAlternatives = false
 
     private static let capacity = 50
+    /// Maximum witnesses in a search for bookings.
+    private static let maximumBrands = 5
     /// How long searches stay small after an incomplete one.
     static let caution = Duration.seconds(600)
     /// Minimum time between two searches for candidates.
     private static let patience = Duration.seconds(60)
 
     init(maximum: Int) { self.maximum = maximum }
+
+    // MARK: How many bookings
 
     /// The current limit of bookings per search.
     func limit(_ now: Duration) -> Int {
@@ -61,8 +92,14 @@ struct WitnessPool: Sendable {
 
     /// Records that a search for this many bookings was incomplete twice.
     mutating func distrust(_ count: Int, _ now: Duration) {
+        areTermsAlternatives = false
         halved = (min(max(1, count / 2), limit(now)), now + Self.caution)
     }
+
+    /// Records that a search with two witnesses found both.
+    mutating func trustTerms() { areTermsAlternatives = maximum > 1 }
+
+    // MARK: Witnesses
 
     /// Whether to search for candidates.
     func wantsCandidates(_ now: Duration) -> Bool {
@@ -72,30 +109,97 @@ struct WitnessPool: Sendable {
     /// Records that candidates were searched for.
     mutating func looked(_ now: Duration) { lookedAt = now }
 
-    /// Two witnesses for a search; nil if no known two are apart from its bookings and from each
-    /// other.
-    func pair(for bookings: [String]) -> (first: Witness, last: Witness)? {
+    /// The witnesses for a search: one of each brand, and two at least if it asks for several
+    /// bookings; nil if not that many are apart from its bookings and from each other.
+    func witnesses(for bookings: [String], without spoilers: [Witness]) -> [Witness]? {
+        var chosen: [Witness] = []
         let apart = witnesses.reversed().filter { witness in
-            !bookings.contains(witness.bookingID) && bookings.allSatisfy { Witness.isApart(witness.bookingID, $0) }
+            !spoilers.contains(witness) && !bookings.contains(witness.bookingID) && bookings.allSatisfy { Witness.isApart(witness.bookingID, $0) }
         }
-        for (index, first) in apart.enumerated() {
-            if let last = apart[(index + 1)...].first(where: {
-                $0.bookingID != first.bookingID && Witness.isApart($0.bookingID, first.bookingID)
-            }) {
-                return (first, last)
+        func add(where isWanted: (Witness) -> Bool, upTo count: Int) {
+            for witness in apart where chosen.count < count && isWanted(witness) {
+                if chosen.allSatisfy({ Witness.isApart($0.bookingID, witness.bookingID) }) { chosen.append(witness) }
             }
         }
-        return nil
+        add(where: { witness in !chosen.contains { $0.brand == witness.brand } }, upTo: Self.maximumBrands)
+        let least = bookings.count > 1 ? 2 : 1
+        add(where: { !chosen.contains($0) }, upTo: least)
+        return chosen.count < least ? nil : chosen
     }
 
-    /// Keeps the hits of a search as witnesses for the next one.
-    mutating func learn(_ hits: [SearchHit]) {
-        let seen = hits.compactMap { hit in
-            hit.text.flatMap { TicketSearch.isPlain($0) ? Witness(ticket: hit.ticket, bookingID: $0) : nil }
+    /// The witnesses that show whether the index is complete: the lost ones, and one of each brand.
+    /// Where searches may be shared two at least, since that also shows whether terms are alternatives.
+    func controls(_ now: Duration) -> [Witness] {
+        var controls = lost
+        func add(where isWanted: (Witness) -> Bool) {
+            for witness in witnesses.reversed() where controls.count < max(2, maximum) && isWanted(witness) {
+                if controls.allSatisfy({ Witness.isApart($0.bookingID, witness.bookingID) }) { controls.append(witness) }
+            }
         }
-        witnesses.removeAll { old in seen.contains { $0.ticket == old.ticket } }
-        witnesses = (witnesses + seen).suffix(Self.capacity)
+        add { witness in !controls.contains { $0.brand == witness.brand } }
+        if limit(now) > 1 { add { _ in controls.count < 2 } }
+        return controls
     }
 
-    mutating func forget(_ witness: Witness) { witnesses.removeAll { $0 == witness } }
+    /// Another witness of the same brand or group.
+    func companion(of witness: Witness) -> Witness? {
+        (lost + witnesses.reversed()).first { $0.ticket != witness.ticket && $0.isOfSameBrandOrGroup(as: witness) }
+    }
+
+    /// Records the hits of a search: its brands are shown, and its tickets are witnesses for the
+    /// next one.
+    ///
+    /// - Parameter search: the search's number.
+    mutating func learn(_ hits: [SearchHit], of search: Int) {
+        let seen = hits.compactMap { Witness($0) }
+        for witness in seen { shownBy[witness.brand] = max(shownBy[witness.brand] ?? 0, search) }
+        lost.removeAll { old in seen.contains { $0.ticket == old.ticket } }
+        witnesses.removeAll { old in seen.contains { $0.ticket == old.ticket } }
+        witnesses += seen
+        while witnesses.count > Self.capacity {
+            // Two of each brand stay.
+            let counts = witnesses.reduce(into: [Int?: Int]()) { $0[$1.brand, default: 0] += 1 }
+            witnesses.remove(at: witnesses.firstIndex { counts[$0.brand]! > 2 } ?? 0)
+        }
+        if !seen.isEmpty { bareUntil = nil }
+    }
+
+    mutating func forget(_ witness: Witness) {
+        witnesses.removeAll { $0.ticket == witness.ticket }
+        lost.removeAll { $0.ticket == witness.ticket }
+    }
+
+    // MARK: Empty answers
+
+    /// The number of a search that begins now.
+    mutating func begin() -> Int {
+        searches += 1
+        return searches
+    }
+
+    /// Whether an empty answer to a search says that there is no ticket: this one or a later one
+    /// has shown a ticket of each brand.
+    func isComplete(since search: Int, _ now: Duration) -> Bool {
+        if let bareUntil, now < bareUntil, witnesses.isEmpty { return true }
+        guard lost.isEmpty, !witnesses.isEmpty else { return false }
+        return witnesses.allSatisfy { shownBy[$0.brand] ?? 0 >= search }
+    }
+
+    /// Records two witnesses that cannot be read.
+    ///
+    /// - Parameter until: when they count as deleted; nil if never.
+    mutating func lose(_ pair: [Witness], until: Duration?) {
+        guard lost.isEmpty else { return }
+        (lost, lostUntil) = (pair, until)
+    }
+
+    /// Forgets lost witnesses that count as deleted.
+    mutating func expire(_ now: Duration) {
+        guard let lostUntil, now >= lostUntil else { return }
+        for witness in lost { forget(witness) }
+        self.lostUntil = nil
+    }
+
+    /// Records that no ticket names a booking.
+    mutating func isBare(until: Duration) { bareUntil = until }
 }

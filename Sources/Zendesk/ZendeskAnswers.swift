@@ -1,21 +1,19 @@
 // The parts of Zendesk's API answers that the client reads.
 
+/// A search's answer, with the fields from the search index.
 struct SearchAnswer: Decodable {
-    struct Hit: Decodable { let id: Int }
-    let results: [Hit]
-    let next_page: String?
-    let count: Int
-}
-
-/// A search's answer with the custom fields from the search index.
-struct HitsAnswer: Decodable {
     struct Hit: Decodable {
         let id: Int
+        let created_at: String?
+        let brand_id: Int?
+        let group_id: Int?
         let custom_fields: [Ticket.CustomField]?
 
         func text(of field: Int) -> String? {
-            guard case .text(let text)? = custom_fields?.first(where: { $0.id == field })?.value else { return nil }
-            return text
+            switch custom_fields?.first(where: { $0.id == field })?.value {
+            case .text(let text)?, .number(let text)?: text.isEmpty ? nil : text
+            case .flag?, .list?, nil: nil
+            }
         }
     }
     let results: [Hit]
@@ -41,9 +39,8 @@ struct TicketListAnswer: Decodable {
 }
 
 struct ExportAnswer: Decodable {
-    struct Hit: Decodable { let id: Int, created_at: String? }
     struct Meta: Decodable { let has_more: Bool, after_cursor: String? }
-    let results: [Hit]
+    let results: [SearchAnswer.Hit]
     let meta: Meta
 }
 

@@ -2,50 +2,77 @@ package import Support
 
 /// Finds tickets by search, through the search's export, and in the list of tickets.
 extension ZendeskClient {
-    /// The unique ids of the matching tickets, in order of creation.
+    /// The matching tickets, each once, in order of creation.
     ///
     /// More than a thousand come from the search's export, which has no such limit and takes one
     /// call per hundred tickets.
-    package func ticketIDs(
+    ///
+    /// - Throws: ``ZendeskError``; of kind `unavailable` if the search counts more tickets than it
+    ///   shows, twice.
+    package func allHits(
         _ search: TicketSearch,
+        showing field: Int,
         admitted: AdmittedCall? = nil,
         priority: CallPriority = .normal,
         deadline: Deadline
-    ) async throws(ZendeskError) -> [Int] {
-        var ids: [Int] = []
-        var seen: Set<Int> = []
-        for page in 1...(limits.hits / limits.items) {
-            let answer: SearchAnswer = try await get(
-                search.target(page: page, size: limits.items),
-                priority,
-                deadline,
-                admitted: admitted
-            ).value
-            guard answer.count <= limits.hits else { return try await exportedIDs(search, priority, deadline) }
-            // Pages can overlap while tickets come and go.
-            ids += answer.results.map(\.id).filter { seen.insert($0).inserted }
-            if answer.next_page == nil || answer.results.isEmpty { break }
+    ) async throws(ZendeskError) -> [SearchHit] {
+        try await whole { () async throws(ZendeskError) in
+            var hits: [SearchHit] = []
+            var seen: Set<Int> = []
+            var held = 0
+            for page in 1...(limits.hits / limits.items) {
+                let target = search.target(page: page, size: limits.items)
+                let answer: SearchAnswer = try await get(target, priority, deadline, admitted: admitted).value
+                guard answer.count <= limits.hits else {
+                    let hits = try await exportedHits(search, field, priority, deadline)
+                    return (hits, 0)
+                }
+                held += answer.results.count
+                // Pages can overlap while tickets come and go.
+                hits += answer.results.filter { seen.insert($0.id).inserted }.map { SearchHit($0, field) }
+                if answer.next_page == nil || answer.results.isEmpty { return (hits, answer.count - held) }
+            }
+            return (hits, 0)
         }
-        return ids
     }
 
-    private func exportedIDs(
+    /// Asks again if an answer counts more tickets than it shows.
+    ///
+    /// Source: zendesk/zendesk_api_client_php#265, where a search counts one ticket and shows none.
+    private func whole(
+        _ ask: () async throws(ZendeskError) -> (hits: [SearchHit], missing: Int)
+    ) async throws(ZendeskError) -> [SearchHit] {
+        var answer = try await ask()
+        if answer.missing > 0 { answer = try await ask() }
+        guard answer.missing <= 0 else {
+            let shown = answer.hits.count
+            throw ZendeskError(
+                .unavailable,
+                retryAfter: .seconds(10),
+                "Zendesk's search counts \(shown + answer.missing) tickets and shows \(shown)"
+            )
+        }
+        return answer.hits
+    }
+
+    private func exportedHits(
         _ search: TicketSearch,
+        _ field: Int,
         _ priority: CallPriority,
         _ deadline: Deadline
-    ) async throws(ZendeskError) -> [Int] {
-        var ids: [Int] = []
+    ) async throws(ZendeskError) -> [SearchHit] {
+        var hits: [SearchHit] = []
         var cursors: Set<String> = []
         var cursor: String?
         repeat {
-            let page = try await exportedTickets(search, after: cursor, priority: priority, deadline: deadline)
-            ids += page.tickets.map(\.id)
+            let page = try await exportedPage(search, after: cursor, priority: priority, deadline: deadline)
+            hits += page.results.map { SearchHit($0, field) }
             cursor = page.next
             guard cursor.map({ cursors.insert($0).inserted }) ?? true else {
                 throw ZendeskError(.unavailable, "the search's export leads back to a page that it has given before")
             }
         } while cursor != nil
-        return ids
+        return hits
     }
 
     /// A page of the search's export: the matching tickets in order of creation.
@@ -63,18 +90,28 @@ extension ZendeskClient {
         priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
+        let page = try await exportedPage(search, after: cursor, size: size, priority: priority, deadline: deadline)
+        return (page.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }, page.next)
+    }
+
+    private func exportedPage(
+        _ search: TicketSearch,
+        after cursor: String?,
+        size: Int? = nil,
+        priority: CallPriority,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> (results: [SearchAnswer.Hit], next: String?) {
         let answer: ExportAnswer = try await get(
             search.exportTarget(after: cursor, size: size ?? limits.items),
             priority,
             deadline,
             repeats: size == nil ? Self.maximumRepeats : 0
         ).value
-        let tickets = answer.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }
-        guard answer.meta.has_more else { return (tickets, nil) }
+        guard answer.meta.has_more else { return (answer.results, nil) }
         guard let next = answer.meta.after_cursor, next != cursor else {
             throw ZendeskError(.unavailable, "the search's export says that there is more, and not where")
         }
-        return (tickets, next)
+        return (answer.results, next)
     }
 
     /// The first page of hits, with a custom field's text from the search index.
@@ -91,11 +128,13 @@ extension ZendeskClient {
         deadline: Deadline
     ) async throws(ZendeskError) -> SearchPage {
         let target = search.target(page: 1, size: limits.items, isNewestFirst: isNewestFirst)
-        let answer: HitsAnswer = try await get(target, priority, deadline, repeats: repeats, admitted: admitted).value
-        return SearchPage(
-            hits: answer.results.map { SearchHit(ticket: $0.id, text: $0.text(of: field)) },
-            isWhole: answer.next_page == nil && answer.count == answer.results.count
-        )
+        var isWhole = true
+        let hits = try await whole { () async throws(ZendeskError) in
+            let answer: SearchAnswer = try await get(target, priority, deadline, repeats: repeats, admitted: admitted).value
+            isWhole = answer.next_page == nil && answer.count <= limits.hits
+            return (answer.results.map { SearchHit($0, field) }, isWhole ? answer.count - answer.results.count : 0)
+        }
+        return SearchPage(hits: hits, isWhole: isWhole)
     }
 
     /// A page of all tickets in any status, most recently updated first. It comes from the database
@@ -128,10 +167,17 @@ package struct SearchHit: Equatable, Sendable {
     package var ticket: Int
     /// The text of the requested custom field, which may be outdated.
     package var text: String?
+    package var brand: Int?
+    package var group: Int?
 
     package init(ticket: Int, text: String?) {
         self.ticket = ticket
         self.text = text
+    }
+
+    init(_ hit: SearchAnswer.Hit, _ field: Int) {
+        self.init(ticket: hit.id, text: hit.text(of: field))
+        (brand, group) = (hit.brand_id, hit.group_id)
     }
 }
 

@@ -21,6 +21,8 @@ package struct ZendeskError: Error, Equatable {
         case tooManyJobs
         /// Zendesk is down or in maintenance, or cannot be reached; nothing was changed.
         case unavailable
+        /// The search does not show tickets that exist, so what it does not find may exist as well.
+        case searchIsBlind
         /// The deadline leaves no time for the call.
         case timeIsUp
         /// The request may have taken effect. Read the ticket before anything else.
@@ -55,7 +57,7 @@ package struct ZendeskError: Error, Equatable {
     /// Whether the same request can succeed later.
     package var canSucceedLater: Bool {
         switch kind {
-        case .conflict, .limited, .tooManyJobs, .unavailable, .timeIsUp, .outcomeUnknown, .misconfigured, .cancelled: true
+        case .conflict, .limited, .tooManyJobs, .unavailable, .searchIsBlind, .timeIsUp, .outcomeUnknown, .misconfigured, .cancelled: true
         case .notFound, .rejected: false
         }
     }

@@ -12,6 +12,8 @@ package struct AnswerForm: Equatable, Sendable {
     /// Names the headers `rate-limit` and `zendesk-rate-limit-tickets-update`, instead of
     /// `ratelimit-limit` and `zendesk-ratelimit-tickets-update`.
     package var spellsLimitsAsIn2023 = false
+    /// The status for a ticket whose brand the token's owner may not see. No source says which.
+    package var hiddenStatus = 403
 
     package enum Empty: CaseIterable, Sendable {
         case null, text, absent
@@ -33,6 +35,7 @@ package struct AnswerForm: Equatable, Sendable {
         emptyFieldValue = Empty.allCases.randomElement(using: &random)!
         emptyFormerValue = Empty.allCases.randomElement(using: &random)!
         spellsLimitsAsIn2023 = Bool.random(using: &random)
+        hiddenStatus = Bool.random(using: &random) ? 403 : 404
     }
 }
 

@@ -7,6 +7,10 @@ package struct SearchBehavior: Equatable, Sendable {
     package var maximumTerms: Int?
     /// Longer queries, in characters, are refused with 422. Nil for no limit.
     package var maximumQueryLength: Int?
+    /// Finds nothing, and says so like any other answer: Zendesk's incident of 14 October 2015.
+    package var isBlind = false
+    /// Counts one ticket more than it shows: zendesk/zendesk_api_client_php#265.
+    package var miscounts = false
 
     /// Which of the terms a ticket must match. Zenpy and agent-ruby rely on `any`;
     /// agent-nodejs#1658 says `all`.

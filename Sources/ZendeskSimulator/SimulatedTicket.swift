@@ -12,6 +12,7 @@ package struct SimulatedTicket: Equatable, Sendable {
     /// By field ID. Empty fields are absent.
     package var customFields: [Int: JSON]
     package var audits: [Audit] = []
+    package var brand = 700
 
     /// What one update changed.
     package struct Audit: Equatable, Sendable {
@@ -73,7 +74,7 @@ package struct SimulatedTicket: Equatable, Sendable {
                 .init(name: "updated_at", value: .string(Self.stamp(updatedAt))),
                 .init(name: "subject", value: .string(subject)),
                 .init(name: "raw_subject", value: .string(subject)),
-                .init(name: "status", value: .string(status)),
+                .init(name: "status", value: .string(status)), .init(name: "brand_id", value: .int(brand)),
                 .init(name: "tags", value: .array(tags.map { .string($0) })),
                 .init(name: "custom_fields", value: .array(values)),
                 .init(name: "fields", value: .array(values)),
@@ -95,10 +96,9 @@ package struct SimulatedTicket: Equatable, Sendable {
         let lists: [JSON.Member] = ["collaborator_ids", "follower_ids", "email_cc_ids", "sharing_agreement_ids", "followup_ids"].map {
             .init(name: $0, value: [])
         }
-        let numbers: [JSON.Member] = ["requester_id", "submitter_id", "organization_id", "custom_status_id", "ticket_form_id", "brand_id"]
-            .map {
-                .init(name: $0, value: 700)
-            }
+        let numbers: [JSON.Member] = ["requester_id", "submitter_id", "organization_id", "custom_status_id", "ticket_form_id"].map {
+            .init(name: $0, value: 700)
+        }
         let flags: [JSON.Member] = ["has_incidents", "is_public", "allow_channelback", "allow_attachments", "from_messaging_channel"].map {
             .init(name: $0, value: false)
         }

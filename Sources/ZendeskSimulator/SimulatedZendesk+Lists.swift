@@ -91,7 +91,7 @@ extension SimulatedZendesk {
             unknownRequests.append("search term \(error.term)")
             return invalidSearch("Invalid search: \(error.term)")
         }
-        let hits = index.hits(parsed, now: now)
+        let hits = visibleHits(parsed, now: now)
         // The cursor names the last ticket, so a ticket that leaves the list moves no other ticket
         // to another page.
         let passed = query["page[after]"].flatMap(Self.lastTicket)
@@ -111,7 +111,7 @@ extension SimulatedZendesk {
             query["sort"] == "-updated_at" && listForm.isSorted
             ? tickets.values.sorted { ($0.updatedAt, $0.id) > ($1.updatedAt, $1.id) }
             : tickets.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
-        let found = query["external_id"] == nil ? all : []
+        let found = query["external_id"] == nil ? all.filter { !hiddenBrands.contains($0.brand) } : []
         let shown = found.map { ticket in
             guard !listForm.hasCustomFields, case .object(let members) = ticket.json(fields, form) else { return ticket.json(fields, form) }
             return .object(members.filter { $0.name != "custom_fields" && $0.name != "fields" })
@@ -121,6 +121,7 @@ extension SimulatedZendesk {
 
     func audits(of id: String, _ query: [String: String]) -> Response {
         guard let ticket = Int(id).flatMap({ tickets[$0] }) else { return notFound }
+        if let hidden = hidden(ticket.id) { return hidden }
         let audits = ticket.audits.indices.map { ticket.auditJSON($0, form) }
         return page("audits", audits, "/api/v2/tickets/\(id)/audits.json", query)
     }

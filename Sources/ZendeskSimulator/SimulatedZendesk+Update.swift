@@ -26,6 +26,7 @@ extension SimulatedZendesk {
     ///   ticket updates.
     mutating func tryToUpdate(_ id: Int, _ body: Data, now: Double, isInJob: Bool = false) -> Response {
         guard let ticket = tickets[id] else { return notFound }
+        if let hidden = hidden(id) { return hidden }
         guard let change = try? JSONDecoder().decode(UpdateBody.self, from: body).ticket else {
             return malformedTicket
         }

@@ -26,6 +26,8 @@ package struct SimulatedZendesk: Sendable {
     package var searchBehavior = SearchBehavior()
     package var jobBehavior = JobBehavior()
     package var listForm = ListForm()
+    /// The brands that the token's owner may not see. Search and lists leave their tickets out.
+    package var hiddenBrands: Set<Int> = []
     /// The delay of the search index, in seconds. Each change gets a random delay from this range.
     package var searchLag: ClosedRange<Double> = 0...0
     /// The faults to inject; none by default.
@@ -248,7 +250,13 @@ package struct SimulatedZendesk: Sendable {
     }
 
     private func withTicket(_ id: String, _ answer: (SimulatedTicket) -> Response) -> Response {
-        Int(id).flatMap { tickets[$0] }.map(answer) ?? notFound
+        Int(id).flatMap { tickets[$0] }.map { hidden($0.id) ?? answer($0) } ?? notFound
+    }
+
+    /// The answer for a ticket that the token's owner may not see; nil if it may be seen.
+    func hidden(_ id: Int) -> Response? {
+        guard let ticket = tickets[id], hiddenBrands.contains(ticket.brand) else { return nil }
+        return form.hiddenStatus == 403 ? forbidden : notFound
     }
 }
 

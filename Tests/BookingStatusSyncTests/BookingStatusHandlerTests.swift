@@ -416,7 +416,7 @@ struct BookingStatusHandlerTests {
         let lines = world.log.entries.filter { $0.message == "waiting" }
         #expect(lines.count == 2)
         #expect(lines.first?.metadata["lanes"] == .stringConvertible(1))
-        #expect(lines.first?.metadata["searches"] == "7 for 7, 0 waiting")
+        #expect(lines.first?.metadata["searches"] == "6 for 6, 0 waiting")
         #expect(lines.first?.metadata["writes_left"] == .stringConvertible(50))
     }
 

@@ -78,6 +78,7 @@ struct SweepTests {
     @Test("the next sweep repairs a new ticket that a change missed because search did not show it yet")
     func missedByChange() async throws {
         let world = HandlerWorld()
+        world.open(2, booking: "other")
         world.transport.withAccount { account, _ in account.searchLag = 600...600 }
         world.open(1, booking: "b")
         world.age(1, by: 30)

@@ -35,6 +35,9 @@ package enum Fault: String, CaseIterable, Sendable {
     // Zendesk
     case searchLag = "a ticket that search did not show yet"
     case flappingSearch = "a ticket that search left out"
+    case miscounted = "a search that counted more than it showed"
+    case blindSearch = "a search without hits while the index was down"
+    case lostBrand = "a call while the token's owner had lost the tickets' brand"
     case leftOut = "a ticket that show_many left out"
     case severalPages = "a search or an export of several pages"
     case exportedSearch = "more hits than a search can give"
@@ -65,6 +68,7 @@ package enum Fault: String, CaseIterable, Sendable {
     case unreadable = "a call for a ticket that can never be read"
     case unwritable = "an update of a ticket that can never be updated"
     case spoiledPage = "a page that fails whenever a ticket is on it"
+    case spoiledSearch = "a search that fails whenever a ticket is among its hits"
     case takeBack = "a write that was taken back"
     case takeBackRefused = "a write that Zendesk did not let take back"
     case clocksDiffer = "instances whose clocks differ"

@@ -11,6 +11,8 @@ final class Instance: @unchecked Sendable {
     let clockError: Double
     /// The rows and tickets that it was given.
     var given = 0
+    /// The bookings of the tickets that searches have shown it.
+    var seen: [Int: String] = [:]
     private let (stops, stop) = AsyncStream.makeStream(of: Never.self)
     var isAlive: Bool {
         get { life.isAlive }

@@ -38,6 +38,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     // Mistakes about shared calls
     case badTicketFailsPage = "bad-ticket-fails-page"
     case unprovenTakenForWhole = "unproven-search-taken-for-whole"
+    case emptySearchBelieved = "empty-search-believed"
     case oneWitness = "one-witness"
     case witnessByID = "witness-by-id"
     case jobBelieved = "job-believed"

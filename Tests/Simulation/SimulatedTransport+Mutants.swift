@@ -18,6 +18,7 @@ extension SimulatedTransport {
         for id in read { world.editInSameSecond(id) }
         switch mutant {
         case .unprovenTakenForWhole: return forging(Self.witnesses(of: request), response)
+        case .emptySearchBelieved: return provingNothing(request, response)
         case .oneWitness: return forging(Self.witnesses(of: request).suffix(1), response)
         case .witnessByID: return renaming(Self.witnesses(of: request), response)
         case .decidesOnSearchHits: return onHits(request, response)
@@ -126,6 +127,13 @@ extension SimulatedTransport {
             let missing = witnesses.filter { witness in !hits.contains { Self.bookingID(of: $0) == witness } }
             return hits + missing.compactMap { witness in seen[witness].map { Self.hit($0, witness) } }
         }
+    }
+
+    /// Shows a ticket that proves that the index is complete, although it is down.
+    private func provingNothing(_ request: OutboundRequest, _ response: OutboundResponse) -> OutboundResponse {
+        let asksForAny = request.target.contains("search.json") && request.target.removingPercentEncoding?.contains(":*") == true
+        guard world.isBlind, asksForAny || Self.terms(of: request).contains("Z-PROOF") else { return response }
+        return changingHits(response) { $0 + [Self.hit(999_999, "Z-PROOF")] }
     }
 
     /// Takes a witness's ticket for found, whatever booking it names now.

@@ -49,6 +49,7 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
         let fault = isChaos && executor.chance(world.faultRate) ? executor.number(0...13) : -1
         if let spoiled = try await before(fault, request, timeout) { return spoiled }
         let response = try await exchange(request, timeout)
+        if let spoiled = spoiledSearch(request, response) { return spoiled }
         try await pause(.milliseconds(executor.number(5...120)))
         switch fault {
         case 7:
@@ -84,6 +85,18 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
         }
         let body = bad.status == 403 ? #"{"error":{"title":"Forbidden","message":"You do not have access to this page."}}"# : "<html>"
         return Self.answer(bad.status, body)
+    }
+
+    /// The answer to a search for several bookings, or an export, that a bad ticket makes fail.
+    private func spoiledSearch(_ request: OutboundRequest, _ response: OutboundResponse) -> OutboundResponse? {
+        guard let bad = world.badTicket, bad.kind == .page,
+            Self.terms(of: request).count > 1 || request.target.contains("search/export"),
+            case .object(let members)? = try? JSONDecoder().decode(JSON.self, from: response.body),
+            let hits = members.first(where: { $0.name == "results" })?.value.array, hits.count > 1,
+            hits.contains(where: { $0["id"] == .int(bad.id) })
+        else { return nil }
+        world.count(.spoiledSearch)
+        return Self.answer(504, "<html>")
     }
 
     private func refusedMint() -> OutboundResponse {
@@ -173,6 +186,8 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
         if let ticket, world.isChaos, executor.chance(0.02) { world.editInSameSecond(ticket) }
         let raced = ticket.flatMap { world.isChaos && !isLate && executor.chance(0.004) ? world.editInRace($0) : nil }
         let before = ticket.flatMap { world.account.tickets[$0] }
+        world.account.searchBehavior.isBlind = world.isBlind && !world.losesBrand
+        world.account.hiddenBrands = world.isBlind && world.losesBrand ? [700] : []
         let answer = world.account.respond(
             to: .init(
                 method: request.method.rawValue,
@@ -189,6 +204,7 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
             let isTicket = answer.headers["zendesk-ratelimit-per-ticket-updates"] != nil
             world.count(isTicket ? .limitedTicket : request.method == .put ? .limitedUpdates : .limitedAccount)
         }
+        if world.isBlind { world.count(world.losesBrand ? .lostBrand : .blindSearch) }
         if ticket == nil, request.target.contains("search.json") { sawSearch(request, answer.body) }
         if request.method == .get, world.isFreshlyHidden { readHidden(request) }
         if let ticket, world.isChaos, executor.chance(0.02) { world.editInSameSecond(ticket) }
@@ -276,6 +292,9 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
         else { return }
         let item = items.remove(at: executor.number(0...(items.count - 1)))
         members[list].value = .array(items)
+        if let count = members.firstIndex(where: { $0.name == "count" }), case .int(let number) = members[count].value {
+            if executor.chance(0.5) { members[count].value = .int(number - 1) } else { world.count(.miscounted) }
+        }
         response.body = JSON.object(members).data
         world.count(isSearch ? .flappingSearch : .leftOut)
         if isSearch, case .int(let id)? = item["id"] { world.flappedAt[id] = world.elapsed }
@@ -318,6 +337,7 @@ final class SimulatedTransport: OutboundTransport, @unchecked Sendable {
         }
         if answer.count > world.pageLimits.hits { world.count(.exportedSearch) }
         for hit in answer.results {
+            instance.seen[hit.id] = hit.custom_fields.first { $0.id == World.bookingField }?.value
             guard let ticket = world.account.tickets[hit.id] else { continue }
             let values = Dictionary(
                 uniqueKeysWithValues: hit.custom_fields.compactMap { field in

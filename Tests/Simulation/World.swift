@@ -44,6 +44,9 @@ final class World: @unchecked Sendable {
     let chaosEnds: Double
     private let outage: ClosedRange<Double>?
     private let noTokens: ClosedRange<Double>?
+    /// When search finds nothing: the index is down, or the token's owner has lost the brand.
+    let blindness: ClosedRange<Double>?
+    let losesBrand: Bool
     let takeBacksFail: Bool
     let hasDeadLetters: Bool
     let maximumAttempts: Int
@@ -209,8 +212,12 @@ final class World: @unchecked Sendable {
         let tokensFail = executor.chance(0.04)
         let tokensFailFrom = executor.number(0.0...(last + 1))
         noTokens = tokensFail ? tokensFailFrom...(tokensFailFrom + executor.number(30.0...900.0)) : nil
+        let isBlind = mutant == .emptySearchBelieved || executor.chance(0.06)
+        let blindFrom = mutant == .emptySearchBelieved ? 0 : executor.number(0.0...(last + 1))
+        blindness = isBlind ? blindFrom...(blindFrom + executor.number(30.0...900.0)) : nil
+        losesBrand = mutant != .emptySearchBelieved && executor.chance(0.4)
         takeBacksFail = executor.chance(0.1)
-        chaosEnds = max(last + executor.number(60.0...600.0), hasOutage ? begin + 3700 : 0, tokensFail ? tokensFailFrom + 1000 : 0)
+        chaosEnds = max(last + executor.number(60.0...600.0), hasOutage ? begin + 3700 : 0, tokensFail ? tokensFailFrom + 1000 : 0, isBlind ? blindFrom + 1000 : 0)
         hasDeadLetters = executor.chance(0.7)
         maximumAttempts = executor.number(5...30)
         sweeps = executor.chance(0.5) && self.keepsVersions
@@ -284,12 +291,23 @@ final class World: @unchecked Sendable {
     var isChaos: Bool { elapsed < chaosEnds }
     /// Whether the history has no faults that would keep an instance from its work.
     var isCalm: Bool {
-        faultRate == 0 && !isTight && badTicket == nil && history.bulk.isEmpty && outage == nil && noTokens == nil
+        faultRate == 0 && !isTight && badTicket == nil && history.bulk.isEmpty && outage == nil && noTokens == nil && blindness == nil
             && account.limits == RateLimits()
             && counts[.optionMissing] == nil
             && counts[.fieldHidden] == nil
     }
     var isOutage: Bool { outage?.contains(elapsed) ?? false }
+    var isBlind: Bool { blindness?.contains(elapsed) ?? false }
+    /// Whether the token's owner has lost the brand, and an instance had seen too few of its tickets
+    /// to notice.
+    func hasLostWitnesses(since begin: Double) -> Bool {
+        guard losesBrand, let blindness, blindness.upperBound > begin, blindness.lowerBound < elapsed else { return false }
+        return instances.contains { instance in
+            instance.seen.count { id, bookingID in
+                account.tickets[id].map { $0.status != "closed" && $0.text(of: Self.bookingField) == bookingID } ?? false
+            } < 2
+        }
+    }
     var hasNoTokens: Bool { noTokens?.contains(elapsed) ?? false }
     /// Zendesk's own time.
     var zendeskNow: Double {

@@ -33,7 +33,7 @@ struct AnswerMutationTests {
     private static let calls: [@Sendable (ZendeskClient, Deadline) async throws -> Void] = [
         { _ = try await $0.ticket(1, deadline: $1) },
         { _ = try await $0.tickets([1, 2], deadline: $1) },
-        { _ = try await $0.ticketIDs(#require(TicketSearch(customField: 2, text: "b")), deadline: $1) },
+        { _ = try await $0.allHits(#require(TicketSearch(customField: 2, text: "b")), showing: 2, deadline: $1) },
         { _ = try await $0.hits(#require(TicketSearch(customField: 2, text: "b")), showing: 2, deadline: $1) },
         { _ = try await $0.exportedTickets(#require(TicketSearch(customField: 2, text: "b")), after: nil, deadline: $1) },
         { _ = try await $0.ticketsByUpdate(after: nil, deadline: $1) },

@@ -20,7 +20,7 @@ struct ZendeskClientTests {
             return #"{"results":[\#(ids.map { #"{"id":\#($0)}"# }.joined(separator: ","))],"next_page":\#(next),"count":201}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b 1&x=é"))
-        let ids = try await client.ticketIDs(search, deadline: deadline)
+        let ids = try await client.allHits(search, showing: 2, deadline: deadline).map(\.ticket)
         #expect(ids == Array(0..<100) + Array(101..<200) + [250])
         #expect(
             asked.withLock { $0 }
@@ -42,7 +42,7 @@ struct ZendeskClientTests {
                 : #"{"results":[{"id":1},{"id":2}],"meta":{"has_more":true,"after_cursor":"c"}}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b"))
-        #expect(try await client.ticketIDs(search, deadline: deadline) == [1, 2, 3])
+        #expect(try await client.allHits(search, showing: 2, deadline: deadline).map(\.ticket) == [1, 2, 3])
         // The export takes no type in the query.
         #expect(asked.withLock { $0.count == 3 && !$0[1].contains("type%3Aticket") })
     }
@@ -55,7 +55,7 @@ struct ZendeskClientTests {
                 : #"{"results":[],"next_page":null,"count":1001}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b"))
-        await #expect(throws: ZendeskError.self) { try await client.ticketIDs(search, deadline: deadline) }
+        await #expect(throws: ZendeskError.self) { try await client.allHits(search, showing: 2, deadline: deadline) }
     }
 
     @Test("an export that runs in a circle does not loop forever")
@@ -70,7 +70,7 @@ struct ZendeskClientTests {
             return #"{"results":[{"id":\#(number)}],"meta":{"has_more":\#(number < 1000),"after_cursor":"c\#(number % 3)"}}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b"))
-        await #expect(throws: ZendeskError.self) { try await client.ticketIDs(search, deadline: deadline) }
+        await #expect(throws: ZendeskError.self) { try await client.allHits(search, showing: 2, deadline: deadline) }
         #expect(calls.withLock { $0 } == 4)
     }
 

@@ -1,0 +1,291 @@
+import Support
+import Synchronization
+import Zendesk
+
+/// Zendesk's search index, and the proof that it shows the tickets that exist.
+///
+/// A search that finds nothing is answered like any other: while the index is down, when it lags,
+/// and when the token's owner has lost a brand or a group. So a booking has no ticket only if a
+/// ticket that is known to be in the index was found by the same search, or by one that began later.
+///
+/// Sources: Zendesk's incident of 14 October 2015 and help article 8539127480218 (answers without
+/// hits); Zendesk API reference, "List Tickets".
+final class SearchIndex: Sendable {
+    let zendesk: ZendeskClient
+    let field: Int
+    private let time: TimeSource
+    private let pool: Mutex<WitnessPool>
+    private let candidates = AsyncSemaphore()
+    private let list = Mutex<ListVerdict?>(nil)
+
+    /// The first call is admitted; later ones wait for their turn.
+    struct Turn: Sendable {
+        var call: AdmittedCall
+        var priority: CallPriority
+        var deadline: Deadline
+    }
+
+    /// What the list of tickets says, as long as no search finds any.
+    private struct ListVerdict {
+        var error: ZendeskError?
+        var until: Duration
+    }
+
+    /// How long a list's verdict holds, and after which time the index shows an update.
+    private static let lag = Duration.seconds(600)
+    /// The same for a list that does not decide.
+    private static let undecided = Duration.seconds(60)
+    private static let maximumPages = 10
+    private static let maximumRounds = 4
+
+    init(_ zendesk: ZendeskClient, field: Int, maximum: Int, time: TimeSource) {
+        self.zendesk = zendesk
+        self.field = field
+        self.time = time
+        pool = Mutex(WitnessPool(maximum: maximum))
+    }
+
+    func withPool<Result>(_ body: (inout WitnessPool, Duration) -> Result) -> Result {
+        let now = time.now()
+        return pool.withLock { pool in
+            pool.expire(now)
+            return body(&pool, now)
+        }
+    }
+
+    // MARK: Searches
+
+    /// The first page of a search. Its hits are witnesses from now on.
+    func hits(
+        _ search: TicketSearch,
+        isNewestFirst: Bool = false,
+        repeats: Int = ZendeskClient.maximumRepeats,
+        _ turn: Turn
+    ) async throws(ZendeskError) -> SearchPage {
+        let number = begin()
+        let page = try await zendesk.hits(
+            search,
+            showing: field,
+            isNewestFirst: isNewestFirst,
+            repeats: repeats,
+            admitted: turn.call,
+            priority: turn.priority,
+            deadline: turn.deadline
+        )
+        withPool { pool, _ in pool.learn(page.hits, of: number) }
+        return page
+    }
+
+    /// All hits of a search. They are witnesses from now on.
+    func allHits(_ search: TicketSearch, _ turn: Turn) async throws(ZendeskError) -> [SearchHit] {
+        let number = begin()
+        let hits = try await zendesk.allHits(search, showing: field, admitted: turn.call, priority: turn.priority, deadline: turn.deadline)
+        withPool { pool, _ in pool.learn(hits, of: number) }
+        return hits
+    }
+
+    /// The witnesses that a search has not found.
+    func missing(_ witnesses: [Witness], in page: SearchPage) -> [Witness] {
+        witnesses.filter { witness in !page.hits.contains { witness.isFound(in: $0) } }
+    }
+
+    /// The witnesses for a search; nil if no known tickets could prove it.
+    func witnesses(
+        for bookings: [String],
+        without spoilers: [Witness],
+        _ turn: Turn
+    ) async throws(ZendeskError) -> [Witness]? {
+        if let known = withPool({ pool, _ in pool.witnesses(for: bookings, without: spoilers) }) { return known }
+        // Search once for all callers.
+        guard await candidates.enter(before: turn.deadline) else {
+            throw ZendeskError(.timeIsUp, "no witnesses for a search were found in time")
+        }
+        defer { candidates.leave() }
+        if let known = withPool({ pool, _ in pool.witnesses(for: bookings, without: spoilers) }) { return known }
+        guard withPool({ $0.wantsCandidates($1) }) else { return nil }
+        _ = try await findCandidates(turn)
+        return withPool { pool, _ in pool.witnesses(for: bookings, without: spoilers) }
+    }
+
+    /// Searches for tickets that name any booking.
+    ///
+    /// - Returns: whether there are any.
+    private func findCandidates(_ turn: Turn) async throws(ZendeskError) -> Bool {
+        do throws(ZendeskError) {
+            let page = try await hits(TicketSearch(withValueIn: field), isNewestFirst: true, turn)
+            withPool { $0.looked($1) }
+            return page.hits.contains { Witness($0) != nil }
+        } catch {
+            withPool { $0.looked($1) }
+            // Without witnesses each booking gets its own search.
+            guard error.kind == .rejected else { throw error }
+            return false
+        }
+    }
+
+    // MARK: Proof
+
+    /// The number of a search that begins now.
+    func begin() -> Int { withPool { pool, _ in pool.begin() } }
+
+    /// Whether an empty answer to a search, or a later one, says that there is no ticket.
+    func isComplete(since search: Int) -> Bool { withPool { $0.isComplete(since: search, $1) } }
+
+    /// Looks for a ticket of each known brand in the index.
+    ///
+    /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index lacks one.
+    func prove(_ turn: Turn) async throws(ZendeskError) {
+        for _ in 0..<Self.maximumRounds {
+            let controls = withPool { $0.controls($1) }
+            guard !controls.isEmpty else {
+                if try await findCandidates(turn) { return }
+                return try await proveByList(turn)
+            }
+            let missing = try await missing(controls, turn)
+            guard !missing.isEmpty else { return }
+            for witness in missing { try await lookAt(witness, turn) }
+        }
+        throw ZendeskError(.unavailable, retryAfter: .seconds(10), "the search index changes too fast to be checked")
+    }
+
+    private func missing(_ controls: [Witness], _ turn: Turn) async throws(ZendeskError) -> [Witness] {
+        var left = controls
+        let isShared = controls.count > 1 && withPool { $0.limit($1) } > 1
+        if isShared, let search = TicketSearch(customField: field, anyOf: controls.map(\.bookingID)) {
+            do throws(ZendeskError) {
+                left = missing(controls, in: try await hits(search, turn))
+            } catch where error.kind != .rejected {
+                throw error
+            } catch {
+                // The query may be too long.
+            }
+            guard !left.isEmpty else {
+                withPool { pool, _ in pool.trustTerms() }
+                return []
+            }
+        }
+        var missing: [Witness] = []
+        for witness in left {
+            if try await !isShown(witness, turn) { missing.append(witness) }
+        }
+        // A ticket has to match all terms, or only some of them count.
+        if isShared, missing.isEmpty { withPool { $0.distrust(2, $1) } }
+        return missing
+    }
+
+    private func isShown(_ witness: Witness, _ turn: Turn) async throws(ZendeskError) -> Bool {
+        let page = try await hits(TicketSearch(customField: field, text: witness.bookingID)!, turn)
+        if missing([witness], in: page).isEmpty { return true }
+        // One that shares its ID with more tickets than a page has is no witness.
+        if !page.isWhole { withPool { pool, _ in pool.forget(witness) } }
+        return !page.isWhole
+    }
+
+    /// Looks at a witness that a search did not find, and forgets it if it is none any more.
+    ///
+    /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index ought to show it, or if it
+    ///   is not the only one of its brand or group that cannot be read.
+    func lookAt(_ witness: Witness, _ turn: Turn) async throws(ZendeskError) {
+        switch try await read(witness, turn) {
+        case .isWitness:
+            // Perhaps every ticket has to match all terms.
+            guard try await !isShown(witness, turn) else { return }
+            throw blind(witness, "does not show ticket \(witness.ticket), which is not closed and names a booking")
+        case .isNone: withPool { pool, _ in pool.forget(witness) }
+        case .isUnreadable(let status):
+            guard let other = withPool({ pool, _ in pool.companion(of: witness) }),
+                case .isUnreadable(let otherStatus) = try await read(other, turn)
+            else { return withPool { pool, _ in pool.forget(witness) } }
+            // Nothing says whether a lost ticket is 403 or 404. Two of 404 may have been deleted.
+            let mayBeDeleted = status == 404 && otherStatus == 404
+            withPool { $0.lose([witness, other], until: mayBeDeleted ? $1 + Self.lag : nil) }
+            throw blind(witness, "shows no ticket like \(witness.ticket) and \(other.ticket), which cannot be read either (\(status))")
+        }
+    }
+
+    private enum Look { case isWitness, isNone, isUnreadable(status: Int) }
+
+    private func read(_ witness: Witness, _ turn: Turn) async throws(ZendeskError) -> Look {
+        do throws(ZendeskError) {
+            let ticket = try await zendesk.ticket(
+                witness.ticket,
+                admitted: turn.call,
+                priority: turn.priority,
+                deadline: turn.deadline
+            ).ticket
+            return !ticket.isClosed && ticket.text(of: field) == witness.bookingID ? .isWitness : .isNone
+        } catch {
+            guard error.kind == .notFound || (error.kind == .misconfigured && error.status == 403) else { throw error }
+            return .isUnreadable(status: error.status ?? 404)
+        }
+    }
+
+    private func blind(_ witness: Witness, _ what: String) -> ZendeskError {
+        let place = [witness.brand.map { "brand \($0)" }, witness.group.map { "group \($0)" }].compactMap(\.self)
+        return ZendeskError(
+            .searchIsBlind,
+            retryAfter: .seconds(30),
+            "Zendesk's search \(what): look whether the token's owner may see "
+                + (place.isEmpty ? "all brands and groups" : place.joined(separator: " and ")) + ", and at Zendesk's status page"
+        )
+    }
+
+    // MARK: The list of tickets
+
+    /// Asks the list of tickets, which comes from the database, whether a search that finds nothing
+    /// is right.
+    private func proveByList(_ turn: Turn) async throws(ZendeskError) {
+        let now = time.now()
+        let verdict: ListVerdict
+        if let known = list.withLock(\.self), now < known.until {
+            verdict = known
+        } else {
+            verdict = try await askList(turn)
+            list.withLock { $0 = verdict }
+        }
+        if let error = verdict.error { throw error }
+        withPool { pool, _ in pool.isBare(until: verdict.until) }
+    }
+
+    /// Reads the tickets that were updated last, up to those that the index has to show.
+    private func askList(_ turn: Turn) async throws(ZendeskError) -> ListVerdict {
+        var cursor: String?
+        var young: Witness?
+        for _ in 0..<Self.maximumPages {
+            let page = try await zendesk.ticketsByUpdate(after: cursor, priority: turn.priority, deadline: turn.deadline)
+            var readings = page.readings.filter { !page.withoutFields.contains($0.ticket.id) }
+            if !page.withoutFields.isEmpty {
+                readings += try await zendesk.tickets(page.withoutFields.sorted(), priority: turn.priority, deadline: turn.deadline)
+            }
+            let named = readings.filter { !$0.ticket.isClosed }.compactMap { reading in
+                reading.ticket.text(of: field).flatMap { TicketSearch.isPlain($0) ? (reading, $0) : nil }
+            }
+            if let (reading, bookingID) = named.first(where: { isOld($0.0) }) {
+                let witness = Witness(ticket: reading.ticket.id, bookingID: bookingID)
+                if try await isShown(witness, turn) { return ListVerdict(until: time.now()) }
+                let error = blind(witness, "finds no ticket that names a booking, not even \(witness.ticket)")
+                return ListVerdict(error: error, until: time.now() + Self.lag)
+            }
+            young = young ?? named.first.map { Witness(ticket: $0.0.ticket.id, bookingID: $0.1) }
+            guard let next = page.next, !page.readings.contains(where: isOld) else {
+                guard let young else { return ListVerdict(until: time.now() + Self.lag) }
+                if try await isShown(young, turn) { return ListVerdict(until: time.now()) }
+                return undecided("does not show ticket \(young.ticket) yet, the only kind that names a booking")
+            }
+            cursor = next
+        }
+        return undecided("finds no ticket that names a booking, and too many were updated to tell whether there are any")
+    }
+
+    private func undecided(_ what: String) -> ListVerdict {
+        let error = ZendeskError(.unavailable, retryAfter: .seconds(30), "Zendesk's search \(what)")
+        return ListVerdict(error: error, until: time.now() + Self.undecided)
+    }
+
+    /// Whether the index has had the time to show the ticket.
+    private func isOld(_ reading: TicketReading) -> Bool {
+        guard let stamp = RFC3339(reading.ticket.updatedStamp)?.seconds else { return false }
+        let now = reading.readAt ?? Int64(time.secondsSince1970())
+        return now - stamp > Int64(Self.lag / .seconds(1))
+    }
+}

@@ -1,0 +1,153 @@
+import BookingStatusSync
+import InMemoryLogging
+import Logging
+import Support
+import TestSupport
+import Testing
+import ZendeskSimulator
+
+/// Zendesk answers a search without hits like any other, for whatever reason it finds nothing.
+@Suite("Empty searches")
+struct EmptySearchTests {
+    private func world(brands: [Int] = [700], hiddenStatus: Int = 403) -> HandlerWorld {
+        let world = HandlerWorld()
+        for (number, brand) in brands.enumerated() {
+            for id in 1...3 { open(world, number * 10 + id, booking: "W\(number)\(id)x", brand: brand) }
+        }
+        world.transport.withAccount { account, _ in account.form.hiddenStatus = hiddenStatus }
+        return world
+    }
+
+    private func open(_ world: HandlerWorld, _ id: Int, booking: String, brand: Int = 700) {
+        world.open(id, booking: booking)
+        world.transport.withAccount { account, now in
+            var ticket = account.tickets[id]!
+            ticket.brand = brand
+            account.put(ticket, now: now)
+        }
+    }
+
+    private func deliver(_ world: HandlerWorld, _ booking: String, at time: Int64 = 1) async -> String {
+        do {
+            try await world.deliver(booking, from: nil, to: "Booked", at: time)
+            return world.outcomes.last ?? ""
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private static func searches(_ world: HandlerWorld) -> Int { world.transport.requests.count { $0.target.contains("search.json") } }
+
+    @Test("a search that counts more tickets than it shows is asked again, and then refused with the reason")
+    func miscounted() async throws {
+        let world = world()
+        world.transport.withAccount { account, _ in account.searchBehavior.miscounts = true }
+        #expect(await deliver(world, "none-1x").contains("counts 1 tickets and shows 0"))
+        #expect(Self.searches(world) == 2)
+        world.transport.withAccount { account, _ in account.searchBehavior.miscounts = false }
+        #expect(await deliver(world, "none-1x") == "no_ticket")
+    }
+
+    @Test("an index that is down is noticed", arguments: [true, false], [true, false])
+    func blind(isFresh: Bool, sharesCalls: Bool) async throws {
+        var world = world()
+        world.settings.sharesCalls = sharesCalls
+        open(world, 7, booking: "guest-7x")
+        for id in [1, 2, 3, 7] { world.age(id, by: 700) }
+        #expect(await deliver(world, "W01x") == "1 added")
+        if isFresh { world.restart() }
+        world.transport.withAccount { account, _ in account.searchBehavior.isBlind = true }
+        let answer = await deliver(world, "guest-7x")
+        #expect(answer.contains("search_is_blind"))
+        #expect(isFresh || answer.contains("brand 700"))
+        #expect(world.log.entries.last?.level == .error)
+        world.transport.withAccount { account, _ in account.searchBehavior.isBlind = false }
+        #expect(await deliver(world, "guest-7x") == "7 added")
+    }
+
+    @Test("a lost brand or group is noticed, whatever status its tickets have", arguments: [403, 404], [true, false])
+    func lostBrand(status: Int, knowsTerms: Bool) async throws {
+        let world = world(brands: [700, 701], hiddenStatus: status)
+        open(world, 7, booking: "guest-7x", brand: 701)
+        for booking in ["W01x", "W02x", "W11x", "W12x"] { #expect(await deliver(world, booking).hasSuffix("added")) }
+        if knowsTerms { #expect(await deliver(world, "none-1x") == "no_ticket") }
+        world.transport.withAccount { account, _ in account.hiddenBrands = [701] }
+        let answer = await deliver(world, "guest-7x")
+        #expect(answer.contains("search_is_blind"))
+        #expect(answer.contains("brand 701"))
+        #expect(await deliver(world, "none-2x").contains("search_is_blind"))
+        // What is found is not held up.
+        #expect(await deliver(world, "W03x") == "3 added")
+        // A fresh search for witnesses does not overrule it.
+        world.time.advance(.seconds(120))
+        #expect(await deliver(world, "none-3x").contains("search_is_blind"))
+        world.transport.withAccount { account, _ in account.hiddenBrands = [] }
+        #expect(await deliver(world, "guest-7x") == "7 added")
+        #expect(await deliver(world, "none-3x") == "no_ticket")
+    }
+
+    @Test("witnesses that were deleted, closed or re-booked are no reason to doubt", arguments: [1, 2, 3])
+    func goneWitnesses(count: Int) async throws {
+        let world = world()
+        for booking in ["W01x", "W02x", "W03x"] { _ = await deliver(world, booking) }
+        world.transport.withAccount { account, now in
+            account.delete(1)
+            if count > 1 { account.edit(2, now: now) { $0.status = "closed" } }
+            if count > 2 { account.edit(3, now: now) { $0.customFields[HandlerWorld.bookingField] = "other" } }
+        }
+        #expect(await deliver(world, "none-1x") == "no_ticket")
+    }
+
+    @Test("two deleted witnesses are doubted for ten minutes, because a lost brand may look the same")
+    func deletedWitnesses() async throws {
+        let world = world(hiddenStatus: 404)
+        for booking in ["W01x", "W02x", "W03x"] { _ = await deliver(world, booking) }
+        world.transport.withAccount { account, _ in
+            for id in 1...3 { account.delete(id) }
+        }
+        #expect(await deliver(world, "none-1x").contains("search_is_blind"))
+        world.time.advance(.seconds(601))
+        #expect(await deliver(world, "none-1x") == "no_ticket")
+    }
+
+    @Test("where no ticket names a booking, the list of tickets says so once in ten minutes")
+    func bare() async throws {
+        let world = HandlerWorld()
+        for id in 1...250 {
+            world.open(id, booking: "")
+            world.age(id, by: Double(id))
+        }
+        func lists() -> Int { world.transport.requests.count { $0.target.contains("sort=-updated_at") } }
+        for number in 1...5 { #expect(await deliver(world, "none-\(number)x") == "no_ticket") }
+        #expect(lists() == 3)
+        world.time.advance(.seconds(601))
+        #expect(await deliver(world, "none-9x") == "no_ticket")
+        #expect(lists() == 4)
+    }
+
+    @Test("while only tickets too young for the index name a booking, nothing is believed")
+    func young() async throws {
+        let world = HandlerWorld()
+        world.transport.withAccount { account, _ in account.searchLag = 300...300 }
+        world.open(1, booking: "guest-1x")
+        world.age(1, by: 0)
+        #expect(await deliver(world, "none-1x").contains("deferred"))
+        world.time.advance(.seconds(301))
+        #expect(await deliver(world, "none-1x") == "no_ticket")
+        #expect(await deliver(world, "guest-1x") == "1 added")
+    }
+
+    @Test("where repeated terms are alternatives, an empty answer costs one search; elsewhere one more")
+    func calls() async throws {
+        for (terms, cost) in [(SearchBehavior.RepeatedTerms.any, 1), (.all, 2)] {
+            let world = world()
+            world.transport.withAccount { account, _ in account.searchBehavior.repeatedTerms = terms }
+            _ = await deliver(world, "W01x")
+            _ = await deliver(world, "W02x")
+            _ = await deliver(world, "none-1x")
+            let before = Self.searches(world)
+            #expect(await deliver(world, "none-2x") == "no_ticket")
+            #expect(Self.searches(world) - before == cost)
+        }
+    }
+}
