@@ -143,7 +143,10 @@ final class SearchIndex: Sendable {
             }
             let missing = try await missing(controls, turn)
             guard !missing.isEmpty else { return }
-            for witness in missing { try await lookAt(witness, turn) }
+            for witness in missing where try await lookAt(witness, turn) {
+                // It was not shown a moment ago, when other tickets may have been missing as well.
+                throw ZendeskError(.unavailable, retryAfter: .seconds(10), "Zendesk's search did not show ticket \(witness.ticket) at first")
+            }
         }
         throw ZendeskError(.unavailable, retryAfter: .seconds(10), "the search index changes too fast to be checked")
     }
@@ -183,19 +186,25 @@ final class SearchIndex: Sendable {
 
     /// Looks at a witness that a search did not find, and forgets it if it is none any more.
     ///
+    /// - Returns: whether it still is one, and a search for it alone shows it.
     /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index ought to show it, or if it
     ///   is not the only one of its brand or group that cannot be read.
-    func lookAt(_ witness: Witness, _ turn: Turn) async throws(ZendeskError) {
+    @discardableResult func lookAt(_ witness: Witness, _ turn: Turn) async throws(ZendeskError) -> Bool {
         switch try await read(witness, turn) {
         case .isWitness:
             // Perhaps every ticket has to match all terms.
-            guard try await !isShown(witness, turn) else { return }
+            guard try await !isShown(witness, turn) else { return true }
             throw blind(witness, "does not show ticket \(witness.ticket), which is not closed and names a booking")
-        case .isNone: withPool { pool, _ in pool.forget(witness) }
+        case .isNone:
+            withPool { pool, _ in pool.forget(witness) }
+            return false
         case .isUnreadable(let status):
             guard let other = withPool({ pool, _ in pool.companion(of: witness) }),
                 case .isUnreadable(let otherStatus) = try await read(other, turn)
-            else { return withPool { pool, _ in pool.forget(witness) } }
+            else {
+                withPool { pool, _ in pool.forget(witness) }
+                return false
+            }
             // Nothing says whether a lost ticket is 403 or 404. Two of 404 may have been deleted.
             let mayBeDeleted = status == 404 && otherStatus == 404
             withPool { $0.lose([witness, other], until: mayBeDeleted ? $1 + Self.lag : nil) }

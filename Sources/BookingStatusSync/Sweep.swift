@@ -72,8 +72,6 @@ struct Sweep: Sendable {
         let first = scope
         var (scope, report, restarts) = (scope, start, 0)
         var cursor: String?
-        // Smaller while a page fails as a whole.
-        var size: Int?
         var cursors: Set<String> = []
         while true {
             let page: (tickets: [(id: Int, createdAt: Int64?)], next: String?)
@@ -84,16 +82,10 @@ struct Sweep: Sendable {
                 page = try await zendesk.exportedTickets(
                     search,
                     after: cursor,
-                    size: size,
                     priority: caller.priority,
                     deadline: deadline
                 )
-                size = nil
             } catch {
-                if error.kind != .rejected, error.mayConcernOneItem, size != 1 {
-                    size = (size ?? zendesk.ticketsPerCall) / 2
-                    continue
-                }
                 if caller.stops(at: error) { return report.stopped(by: error) }
                 // A cursor expires after an hour. Without it, the export continues at the last
                 // ticket's creation.

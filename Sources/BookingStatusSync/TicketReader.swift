@@ -137,19 +137,6 @@ private final class TicketPages: Sendable {
     }
 }
 
-extension ZendeskError {
-    /// Whether one item may have made a call for several fail: a timeout, a 5xx without
-    /// Retry-After, an answer too large or damaged, or a refusal.
-    var mayConcernOneItem: Bool {
-        switch kind {
-        case .unavailable: retryAfter == nil
-        case .rejected: true
-        case .misconfigured: status == 403
-        default: false
-        }
-    }
-}
-
 /// A ticket that may belong to a booking.
 struct TicketFound: Equatable, Sendable {
     var id: Int

@@ -79,34 +79,38 @@ extension ZendeskClient {
     ///
     /// - Parameters:
     ///   - cursor: the end of the previous page; nil for the first page. It expires after an hour.
-    ///   - size: maximum tickets on the page; nil for as many as Zendesk allows.
     /// - Returns: ids with creation times in seconds since 1970, and the next page's cursor; nil
     ///   after the last page.
     /// - Throws: ``ZendeskError``; of kind `unavailable` if a page leads to itself.
     package func exportedTickets(
         _ search: TicketSearch,
         after cursor: String?,
-        size: Int? = nil,
         priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
-        let page = try await exportedPage(search, after: cursor, size: size, priority: priority, deadline: deadline)
+        let page = try await exportedPage(search, after: cursor, priority: priority, deadline: deadline)
         return (page.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }, page.next)
     }
 
+    /// Asks for a smaller page if one fails as a whole.
     private func exportedPage(
         _ search: TicketSearch,
         after cursor: String?,
-        size: Int? = nil,
         priority: CallPriority,
         deadline: Deadline
     ) async throws(ZendeskError) -> (results: [SearchAnswer.Hit], next: String?) {
-        let answer: ExportAnswer = try await get(
-            search.exportTarget(after: cursor, size: size ?? limits.items),
-            priority,
-            deadline,
-            repeats: size == nil ? Self.maximumRepeats : 0
-        ).value
+        var size = limits.items
+        var answer: ExportAnswer?
+        while answer == nil {
+            let repeats = size == limits.items ? Self.maximumRepeats : 0
+            do throws(ZendeskError) {
+                answer = try await get(search.exportTarget(after: cursor, size: size), priority, deadline, repeats: repeats).value
+            } catch {
+                guard error.kind != .rejected, error.mayConcernOneItem, size > 1 else { throw error }
+                size /= 2
+            }
+        }
+        guard let answer else { preconditionFailure("a page that was read has an answer") }
         guard answer.meta.has_more else { return (answer.results, nil) }
         guard let next = answer.meta.after_cursor, next != cursor else {
             throw ZendeskError(.unavailable, "the search's export says that there is more, and not where")

@@ -61,6 +61,17 @@ package struct ZendeskError: Error, Equatable {
         case .notFound, .rejected: false
         }
     }
+
+    /// Whether one item may have made a call for several fail: a timeout, a 5xx without
+    /// Retry-After, an answer too large or damaged, or a refusal.
+    package var mayConcernOneItem: Bool {
+        switch kind {
+        case .unavailable: retryAfter == nil
+        case .rejected: true
+        case .misconfigured: status == 403
+        default: false
+        }
+    }
 }
 
 extension ZendeskError: CustomStringConvertible {

@@ -308,7 +308,7 @@ final class Checker {
                     world.indexedAt[ticket]! < begin, !told.contains(Told(record: record, bookingID: commit.bookingID, ticket: ticket))
                 else { continue }
                 // The search may have been made for another change, which this one joined.
-                if world.flappedAt[ticket].map({ $0 >= begin - 60 }) ?? false || world.hasLostWitnesses(since: begin - 60) {
+                if world.flappedAt[ticket].map({ $0 >= begin - 60 }) ?? false || world.isUnprovable(ticket, since: begin) {
                     world.missed[ticket, default: []].insert(record)
                 } else {
                     violation("record \(record) was acknowledged without an outcome for ticket \(ticket)")

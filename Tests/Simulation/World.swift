@@ -298,11 +298,14 @@ final class World: @unchecked Sendable {
     }
     var isOutage: Bool { outage?.contains(elapsed) ?? false }
     var isBlind: Bool { blindness?.contains(elapsed) ?? false }
-    /// Whether the token's owner has lost the brand, and an instance had seen too few of its tickets
-    /// to notice.
-    func hasLostWitnesses(since begin: Double) -> Bool {
-        guard losesBrand, let blindness, blindness.upperBound > begin, blindness.lowerBound < elapsed else { return false }
-        return instances.contains { instance in
+    /// Whether a search may have lacked a ticket without a trace: the index recovered between the
+    /// search and its proof; the ticket is younger than what the list of tickets said; or the token's
+    /// owner had lost the brand, and an instance had seen too few of its tickets to notice.
+    func isUnprovable(_ ticket: Int, since begin: Double) -> Bool {
+        guard let blindness, blindness.upperBound > begin - 60, blindness.lowerBound < elapsed else { return false }
+        if (begin...elapsed).contains(blindness.upperBound) { return true }
+        if let createdAt = account.tickets[ticket]?.createdAt, createdAt > zendeskNow - 660 { return true }
+        return losesBrand && instances.contains { instance in
             instance.seen.count { id, bookingID in
                 account.tickets[id].map { $0.status != "closed" && $0.text(of: Self.bookingField) == bookingID } ?? false
             } < 2
