@@ -154,6 +154,13 @@ struct ConfigurationValues {
         }
     }
 
+    /// Tables by name, separated by commas; nil for `*`, all other tables.
+    mutating func ignoredTables() -> Set<String>? {
+        guard let text = value("IGNORED_TABLES") else { return [] }
+        if text == "*" { return nil }
+        return Set(text.split(separator: ",").map { $0.filter { $0 != " " } }.filter { !$0.isEmpty })
+    }
+
     mutating func dryRun() -> Bool { choice("DRY_RUN", of: [("true", true), ("false", false)], default: false) }
 
     mutating func requireDistinct(_ names: [String]) {

@@ -34,10 +34,12 @@ package struct ServiceSettings: Equatable, Sendable {
             bookingVersionField: values.fieldID("ZENDESK_BOOKING_VERSION_FIELD", isRequired: false),
             tags: values.tags("BOOKING_STATUS_TAGS")?.byStatus ?? [:],
             table: values.text("BOOKING_TABLE", default: "Bookings"),
+            ignoredTables: values.ignoredTables(),
             bookingIDColumn: values.text("BOOKING_ID_COLUMN", default: "ID"),
             statusColumn: values.text("BOOKING_STATUS_COLUMN", default: "Status"),
             reorderWindow: .seconds(values.integer("REORDER_WINDOW_SECONDS", in: 0...86_400, default: 120)),
             dryRun: values.dryRun(),
+            sweepMayClear: values.choice("SWEEP_MAY_CLEAR", of: [("true", true), ("false", false)], default: false),
             sharesCalls: values.choice("ZENDESK_SHARED_CALLS", of: [("true", true), ("false", false)], default: true),
             concurrency: server.concurrency
         )

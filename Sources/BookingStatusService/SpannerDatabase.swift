@@ -62,7 +62,7 @@ package final class SpannerDatabase: BookingSource {
         let (id, status) = (Self.quoted(names.idColumn), Self.quoted(names.statusColumn))
         let answer = try await query(
             Query(
-                sql: "SELECT \(id), \(status) FROM \(Self.quoted(names.table)) WHERE \(id) IN UNNEST(@ids)",
+                sql: "SELECT \(id), \(status) FROM \(Self.quotedTable(names.table)) WHERE \(id) IN UNNEST(@ids)",
                 params: ["ids": ids.filter { Self.fits($0, type) }],
                 paramTypes: ["ids": .init(code: "ARRAY", arrayElementType: .init(code: type))]
             ),
@@ -91,8 +91,15 @@ package final class SpannerDatabase: BookingSource {
     /// type.
     private func idType(_ deadline: Deadline) async throws(BookingSourceError) -> String {
         if let known = state.withLock({ $0.idType }) { return known }
-        let sql = "SELECT \(Self.quoted(names.idColumn)) FROM \(Self.quoted(names.table)) LIMIT 0"
-        let answer = try await query(Query(sql: sql), deadline)
+        let sql = "SELECT \(Self.quoted(names.idColumn)) FROM \(Self.quotedTable(names.table)) LIMIT 0"
+        let answer: ResultSet
+        do {
+            answer = try await query(Query(sql: sql), deadline)
+        } catch {
+            // It refuses the quotes of the other dialect.
+            guard error.description.hasPrefix("Spanner answers 400"), try await isPostgreSQL(deadline) else { throw error }
+            throw BookingSourceError("the database has PostgreSQL's dialect, which sweeps cannot read: unset SPANNER_DATABASE", needsPerson: true)
+        }
         guard let type = answer.metadata.rowType?.fields.first?.type.code, type == "STRING" || type == "INT64" else {
             throw BookingSourceError("the column \(names.idColumn) is neither a STRING nor an INT64", needsPerson: true)
         }
@@ -100,11 +107,22 @@ package final class SpannerDatabase: BookingSource {
         return type
     }
 
+    /// Source: Cloud Spanner's documentation, "Information schema for PostgreSQL-dialect databases",
+    /// `database_options`.
+    private func isPostgreSQL(_ deadline: Deadline) async throws(BookingSourceError) -> Bool {
+        let sql = "SELECT option_value FROM information_schema.database_options WHERE option_name = 'database_dialect'"
+        guard let rows = try? await query(Query(sql: sql), deadline).rows, case .text(let dialect)? = rows.first?.first else { return false }
+        return dialect == "POSTGRESQL"
+    }
+
     /// Whether the column can hold the ID exactly as written. An ID that it cannot hold must not
     /// fail the query for all others.
     private static func fits(_ id: String, _ type: String) -> Bool {
         type == "STRING" || Int64(id).map(String.init) == id
     }
+
+    /// Quotes the parts of a name with a schema each by itself: `sales.Bookings`.
+    private static func quotedTable(_ name: String) -> String { name.split(separator: ".").map { quoted(String($0)) }.joined(separator: ".") }
 
     private static func quoted(_ name: String) -> String { "`\(name.filter { $0 != "`" && $0 != "\\" })`" }
 }
@@ -182,14 +200,18 @@ extension SpannerDatabase {
         while true {
             let session = try await session(deadline)
             let (status, body) = try await post("/v1/\(session):executeSql", query, deadline)
-            if status == 404, !isSecondTry {
-                // Spanner deletes a session after an hour without use.
+            if Self.isForgottenSession(status, body), !isSecondTry {
+                // Spanner deletes a session after an hour without use. Its emulator answers 500.
                 state.withLock { if $0.session == session { $0.session = nil } }
                 isSecondTry = true
                 continue
             }
             return try value(status, body)
         }
+    }
+
+    private static func isForgottenSession(_ status: Int, _ body: Data) -> Bool {
+        status == 404 || (status >= 400 && String(decoding: body.prefix(1000), as: UTF8.self).contains("Session not found"))
     }
 
     private func session(_ deadline: Deadline) async throws(BookingSourceError) -> String {

@@ -40,6 +40,7 @@ struct SweepRun {
     /// Counts of the tickets before the last stop.
     private var repaired = 0
     private var unfinished = 0
+    private var held = 0
 
     /// The time without progress, across stops, after which the sweep gives up.
     private static let patience = Duration.seconds(3600)
@@ -75,6 +76,7 @@ struct SweepRun {
                 start = seen
                 repaired += sinceStop.repaired
                 unfinished += sinceStop.unfinished
+                held += sinceStop.held
                 guard !error.needsPerson, time.now() - lastProgress < Self.patience else { return giveUp(error) }
                 let wait = max(error.retryAfter ?? .zero, pause)
                 pause = min(pause * 2, Self.maximumPause)
@@ -96,6 +98,8 @@ struct SweepRun {
 
     private func verdict(_ report: SweepReport) -> Int32 {
         let (repaired, unfinished) = (repaired + report.repaired, unfinished + report.unfinished)
+        let held = held + report.held
+        if held > 0 { logger.error("sweep: no ticket was cleared, see the lines above", metadata: ["held": .stringConvertible(held)]) }
         if repaired > 0 { logger.error("sweep: changes were lost", metadata: ["repaired": .stringConvertible(repaired)]) }
         guard unfinished == 0 else {
             logger.error(
@@ -107,7 +111,7 @@ struct SweepRun {
             return 1
         }
         logger.info("sweep: done", metadata: report.metadata)
-        return 0
+        return held > 0 ? 1 : 0
     }
 
     private static func text(_ seconds: Int64) -> String { RFC3339(seconds: seconds).description }

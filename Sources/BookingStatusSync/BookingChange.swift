@@ -163,16 +163,20 @@ extension Outcome {
 
 extension BookingChange {
     /// The status changes in a record, one per row, in the record's order. Empty if the record is
-    /// for another table or changes no status.
+    /// for an ignored table or changes no status.
     ///
     /// - Parameter cause: what the changes of a version have in common.
+    /// - Returns: the changes, and how many rows have no key.
     /// - Throws: ``UnusableRecord``.
     package static func changes(
         in record: DataChangeRecord,
         _ settings: BookingStatusSettings,
         cause: (BookingVersion) -> ChangeCause
-    ) throws(UnusableRecord) -> [BookingChange] {
-        guard record.tableName == settings.table else { return [] }
+    ) throws(UnusableRecord) -> (changes: [BookingChange], rowsWithoutKey: Int) {
+        guard record.tableName == settings.table else {
+            guard settings.ignoredTables?.contains(record.tableName) ?? true else { throw UnusableRecord(ofTable: record.tableName, settings.table) }
+            return ([], 0)
+        }
         guard let commitTimestamp = record.commitTimestamp else { throw UnusableRecord("the record has no commitTimestamp") }
         let version = BookingVersion(
             commitTimestamp: commitTimestamp,
@@ -183,9 +187,17 @@ extension BookingChange {
         let statuses = settings.tags.reduce(into: [:]) { $0[$1.key] = BookingStatus(name: $1.key, tag: $1.value) }
         var changes: [BookingChange] = []
         var bookings: Set<String> = []
+        var rowsWithoutKey = 0
         for mod in record.mods {
-            guard let bookingID = mod.keys[settings.bookingIDColumn]?.text else {
-                throw UnusableRecord("a row's key has no text or integer \(settings.bookingIDColumn)")
+            guard let key = mod.keys[settings.bookingIDColumn] else {
+                throw UnusableRecord("a row's key has no column \(settings.bookingIDColumn): check BOOKING_ID_COLUMN")
+            }
+            if case .null = key {
+                rowsWithoutKey += 1
+                continue
+            }
+            guard let bookingID = key.text else {
+                throw UnusableRecord("a row's key \(settings.bookingIDColumn) is neither text nor integer")
             }
             // The key may have more columns. A ticket names only this one, so it has to be unique
             // by itself.
@@ -193,7 +205,7 @@ extension BookingChange {
             guard let (from, to) = try Self.statuses(of: mod, record.modType, settings.statusColumn, statuses) else { continue }
             changes.append(BookingChange(bookingID: bookingID, from: from, to: to, cause: cause))
         }
-        return changes
+        return (changes, rowsWithoutKey)
     }
 
     /// Reads a row's old and new status. Which columns are on which side depends on the stream's
@@ -241,13 +253,21 @@ extension BookingChange {
 /// A change record that can never be processed. The reason quotes no value.
 package struct UnusableRecord: Error, Equatable {
     package let reason: String
+    /// What to log, if it is more than the reason.
+    package private(set) var outcome: Outcome?
     /// The booking for which the record has several rows.
-    package var ambiguousBookingID: String?
+    package private(set) var bookingID: String?
 
     init(_ reason: String) { self.reason = reason }
 
     init(ambiguous bookingID: String, _ column: String) {
         reason = "\(Outcome.ambiguousBooking.rawValue): two rows have the same \(column), which has to be unique by itself"
-        ambiguousBookingID = bookingID
+        self.bookingID = bookingID
+        outcome = .ambiguousBooking
+    }
+
+    init(ofTable table: String, _ expected: String) {
+        reason = "\(Outcome.otherTable.rawValue): the table is \(table.forLog), not \(expected): check BOOKING_TABLE and IGNORED_TABLES"
+        outcome = .otherTable
     }
 }

@@ -55,6 +55,18 @@ extension BookingStatusHandler {
         guard let sweep else { throw SweepFailure(BookingSourceError("SPANNER_DATABASE is not set", needsPerson: true)) }
         // A job has its own instance, and with it its own budget.
         let caller = Sweep.Caller(id: "sweep --all", priority: .normal, deadline: deadline, logger: logger)
+        do {
+            // A job remembers no ticket that the index has to show.
+            try await SearchIndex.compareWithList(
+                sweep.zendesk,
+                field: sweep.settings.bookingIDField,
+                time: time,
+                priority: caller.priority,
+                deadline: deadline
+            )
+        } catch {
+            throw SweepFailure(error)
+        }
         let report = try await sweep.run(.createdFrom(start), caller, progress: progress)
         guard !report.isStopped else { return report }
         return try await sweep.run(.withoutBookingID, caller, into: report, progress: { _ in })

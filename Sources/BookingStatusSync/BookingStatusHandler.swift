@@ -82,7 +82,8 @@ package struct BookingStatusHandler: FunctionHandler {
                 bookings: $0,
                 settings: settings,
                 time: time,
-                maximumPages: sizes.pagesPerSweep
+                maximumPages: sizes.pagesPerSweep,
+                clearing: ClearGuard(mayClear: settings.sweepMayClear)
             )
         }
     }
@@ -109,7 +110,7 @@ package struct BookingStatusHandler: FunctionHandler {
     package func handle(_ message: PubSubMessage, context: FunctionContext) async throws {
         if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
-        let changes = try await changes(in: message, deadline, context)
+        let (changes, rowsWithoutKey) = try await changes(in: message, deadline, context)
         let (open, beyond) = settled.open(changes, maximum: Self.maximumRows)
         let known = open.filter(\.hasTag)
         let outcome = try await settler.submit(known, before: deadline)
@@ -129,6 +130,12 @@ package struct BookingStatusHandler: FunctionHandler {
             change.log(unknown)
             results.append(unknown)
             hopeless.append(change)
+        }
+        if rowsWithoutKey > 0 {
+            let reason = "\(rowsWithoutKey) rows whose key \(settings.bookingIDColumn) is null"
+            let result = TicketResult(ticket: nil, outcome: .rejected, reason: reason)
+            context.logger.error("booking status", metadata: ["outcome": "\(result.outcome.rawValue)", "reason": "\(reason)"])
+            results.append(result)
         }
         let left = outcome.results.count { $0 == nil } + beyond
         if let refusal = outcome.refusal { log(refusal, outcome.unbegun.map { known[$0] }, context.logger) }
@@ -158,29 +165,31 @@ package struct BookingStatusHandler: FunctionHandler {
         in message: PubSubMessage,
         _ deadline: Deadline,
         _ context: FunctionContext
-    ) async throws(FunctionFailure) -> [BookingChange] {
+    ) async throws(FunctionFailure) -> (changes: [BookingChange], rowsWithoutKey: Int) {
         guard message.data.count > Self.longRecord else { return try changes(in: message, context) }
         guard await decoding.enter(before: deadline) else { throw .tryAgain("other long records are being decoded") }
         defer { decoding.leave() }
         return try changes(in: message, context)
     }
 
-    private func changes(in message: PubSubMessage, _ context: FunctionContext) throws(FunctionFailure) -> [BookingChange] {
+    private func changes(
+        in message: PubSubMessage,
+        _ context: FunctionContext
+    ) throws(FunctionFailure) -> (changes: [BookingChange], rowsWithoutKey: Int) {
         guard !message.data.isEmpty else { throw .unprocessable("the message has no data: expected a change record") }
         let changes: [BookingChange]
+        let rowsWithoutKey: Int
         do {
             let record = try DataChangeRecord(json: message.data, columns: settings.columns)
-            changes = try BookingChange.changes(in: record, settings) { version in
+            (changes, rowsWithoutKey) = try BookingChange.changes(in: record, settings) { version in
                 let isFresh = isFresh(version, message, context)
                 return ChangeCause(version: version, isFresh: isFresh, eventID: context.eventID, logger: context.logger)
             }
-            if changes.isEmpty { logNoChange(in: record, context.logger) }
+            if changes.isEmpty, rowsWithoutKey == 0 { logNoChange(in: record, context.logger) }
         } catch let error as UnusableRecord {
-            if let bookingID = error.ambiguousBookingID {
-                let metadata: Logger.Metadata = [
-                    "booking": "\(BookingChange.forLog(bookingID))", "outcome": "\(Outcome.ambiguousBooking.rawValue)",
-                    "reason": "\(error.reason)",
-                ]
+            if let outcome = error.outcome {
+                var metadata: Logger.Metadata = ["outcome": "\(outcome.rawValue)", "reason": "\(error.reason)"]
+                if let bookingID = error.bookingID { metadata["booking"] = "\(BookingChange.forLog(bookingID))" }
                 context.logger.error("booking status", metadata: metadata)
             }
             throw .unprocessable(error.reason)
@@ -191,14 +200,14 @@ package struct BookingStatusHandler: FunctionHandler {
         guard changes.allSatisfy({ $0.version.commitTimestamp.secondsSince1970 <= latest }) else {
             throw .unprocessable("the record's commitTimestamp lies over an hour ahead")
         }
-        return changes
+        return (changes, rowsWithoutKey)
     }
 
-    /// Logs why a record changes no status. A wrong table or column in the settings shows only here.
+    /// Logs why a record changes no status.
     private func logNoChange(in record: DataChangeRecord, _ logger: Logger) {
         let reason =
             record.tableName == settings.table
-            ? "no row has a new \(settings.statusColumn)" : "the table is \(record.tableName.forLog), not \(settings.table)"
+            ? "no row has a new \(settings.statusColumn)" : "the table \(record.tableName.forLog) is ignored"
         logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)", "reason": "\(reason)"])
     }
 

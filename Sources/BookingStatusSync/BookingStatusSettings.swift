@@ -11,6 +11,8 @@ package struct BookingStatusSettings: Equatable, Sendable {
     package var tags: [String: String]
     /// The watched table.
     package var table: String
+    /// Other tables whose records are ignored; nil for all others.
+    package var ignoredTables: Set<String>?
     /// The key column that holds the booking's ID.
     package var bookingIDColumn: String
     /// The watched column.
@@ -19,6 +21,8 @@ package struct BookingStatusSettings: Equatable, Sendable {
     package var reorderWindow: Duration
     /// Whether to read and decide, but write nothing.
     package var dryRun: Bool
+    /// Whether sweeps clear tickets even if most bookings are absent from the database.
+    package var sweepMayClear: Bool
     /// Whether changes in flight share searches and updates, if Zendesk is seen to handle them
     /// reliably.
     package var sharesCalls: Bool
@@ -34,10 +38,12 @@ package struct BookingStatusSettings: Equatable, Sendable {
         bookingVersionField: Int? = nil,
         tags: [String: String],
         table: String = "Bookings",
+        ignoredTables: Set<String>? = [],
         bookingIDColumn: String = "ID",
         statusColumn: String = "Status",
         reorderWindow: Duration = .seconds(120),
         dryRun: Bool = false,
+        sweepMayClear: Bool = false,
         sharesCalls: Bool = true,
         concurrency: Int = 80
     ) {
@@ -46,10 +52,12 @@ package struct BookingStatusSettings: Equatable, Sendable {
         self.bookingVersionField = bookingVersionField
         self.tags = tags
         self.table = table
+        self.ignoredTables = ignoredTables
         self.bookingIDColumn = bookingIDColumn
         self.statusColumn = statusColumn
         self.reorderWindow = reorderWindow
         self.dryRun = dryRun
+        self.sweepMayClear = sweepMayClear
         self.sharesCalls = sharesCalls
         self.concurrency = concurrency
     }

@@ -43,6 +43,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case tagNotAccepted = "tag_not_accepted"
     /// Zendesk will never take the change.
     case rejected
+    /// The record is of a table that is neither the bookings' nor ignored.
+    case otherTable = "other_table"
     /// Two rows have the booking's ID. It is unknown which one the ticket means.
     case ambiguousBooking = "ambiguous_booking"
     /// A ticket names a booking that Spanner does not have.
@@ -57,7 +59,7 @@ package enum Outcome: String, CaseIterable, Sendable {
             .notAStatusChange, .dryRun, .superseded, .unknownBooking:
             .done
         case .waiting, .conflict, .deferred, .searchIsBlind: .tryAgain
-        case .unknownStatus, .tagNotAccepted, .rejected, .ambiguousBooking: .never
+        case .unknownStatus, .tagNotAccepted, .rejected, .otherTable, .ambiguousBooking: .never
         }
     }
 

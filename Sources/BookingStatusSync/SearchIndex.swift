@@ -1,6 +1,6 @@
-import Support
+package import Support
 import Synchronization
-import Zendesk
+package import Zendesk
 
 /// Zendesk's search index, and the proof that it shows the tickets that exist.
 ///
@@ -10,7 +10,7 @@ import Zendesk
 ///
 /// Sources: Zendesk's incident of 14 October 2015 and help article 8539127480218 (answers without
 /// hits); Zendesk API reference, "List Tickets".
-final class SearchIndex: Sendable {
+package final class SearchIndex: Sendable {
     let zendesk: ZendeskClient
     let field: Int
     private let time: TimeSource
@@ -18,9 +18,9 @@ final class SearchIndex: Sendable {
     private let candidates = AsyncSemaphore()
     private let list = Mutex<ListVerdict?>(nil)
 
-    /// The first call is admitted; later ones wait for their turn.
+    /// The first call may be admitted; others wait for their turn.
     struct Turn: Sendable {
-        var call: AdmittedCall
+        var call: AdmittedCall?
         var priority: CallPriority
         var deadline: Deadline
     }
@@ -254,6 +254,23 @@ final class SearchIndex: Sendable {
         }
         if let error = verdict.error { throw error }
         withPool { pool, _ in pool.isBare(until: verdict.until) }
+    }
+
+    /// Compares the index of an account with its list of tickets, as whoever knows no witness has to.
+    ///
+    /// - Returns: why that decides nothing, if it does not.
+    /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index lacks a ticket.
+    @discardableResult package static func compareWithList(
+        _ zendesk: ZendeskClient,
+        field: Int,
+        time: TimeSource,
+        priority: CallPriority = .normal,
+        deadline: Deadline
+    ) async throws(ZendeskError) -> ZendeskError? {
+        let index = SearchIndex(zendesk, field: field, maximum: 1, time: time)
+        let error = try await index.askList(Turn(priority: priority, deadline: deadline)).error
+        if let error, error.kind == .searchIsBlind { throw error }
+        return error
     }
 
     /// Reads the tickets that were updated last, up to those that the index has to show.

@@ -22,6 +22,7 @@ struct Sweep: Sendable {
     let reported = ReportedTickets()
     let failing = FailingTickets()
     let settled = SettledTickets()
+    let clearing: ClearGuard
 
     private static let idsInAQuery = 100
     /// Maximum restarts of an export at the same place.
@@ -166,7 +167,9 @@ struct Sweep: Sendable {
     /// Applies the statuses of bookings to the tickets that name them.
     func settleNamed(_ readings: [TicketReading], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         var named: [(bookingID: String, readings: [TicketReading])] = []
-        for reading in readings {
+        // A page may list a ticket twice.
+        var seen: Set<Int> = []
+        for reading in readings where seen.insert(reading.ticket.id).inserted {
             guard let bookingID = reading.ticket.text(of: settings.bookingIDField) else { continue }
             if let index = named.firstIndex(where: { $0.bookingID == bookingID }) {
                 named[index].readings.append(reading)
@@ -182,11 +185,18 @@ struct Sweep: Sendable {
             } catch {
                 throw SweepFailure(error)
             }
+            let kept = chunk.filter { $0.readings.contains { isOurs($0) } }
+            let suspicion = clearing.note(kept.map { ($0.bookingID, bookings.statuses[$0.bookingID] == nil) }, time.now())
+            if let suspicion { hold(suspicion, caller) }
             // The IDs that Spanner has, and those that it does not have.
             let causes = [true, false].map { cause(bookings.version, $0 ? .sweep : .sweepWithoutBooking, caller) }
             var items: [Item] = []
             for (bookingID, readings) in chunk {
                 let status = bookings.statuses[bookingID]
+                if suspicion != nil, status == nil {
+                    report.held += readings.count
+                    continue
+                }
                 let to = (status ?? nil).map { BookingStatus(name: $0, tag: settings.tags[$0]) }
                 let change = BookingChange(bookingID: bookingID, from: .unknown, to: to, cause: causes[status == nil ? 1 : 0])
                 if let hopeless = hopeless(change, bookings) {
@@ -203,6 +213,24 @@ struct Sweep: Sendable {
             try await submit(items, caller, &report)
             if report.isStopped { return }
         }
+    }
+
+    /// Whether the ticket shows a status that we wrote.
+    private func isOurs(_ reading: TicketReading) -> Bool {
+        settings.state(of: reading.ticket, latest: time.secondsSince1970() + BookingStatusHandler.maximumClockDifference).kept?.tag != nil
+    }
+
+    private func hold(_ share: ClearGuard.Share, _ caller: Caller) {
+        caller.logger.error(
+            "sweep",
+            metadata: [
+                "outcome": "clears_held", "looked_up": .stringConvertible(share.lookedUp), "absent": .stringConvertible(share.absent),
+                "reason": """
+                \(share.absent) of \(share.lookedUp) bookings are not in the database, and no ticket is cleared: check SPANNER_DATABASE and \
+                BOOKING_TABLE; if the bookings were deleted on purpose, set SWEEP_MAY_CLEAR=true
+                """,
+            ]
+        )
     }
 
     private func cause(_ version: BookingVersion, _ source: ChangeCause.Source, _ caller: Caller) -> ChangeCause {
@@ -227,8 +255,9 @@ struct Sweep: Sendable {
     /// The items for tickets from which somebody removed the booking's ID. They take away what we
     /// wrote for it.
     private func forgotten(_ readings: [TicketReading], _ caller: Caller) -> [Item] {
-        readings.compactMap { reading in
-            guard reading.ticket.text(of: settings.bookingIDField) == nil,
+        var seen: Set<Int> = []
+        return readings.compactMap { reading in
+            guard seen.insert(reading.ticket.id).inserted, reading.ticket.text(of: settings.bookingIDField) == nil,
                 let kept = settings.bookingVersionField.flatMap({ reading.ticket.text(of: $0) }).flatMap({ KeptVersion(text: $0) }),
                 kept.tag != nil
             else { return nil }

@@ -8,6 +8,8 @@ package struct SweepReport: Equatable, Sendable {
     /// Written tickets that already carried a version of ours. A change for them must have been
     /// lost or is still on its way.
     package var repaired = 0
+    /// Tickets that would have been cleared, while that is held back.
+    package internal(set) var held = 0
     /// Tickets that could not be processed, and the first reason.
     package var unfinished = 0
     package var reason: String?
@@ -77,6 +79,7 @@ package struct SweepReport: Equatable, Sendable {
         var metadata: Logger.Metadata = [
             "tickets": .stringConvertible(tickets), "written": .stringConvertible(written), "repaired": .stringConvertible(repaired),
         ]
+        if held > 0 { metadata["held"] = .stringConvertible(held) }
         if unfinished > 0 { metadata["unfinished"] = .stringConvertible(unfinished) }
         if !unreadable.isEmpty { metadata["unreadable"] = "\(unreadable.map(String.init).joined(separator: " "))" }
         for outcome in [Outcome.unknownBooking, .unknownStatus, .ambiguousBooking, .unexpectedStatus, .tagNotAccepted, .rejected, .dryRun] {
@@ -94,7 +97,7 @@ package struct SweepFailure: Error, CustomStringConvertible {
 
     init(_ error: ZendeskError) {
         (description, retryAfter) = (error.description, error.retryAfter)
-        needsPerson = error.kind == .misconfigured || !error.canSucceedLater
+        needsPerson = error.kind == .misconfigured || error.kind == .searchIsBlind || !error.canSucceedLater
     }
 
     package init(_ error: BookingSourceError) { (description, needsPerson) = (error.description, error.needsPerson) }

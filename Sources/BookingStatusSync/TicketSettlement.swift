@@ -285,7 +285,15 @@ struct TicketSettlement: Sendable {
             return read(after: .seconds(Self.stampAge), moment)
         }
         if let field = settings.bookingVersionField, answer.ticket.text(of: field) != write.version.text {
-            return fail(ZendeskError(.misconfigured, "the version field keeps no value: was it deleted or deactivated?"))
+            let isAltered = answer.ticket.text(of: field) != nil
+            return fail(
+                ZendeskError(
+                    .misconfigured,
+                    isAltered
+                        ? "the version field shows another text than was written: does a redaction or a trigger alter it?"
+                        : "the version field keeps no value: was it deleted or deactivated?"
+                )
+            )
         }
         return done(results(attempt.plan, moment))
     }
@@ -347,7 +355,7 @@ struct TicketSettlement: Sendable {
         _ moment: Moment
     ) -> Action {
         guard let field = settings.bookingVersionField else { preconditionFailure("without a version field there are no versions") }
-        let own = audits.lastIndex { $0.wrote(version.text, to: field) }
+        let own = audits.lastIndex { $0.wrote(version, to: field) }
         if wasDropped(version, by: own.map { audits[$0] }, before: audits[(own.map { $0 + 1 } ?? 0)...], ticket) {
             guard !settings.dryRun else { return done(changes.map { _ in wouldTakeBack }) }
             return takeBack(version, from: ticket, [field: own.flatMap { audits[$0].replaced[field] ?? nil }])
@@ -441,8 +449,9 @@ struct TicketSettlement: Sendable {
 extension TicketAudit {
     /// Whether this is our write of the version. Putting one back does not count. It is not
     /// documented that a job keeps metadata.
-    fileprivate func wrote(_ version: String, to field: Int) -> Bool {
-        metadata["version"].map { $0 == version } ?? (metadata["takes_back"] == nil && set[field] == .some(version))
+    fileprivate func wrote(_ version: KeptVersion, to field: Int) -> Bool {
+        let text = metadata["version"] ?? (metadata["takes_back"] == nil ? set[field] ?? nil : nil)
+        return text.flatMap { KeptVersion(text: $0) } == version
     }
 }
 

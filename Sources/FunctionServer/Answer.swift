@@ -64,6 +64,10 @@ struct Answer: Error, Equatable, Sendable {
         Answer(status: .unsupportedMediaType, code: "batch_not_supported", message: reason)
     }
 
+    static func unsupportedMediaType(_ reason: String) -> Answer {
+        Answer(status: .unsupportedMediaType, code: "unsupported_media_type", message: reason)
+    }
+
     static func unprocessable(_ reason: String) -> Answer {
         Answer(status: .unprocessableContent, code: "unprocessable", message: reason)
     }

@@ -82,7 +82,8 @@ struct FunctionResponder: Sendable {
             let received = try ReceivedEvent(head, body: body)
             return (received.event, try function.invocation(received))
         } catch let error as EnvelopeError {
-            throw error == .batched ? Answer.batched("\(error)") : .malformed("\(error)")
+            if error == .batched { throw Answer.batched("\(error)") }
+            throw error.isOfUnsupportedType ? Answer.unsupportedMediaType("\(error)") : .malformed("\(error)")
         } catch {
             throw Answer.malformed("the event is not of the kind that this function takes")
         }

@@ -73,6 +73,8 @@ package struct JSONElement {
 
     /// Fails if the bytes are not JSON text.
     package init?(_ text: Data) {
+        // RFC 8259, section 8.1, lets a parser ignore a byte order mark.
+        let text = text.starts(with: [0xef, 0xbb, 0xbf]) ? Data(text.dropFirst(3)) : text
         guard let value = JSONParser.parse(text) else { return nil }
         self.init(text: text, value: value, place: Place())
     }

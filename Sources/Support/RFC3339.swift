@@ -40,7 +40,8 @@ package struct RFC3339: Hashable, Sendable {
         fractionDigits = 0
         if scanner.take(".") {
             while let digit = scanner.digits(1) {
-                guard fractionDigits < 9 else { return nil }
+                // A fraction may have any number of digits. Those beyond the ninth are cut.
+                guard fractionDigits < 9 else { continue }
                 nanoseconds = nanoseconds * 10 + Int32(digit)
                 fractionDigits += 1
             }

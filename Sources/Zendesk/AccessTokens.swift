@@ -89,7 +89,9 @@ final class AccessTokens: Sendable {
         var grant_type = "client_credentials"
         let client_id: String
         let client_secret: String
-        var scope = "read write"
+        var scope = Self.scopes
+
+        static let scopes = "read write"
     }
 
     private struct Answer: Decodable {
@@ -126,16 +128,7 @@ final class AccessTokens: Sendable {
         } catch {
             throw ZendeskError(error, to: OutboundRequest(.get, request.target))
         }
-        switch response.status {
-        case 200..<300: break
-        case 400, 401, 403:
-            throw ZendeskError(
-                .misconfigured,
-                status: response.status,
-                "Zendesk gives no access token (\(response.status)): check the OAuth client's id and secret"
-            )
-        default: throw ZendeskError(response, to: OutboundRequest(.get, request.target))
-        }
+        guard (200..<300).contains(response.status) else { throw ZendeskError(mint: response, scopes: Body.scopes) }
         guard let answer = try? JSONDecoder().decode(Answer.self, from: response.body), let token = accessToken(answer.access_token) else {
             throw ZendeskError.unreadable(response, to: OutboundRequest(.get, request.target))
         }

@@ -121,9 +121,14 @@ final class CallGovernor: Sendable {
     }
 
     private func usedUp(_ kind: Kind, _ wait: Duration) -> ZendeskError {
-        let (limit, isBlocked) = withBudget(kind) { ($0.limit, $0.isBlocked(now: $1)) }
+        let (limit, isBlocked, isScarce) = withBudget(kind) { ($0.limit, $0.isBlocked(now: $1), $0.isScarce(now: $1)) }
         let what = kind == .read ? "reads" : "ticket updates"
-        let cause = isBlocked ? "Zendesk's limits ask to wait" : "the budget of \(limit) \(what) a minute is used up"
+        let cause =
+            isBlocked
+            ? "Zendesk's limits ask to wait"
+            : isScarce
+                ? "others use nearly all \(what) that Zendesk allows the account"
+                : "the budget of \(limit) \(what) a minute is used up"
         return ZendeskError(.limited(.account), retryAfter: wait, "\(cause): next in \(wait.components.seconds + 1) s")
     }
 

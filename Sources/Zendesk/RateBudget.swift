@@ -13,6 +13,9 @@
 /// Source: Zendesk API reference, "Rate limits".
 struct RateBudget: Sendable {
     static let window = Duration.seconds(60)
+    /// The time between two calls while others use nearly all of the account's. A change takes up
+    /// to five, and gets through within ten seconds.
+    private static let scarcePace = Duration.seconds(2)
     /// Maximum time that an answer can block the budget. A wrong header must not silence an
     /// instance forever.
     static let maximumBlock = Duration.seconds(600)
@@ -28,6 +31,9 @@ struct RateBudget: Sendable {
     /// Calls that may start at once, as of a time.
     private var burst: (calls: Double, at: Duration)
     private var blockedUntil = Duration.zero
+    /// Until when others use nearly all of the account's calls, and when the last call started.
+    private var scarceUntil = Duration.zero
+    private var startedAt = Duration.zero
     private var queue: [Place] = []
     private var nextNumber = 0
 
@@ -73,6 +79,7 @@ struct RateBudget: Sendable {
         guard wait == .zero else { return .wait(wait) }
         giveUp(place)
         running += 1
+        startedAt = now
         burst.calls -= 1
         if place.priority.level == .low { runningLow += 1 }
         return .admitted
@@ -95,13 +102,14 @@ struct RateBudget: Sendable {
         let free = missing <= 0 ? .zero : missing <= ended.count ? ended[missing - 1].at + Self.window - now : Self.window
         let lacking = Double(ahead + 1) + (isLow ? maximumBurst / 2 : 0) - burst.calls
         let pace = lacking < 1e-6 ? .zero : max(.milliseconds(1), interval(now) * lacking)
-        return max(free, pace, blockedUntil - now, .zero)
+        let scarce = isScarce(now: now) ? startedAt + Self.scarcePace * Double(ahead + 1) - now : .zero
+        return max(free, pace, scarce, blockedUntil - now, .zero)
     }
 
     /// How many calls of normal priority have a place in the window.
     mutating func room(now: Duration) -> Int {
         forget(now)
-        return isBlocked(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority.level > .low })
+        return isBlocked(now: now) || isScarce(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority.level > .low })
     }
 
     /// How long a call of high priority would wait for its turn.
@@ -141,7 +149,10 @@ struct RateBudget: Sendable {
     mutating func reserve() { reserved += 1 }
     mutating func release() { reserved -= 1 }
 
-    /// Whether Zendesk asked to wait, or nearly all of the account's calls are used.
+    /// Whether others use nearly all of the account's calls.
+    func isScarce(now: Duration) -> Bool { now < scarceUntil }
+
+    /// Whether Zendesk asked to wait, or all of the account's calls are used.
     func isBlocked(now: Duration) -> Bool { now < blockedUntil }
 
     /// Blocks new calls for this time, but at most for ten minutes.
@@ -149,15 +160,21 @@ struct RateBudget: Sendable {
         blockedUntil = max(blockedUntil, now + min(duration, Self.maximumBlock))
     }
 
-    /// Uses at most half of the account's limit, and pauses at its last tenth. People and other
-    /// integrations share the limit.
+    /// Uses at most half of the account's limit, and little of its last tenth. People and other
+    /// integrations share the limit, and one of them may use nearly all of it for hours.
+    ///
+    /// Source: airbytehq/airbyte#11899.
     mutating func learn(_ window: RateLimitWindow, now: Duration) {
         forget(now)
         let spent = maximumBurst - burst.calls
         limit = min(configured, max(1, window.total / 2))
         burst.calls = maximumBurst - spent
         if let remaining = window.remaining, let resets = window.resets, remaining <= window.total / 10 {
-            block(for: resets, now: now)
+            if remaining > 0 {
+                scarceUntil = now + min(resets, Self.maximumBlock)
+            } else {
+                block(for: resets, now: now)
+            }
         }
     }
 }

@@ -11,9 +11,12 @@ import Support
 ///   ]
 /// }
 /// ```
+///
+/// `"search_is_blind": true` lets searches find nothing.
 package struct AccountFile: Decodable {
     private var ticket_fields: [Field]?
     private var tickets: [Ticket]
+    private var search_is_blind: Bool?
 
     fileprivate struct Field: Decodable {
         struct Option: Decodable { let name: String?, value: String }
@@ -53,6 +56,7 @@ package struct AccountFile: Decodable {
         var account = SimulatedZendesk(
             fields: ticket_fields.map { $0.map(\.definition) } ?? defaultFields
         )
+        account.searchBehavior.isBlind = search_is_blind ?? false
         for ticket in tickets {
             let createdAt = ticket.created_at.flatMap { RFC3339($0) }.map { Double($0.seconds) } ?? now - 3600
             let values = (ticket.custom_fields ?? []).compactMap { field in

@@ -62,6 +62,33 @@ struct SpannerDatabaseTests {
         }
     }
 
+    @Test("a session that Spanner forgot is made anew, whatever status says so", arguments: [404, 500])
+    func forgottenSession(status: Int) async throws {
+        try await StandIn().serve { standIn, database in
+            _ = try await database.read(["b-1"], deadline: deadline)
+            standIn.endSession(status: status)
+            #expect(try await database.read(["b-1"], deadline: deadline).statuses["b-1"] == "InStay")
+        }
+    }
+
+    @Test("each part of a table's name is quoted by itself")
+    func namedSchema() async throws {
+        try await StandIn().serve(table: "sales.Bookings") { standIn, database in
+            _ = try await database.read(["b-1"], deadline: deadline)
+            #expect(standIn.bodies.last?.contains("FROM `sales`.`Bookings` WHERE") == true)
+        }
+    }
+
+    @Test("a database of PostgreSQL's dialect is refused by name")
+    func otherDialect() async throws {
+        try await StandIn().serve { standIn, database in
+            standIn.speakPostgreSQL()
+            let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
+            #expect(error?.needsPerson == true)
+            #expect(error.map { "\($0)" }?.contains("PostgreSQL") == true)
+        }
+    }
+
     @Test("a database that refuses access needs a person, and so does a metadata server without a token")
     func refused() async throws {
         try await StandIn().serve { standIn, database in
@@ -69,7 +96,7 @@ struct SpannerDatabaseTests {
             let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
             #expect(error == BookingSourceError("Spanner answers 403: no rights", needsPerson: true))
             let nowhere = SpannerSettings(database: Self.database, url: "http://127.0.0.1:1", metadataHost: "127.0.0.1:1")
-            let unreachable = SpannerDatabase(nowhere, bookings: Self.bookings) { OutboundHTTP(.shared, origin: $0) }
+            let unreachable = SpannerDatabase(nowhere, bookings: Self.bookings()) { OutboundHTTP(.shared, origin: $0) }
             let soon = Deadline(after: .seconds(1), .system)
             await #expect(throws: BookingSourceError.self) { try await unreachable.read(["b-1"], deadline: soon) }
         }
@@ -111,7 +138,9 @@ struct SpannerDatabaseTests {
         }
     }
 
-    fileprivate static let bookings = BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:])
+    fileprivate static func bookings(_ table: String = "Bookings") -> BookingStatusSettings {
+        BookingStatusSettings(bookingIDField: 1, bookingStatusField: 2, tags: [:], table: table)
+    }
 }
 
 private final class StandIn: Sendable {
@@ -124,6 +153,8 @@ private final class StandIn: Sendable {
         var bodies: [String] = []
         var token = 1
         var session = 1
+        var endedStatus = 404
+        var isPostgreSQL = false
         var isRefusing = false
         var dripping: String?
         var tokenAnswer: String?
@@ -134,13 +165,14 @@ private final class StandIn: Sendable {
     var timeouts: [Duration] { state.withLock(\.timeouts) }
     var bodies: [String] { state.withLock(\.bodies) }
     func revokeToken() { state.withLock { $0.token += 1 } }
-    func endSession() { state.withLock { $0.session += 1 } }
+    func endSession(status: Int = 404) { state.withLock { ($0.session, $0.endedStatus) = ($0.session + 1, status) } }
+    func speakPostgreSQL() { state.withLock { $0.isPostgreSQL = true } }
     func refuse() { state.withLock { $0.isRefusing = true } }
     /// Whoever asks for such a path gets a body that never ends.
     func drip(_ path: String) { state.withLock { $0.dripping = path } }
     func answerToken(_ json: String) { state.withLock { $0.tokenAnswer = json } }
 
-    func serve(_ body: @escaping @Sendable (StandIn, SpannerDatabase) async throws -> Void) async throws {
+    func serve(table: String = "Bookings", _ body: @escaping @Sendable (StandIn, SpannerDatabase) async throws -> Void) async throws {
         try await withStandIn {
             try await self.respond($0)
         } _: { url in
@@ -157,7 +189,7 @@ private final class StandIn: Sendable {
             )
             try await body(
                 self,
-                SpannerDatabase(settings, bookings: SpannerDatabaseTests.bookings, time: self.time.source) {
+                SpannerDatabase(settings, bookings: SpannerDatabaseTests.bookings(table), time: self.time.source) {
                     OutboundHTTP(.shared, origin: $0, time: callTime)
                 }
             )
@@ -187,7 +219,12 @@ private final class StandIn: Sendable {
             if credentials != "Bearer token-\(state.token)" { return (401, #"{"error":{"message":"no such token"}}"#) }
             if state.isRefusing { return (403, #"{"error":{"message":"no rights"}}"#) }
             if path.hasSuffix("/sessions") { return (200, #"{"name":"projects/p/instances/i/databases/d/sessions/s-\#(state.session)"}"#) }
-            guard path.hasSuffix("/s-\(state.session):executeSql") else { return (404, #"{"error":{"message":"Session not found"}}"#) }
+            guard path.hasSuffix("/s-\(state.session):executeSql") else { return (state.endedStatus, #"{"error":{"message":"Session not found: projects/p"}}"#) }
+            if state.isPostgreSQL {
+                // Google's documentation: the name of the option, and its value in that dialect.
+                guard body.contains("database_dialect") else { return (400, #"{"error":{"message":"syntax error at or near \"`\""}}"#) }
+                return (200, #"{"metadata":{},"rows":[["POSTGRESQL"]]}"#)
+            }
             let type = #"{"name":"ID","type":{"code":"STRING"}}"#
             if body.contains("LIMIT 0") { return (200, #"{"metadata":{"rowType":{"fields":[\#(type)]}}}"#) }
             let metadata = #"{"transaction":{"readTimestamp":"2026-11-24T08:00:00.123456Z"}}"#

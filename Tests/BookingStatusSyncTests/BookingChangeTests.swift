@@ -106,11 +106,26 @@ struct BookingChangeTests {
         #expect(try changes(in: record(.insert, mods)).map(\.bookingID) == ["c", "a", "b"])
     }
 
-    @Test("records of other tables are ignored")
-    func otherTable() throws {
+    @Test("records of other tables are refused, unless they are ignored", arguments: [[], ["Guests"], ["Guests", "Rooms"], nil])
+    func otherTable(ignored: Set<String>?) throws {
         var record = record(.insert, [.init(keys: ["Room": "1"], newValues: Self.booked)])
         record.tableName = "Rooms"
-        #expect(try changes(in: record).isEmpty)
+        var settings = Self.settings
+        settings.ignoredTables = ignored
+        if ignored?.contains("Rooms") ?? true {
+            #expect(try changes(in: record, settings).isEmpty)
+        } else {
+            let error = #expect(throws: UnusableRecord.self) { try changes(in: record, settings) }
+            #expect(error?.outcome == .otherTable)
+        }
+    }
+
+    @Test("a row without a key is left out and counted, and the others stay")
+    func nullKey() throws {
+        let mods = [ColumnValue.string("a"), .null, .string("b")].map { DataChangeRecord.Mod(keys: ["ID": $0], newValues: Self.booked) }
+        let found = try BookingChange.changes(in: record(.insert, mods), Self.settings, cause: Self.cause)
+        #expect(found.changes.map(\.bookingID) == ["a", "b"])
+        #expect(found.rowsWithoutKey == 1)
     }
 
     @Test("an integer key is also a booking ID", arguments: [ColumnValue.string("42"), .integer(42)])
@@ -132,10 +147,15 @@ struct BookingChangeTests {
         #expect(throws: UnusableRecord.self) { try changes(in: timeless) }
     }
 
-    private func changes(in record: DataChangeRecord) throws(UnusableRecord) -> [BookingChange] {
-        try BookingChange.changes(in: record, Self.settings) {
-            ChangeCause(version: $0, isFresh: false, eventID: "e", logger: Logger(label: "t"))
-        }
+    private static func cause(_ version: BookingVersion) -> ChangeCause {
+        ChangeCause(version: version, isFresh: false, eventID: "e", logger: Logger(label: "t"))
+    }
+
+    private func changes(
+        in record: DataChangeRecord,
+        _ settings: BookingStatusSettings = Self.settings
+    ) throws(UnusableRecord) -> [BookingChange] {
+        try BookingChange.changes(in: record, settings, cause: Self.cause).changes
     }
 
     private func record(_ modType: DataChangeRecord.ModType, _ mods: [DataChangeRecord.Mod]) -> DataChangeRecord {

@@ -247,7 +247,8 @@ struct BookingStatusHandlerTests {
     func troubles(status: Int) async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
-        world.transport.before { _, _ in OutboundResponse(status: status, headers: ["retry-after": "17"]) }
+        let body = Data(#"{"error":"Forbidden","description":"x"}"#.utf8)
+        world.transport.before { _, _ in OutboundResponse(status: status, headers: ["retry-after": "17"], body: body) }
         do {
             try await world.deliver("b", from: nil, to: "Booked", at: 1)
             Issue.record("the event was acknowledged")
@@ -359,14 +360,40 @@ struct BookingStatusHandlerTests {
         #expect(world.log.entries.last?.metadata["reason"] == "no row has a new Status")
     }
 
-    @Test("a record of another table is acknowledged, and the log names both tables")
+    @Test("a record of another table is refused by name, and acknowledged only if the table is ignored")
     func anotherTable() async throws {
         var world = HandlerWorld()
         world.settings.table = "Reservations"
-        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        await #expect(throws: FunctionFailure.self) { try await world.deliver("b", from: "Tentative", to: "Booked", at: 1) }
         #expect(world.transport.requests.isEmpty)
-        #expect(world.outcomes == ["not_a_status_change"])
-        #expect(world.log.entries.last?.metadata["reason"] == "the table is Bookings, not Reservations")
+        #expect(world.outcomes == ["other_table"])
+        #expect(world.log.entries.last?.level == .error)
+        #expect(world.log.entries.last?.metadata["reason"]?.description.contains("the table is Bookings, not Reservations") == true)
+        world.settings.ignoredTables = ["Bookings"]
+        try await world.deliver("b", from: "Tentative", to: "Booked", at: 1)
+        #expect(world.outcomes.last == "not_a_status_change")
+    }
+
+    @Test("a row without a key is refused by itself, and its record's other rows are written once")
+    func rowWithoutKey() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        let mods = [#"{"keysJson":"{\"ID\":null}","newValuesJson":"{\"Status\":\"Booked\"}"}"#]
+            + [#"{"keysJson":"{\"ID\":\"b\"}","newValuesJson":"{\"Status\":\"Booked\"}"}"#]
+        let json = """
+            {"commitTimestamp":{"seconds":1795464801,"nanos":0},"serverTransactionId":"t1","recordSequence":"00000000",
+            "tableName":"Bookings","modType":"INSERT","mods":[\(mods.joined(separator: ","))]}
+            """
+        for _ in 0..<2 {
+            do {
+                try await world.deliver(json)
+                Issue.record("the event was acknowledged")
+            } catch FunctionFailure.unprocessable(let reason) {
+                #expect(reason.contains("1 rows whose key ID is null"))
+            }
+        }
+        #expect(world.status(1) == "Booked")
+        #expect(world.outcomes.count { $0 == "1 added" } == 1)
     }
 
     @Test("a dry run reads and decides but writes nothing")

@@ -125,6 +125,17 @@ struct EmptySearchTests {
         #expect(lists() == 4)
     }
 
+    @Test("a full sweep over an index that is down ends with the reason before it begins")
+    func sweepAll() async throws {
+        let world = world()
+        for id in 1...3 { world.age(id, by: 700) }
+        world.transport.withAccount { account, _ in account.searchBehavior.isBlind = true }
+        await #expect(throws: SweepFailure.self) { try await world.sweepAll() }
+        #expect(!world.transport.requests.contains { $0.target.contains("export") })
+        world.transport.withAccount { account, _ in account.searchBehavior.isBlind = false }
+        #expect(try await world.sweepAll().tickets == 3)
+    }
+
     @Test("while only tickets too young for the index name a booking, nothing is believed")
     func young() async throws {
         let world = HandlerWorld()

@@ -208,6 +208,66 @@ struct SweepTests {
         #expect(world.outcomes.filter { $0.hasSuffix("unknown_booking") } == ["2 unknown_booking"])
     }
 
+    @Test("a database that lacks most bookings clears no ticket until a person says so")
+    func wrongDatabase() async throws {
+        var world = HandlerWorld()
+        for id in 1...30 { world.open(id, booking: "b-\(id)x") }
+        for id in 1...30 { try await world.deliver("b-\(id)x", from: nil, to: "Booked", at: 1) }
+        // One that a person removed the booking from, and one that is there, go on.
+        world.bookings.set("b-1x", "InStay")
+        world.time.advance(.seconds(61))
+        try await world.sweep()
+        #expect(world.status(1) == "InStay")
+        #expect((2...30).allSatisfy { world.status($0) == "Booked" })
+        let line = try #require(world.log.entries.first { $0.metadata["outcome"] == "clears_held" })
+        #expect(line.level == .error)
+        #expect(line.metadata["looked_up"] == .stringConvertible(30) && line.metadata["absent"] == .stringConvertible(29))
+        world.settings.sweepMayClear = true
+        await sweepUntilDone(world)
+        #expect((2...30).allSatisfy { world.status($0) == nil })
+    }
+
+    @Test("deleted bookings among many are cleared, and a few are cleared before it is known")
+    func fewDeleted() async throws {
+        for (all, deleted) in [(30, 15), (19, 19)] {
+            let world = HandlerWorld()
+            for id in 1...all { world.open(id, booking: "b-\(id)x") }
+            for id in 1...all { try await world.deliver("b-\(id)x", from: nil, to: "Booked", at: 1) }
+            for id in 1...all where id > deleted { world.bookings.set("b-\(id)x", "Booked") }
+            await sweepUntilDone(world)
+            #expect((1...deleted).allSatisfy { world.status($0) == nil })
+        }
+    }
+
+    /// A minute's budget may not be enough.
+    private func sweepUntilDone(_ world: HandlerWorld) async {
+        for _ in 0..<4 {
+            world.time.advance(.seconds(61))
+            try? await world.sweep()
+        }
+    }
+
+    @Test("a ticket that a page lists twice is written once")
+    func listedTwice() async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: "b")
+        world.age(1, by: 60)
+        world.bookings.set("b", "Booked")
+        world.transport.before { [transport = world.transport] request, _ in
+            guard request.target.contains("sort=-updated_at") else { return nil }
+            let answer = transport.withAccount { account, now in account.respond(to: .init(method: "GET", target: request.target), now: now) }
+            let text = String(decoding: answer.body, as: UTF8.self)
+            guard let start = text.range(of: #""tickets":["#), let end = text.range(of: #"],"meta""#) else { return nil }
+            let tickets = text[start.upperBound..<end.lowerBound]
+            let body = Data((text[..<end.lowerBound] + "," + tickets + text[end.lowerBound...]).utf8)
+            return OutboundResponse(status: 200, headers: answer.headers, body: body)
+        }
+        try await world.sweep()
+        #expect(world.status(1) == "Booked")
+        #expect(world.transport.writes.count == 1)
+        #expect(world.outcomes.count { $0 == "1 added" } == 1)
+    }
+
     @Test("a ticket whose booking ID was corrected follows its new booking, unless a person set its status")
     func correctedBooking() async throws {
         let world = HandlerWorld()

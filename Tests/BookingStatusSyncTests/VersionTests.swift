@@ -1,6 +1,7 @@
 import BookingStatusSync
 import SpannerChangeStreams
 import Testing
+import ZendeskSimulator
 
 @Suite("Booking versions")
 struct VersionTests {
@@ -71,6 +72,66 @@ struct KeptVersionTests {
             let kept = KeptVersion(bookingID: bookingID, version: version(1, record: "00000007", transaction: transactionID), tag: tag)
             #expect(KeptVersion(text: kept.text) == kept)
         }
+    }
+
+    /// The rule of Zendesk's redaction for digits that look like a card's: 11 to 31 digits with up to
+    /// five other characters between them, of which 12 to 19 pass Luhn's check.
+    ///
+    /// Source: zendesk/credit_card_sanitizer, `NUMBERS_WITH_LINE_NOISE`.
+    private static func isRedacted(_ text: String) -> Bool {
+        var digits: [UInt8] = []
+        var noise = 0
+        func looksLikeCard() -> Bool {
+            guard (12...19).contains(digits.count) else { return false }
+            let sum = digits.reversed().enumerated().reduce(0) { sum, next in
+                let value = Int(next.element) * (next.offset % 2 + 1)
+                return sum + (value > 9 ? value - 9 : value)
+            }
+            return sum % 10 == 0
+        }
+        for byte in text.utf8 {
+            switch byte {
+            case 0x30...0x39:
+                if noise > 5 { digits = [] }
+                digits.append(byte - 0x30)
+                noise = 0
+                if looksLikeCard() { return true }
+            case 0x41...0x5a, 0x61...0x7a, 0x5f, 0x0a, UInt8(ascii: ","), UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: "&"),
+                UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: ";"), UInt8(ascii: "<"), UInt8(ascii: ">"):
+                digits = []
+            default: noise += 1
+            }
+        }
+        return false
+    }
+
+    @Test("no redaction takes its digits for a payment card's, whatever the booking's ID")
+    func redaction() {
+        var random = SplitMix64(seed: 7)
+        func digits(_ count: Int) -> String { String((0..<count).map { _ in Character("\(Int.random(in: 0...9, using: &random))") }) }
+        #expect(Self.isRedacted("booking 4111 1111 1111 1111"))
+        let separators = ["", "-", " ", "é", "%", ", ", "/", "_", "--"]
+        for _ in 0..<20_000 {
+            let separator = separators.randomElement(using: &random)!
+            let id = (0..<Int.random(in: 1...5, using: &random)).map { _ in digits(Int.random(in: 1...19, using: &random)) }
+            let kept = KeptVersion(
+                bookingID: id.joined(separator: separator),
+                version: version(1, record: digits(10), transaction: digits(19)),
+                tag: "booked"
+            )
+            #expect(!Self.isRedacted(kept.text), "\(kept.text)")
+            #expect(KeptVersion(text: kept.text) == kept, "\(kept.text)")
+        }
+    }
+
+    @Test("a text from before digits were encoded remains readable")
+    func formerSpelling() throws {
+        let text = "booked since 2026-11-23T20:13:31.538191Z, record 00000000, transaction 12345678%20123456, booking 4111111111111111"
+        let kept = try #require(KeptVersion(text: text))
+        #expect(kept.bookingID == "4111111111111111")
+        #expect(kept.version.transactionID == "12345678 123456")
+        #expect(kept.text != text)
+        #expect(KeptVersion(text: kept.text) == kept)
     }
 
     @Test(

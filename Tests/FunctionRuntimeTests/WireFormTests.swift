@@ -11,7 +11,10 @@ struct WireFormTests {
     @Test(
         "the first matching rule decides the form",
         arguments: [
-            (["ce-id": "1", "content-type": "application/cloudevents+json"], [], .binary),
+            (["ce-id": "1", "content-type": "application/cloudevents+json"], [], .structured),
+            (["ce-id": "1", "content-type": "application/json"], [.specversion], .binary),
+            (["content-type": "application/json"], [.specversion], .unmarked),
+            (["content-type": "application/cloudevents+avro"], [], .otherFormat),
             (["Ce-SpecVersion": "1.0", "x-goog-pubsub-message-id": "1"], [.message], .binary),
             (["content-type": "application/cloudevents+json; charset=utf-8"], [.message], .structured),
             (["content-type": "Application/CloudEvents+JSON"], [], .structured),

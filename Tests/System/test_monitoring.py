@@ -69,6 +69,11 @@ class MonitoringTests(unittest.TestCase):
     def logs(self):
         """What was logged, by what was wrong."""
         self.database()
+        self.account({1: "b-1"}, age=3600, is_blind=True)
+        blind = self.function(self.record("b-1"), expect=503)
+        held = [f"h-{number}" for number in range(1, 26)]
+        self.account(dict(enumerate(held, 1)))
+        absent = self.function(self.record(*held), "--sweep", ZENDESK_WRITES_PER_MINUTE="100")
         self.account(
             {**{1: "b-1", 2: "b-2", 3: "b-3"}, **{number: f"c-{number}" for number in range(10, 3120)}},
             requests_per_minute=100_000,
@@ -76,6 +81,9 @@ class MonitoringTests(unittest.TestCase):
         )
         generous = {"ZENDESK_READS_PER_MINUTE": "20000", "ZENDESK_WRITES_PER_MINUTE": "5000"}
         logs = {
+            "search-is-blind": blind,
+            "clears-held": absent,
+            "other-table": self.function(self.record("b-2"), expect=422, BOOKING_TABLE="Stays"),
             "nothing": self.function(self.record("b-1"), self.record("nobody"), **generous),
             "unknown-status": self.function(self.record("b-2", status="Lost"), expect=422),
             "ambiguous-booking": self.function(self.record("b-2", "b-2"), expect=422),

@@ -58,9 +58,9 @@ class SweepTests(unittest.TestCase):
         self.assertEqual(status, 200, answer)
         return answer["commitTimestamp"]
 
-    def account(self, tickets, **limits):
+    def account(self, tickets, age=300, is_blind=False, **limits):
         """A simulated account with these tickets: number and booking."""
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 300))
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age))
         file = tempfile.NamedTemporaryFile("w", suffix=".json")
         self.addCleanup(file.close)
         json.dump(
@@ -68,7 +68,8 @@ class SweepTests(unittest.TestCase):
                 "tickets": [
                     {"id": ticket, "created_at": created, "custom_fields": [{"id": 1001, "value": booking}]}
                     for ticket, booking in tickets.items()
-                ]
+                ],
+                "search_is_blind": is_blind,
             },
             file,
         )

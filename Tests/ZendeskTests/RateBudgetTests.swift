@@ -169,13 +169,19 @@ struct RateBudgetTests {
         #expect(budget.limit == 50)
     }
 
-    @Test("the last tenth of the account's limit is left to others until the window ends")
+    @Test("of the last tenth of the account's limit a call is made every two seconds, until the window ends")
     func lastTenth() {
         var budget = RateBudget(perMinute: 50)
         budget.learn(RateLimitWindow(total: 100, remaining: 11, resets: .seconds(30)), now: .zero)
         #expect(wait(&budget, at: .zero) == .zero)
-        budget.learn(RateLimitWindow(total: 100, remaining: 10, resets: .seconds(30)), now: .zero)
-        #expect(wait(&budget, at: .seconds(10)) == .seconds(20))
+        budget.learn(RateLimitWindow(total: 100, remaining: 10, resets: .seconds(30)), now: .seconds(10))
+        let place = budget.join()
+        #expect(budget.admit(place, now: .seconds(10)) == .admitted)
+        #expect(budget.isScarce(now: .seconds(10)))
+        #expect(wait(&budget, at: .seconds(10)) == .seconds(2))
+        #expect(wait(&budget, at: .seconds(12)) == .zero)
+        budget.learn(RateLimitWindow(total: 100, remaining: 0, resets: .seconds(25)), now: .seconds(15))
+        #expect(wait(&budget, at: .seconds(15)) == .seconds(25))
     }
 
     @Test("no answer blocks for more than ten minutes")

@@ -7,11 +7,23 @@ import Zendesk
 struct AccountCheck: Sendable {
     private let administration: AccountAdministration
     private let settings: CheckedSettings
+    private let bookings: (any BookingSource)?
+    private let zendesk: ZendeskClient
+    private let deadline: Deadline
     private let time: TimeSource
 
-    init(_ zendesk: ZendeskClient, _ settings: CheckedSettings, deadline: Deadline, time: TimeSource = .system) {
+    init(
+        _ zendesk: ZendeskClient,
+        _ settings: CheckedSettings,
+        bookings: (any BookingSource)? = nil,
+        deadline: Deadline,
+        time: TimeSource = .system
+    ) {
         administration = AccountAdministration(zendesk: zendesk, deadline: deadline)
+        self.zendesk = zendesk
         self.settings = settings
+        self.bookings = bookings
+        self.deadline = deadline
         self.time = time
     }
 
@@ -38,6 +50,17 @@ struct AccountCheck: Sendable {
             triggers: await answer { () async throws(ZendeskError) in try await administration.triggers() },
             forms: await answer { () async throws(ZendeskError) in try await administration.ticketForms() }
         )
+        facts.index = await answer { () async throws(ZendeskError) in
+            try await SearchIndex.compareWithList(zendesk, field: settings.bookingStatus.bookingIDField, time: time, deadline: deadline)
+        }
+        if let bookings {
+            do {
+                _ = try await bookings.read([], deadline: Deadline(after: .seconds(20), time))
+                facts.database = .success(())
+            } catch {
+                facts.database = .failure(error)
+            }
+        }
         facts.clockSkew = headers["date"].flatMap { HTTPDate.seconds($0) }.map { time.secondsSince1970() - Double($0) }
         facts.requestsPerMinute = (headers["x-rate-limit"] ?? headers["ratelimit-limit"]).flatMap { Int($0) }
         if let ticket, case .success = facts.user { facts.safeUpdate = await tryUpdate(ticket) }

@@ -75,7 +75,9 @@ struct AccountCommands {
         )
         let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.zendeskCredentials, time: time)
         let deadline = Deadline(after: .seconds(240), time)
-        var findings = await AccountCheck(zendesk, checked, deadline: deadline, time: time).findings(ticket: tickets.first)
+        let bookings = settings.spanner.map { SpannerDatabase($0, bookings: settings.bookingStatus, time: time, connect: connect) }
+        let check = AccountCheck(zendesk, checked, bookings: bookings, deadline: deadline, time: time)
+        var findings = await check.findings(ticket: tickets.first)
         if tickets.count == 2 {
             let trial = SharedCallsTrial(zendesk, checked, tickets: (tickets[0], tickets[1]), deadline: deadline, time: time)
             if settings.bookingStatus.dryRun {

@@ -10,6 +10,10 @@ struct AccountFacts: Sendable {
     var fields: Answer<[TicketFieldDefinition]>
     var triggers: Answer<[TriggerDefinition]>
     var forms: Answer<[TicketFormDefinition]>
+    /// Whether the search index shows what the list of tickets shows: why that is not known, or nil.
+    var index: Answer<ZendeskError?>?
+    /// Whether the sweep can read the bookings; nil without a database.
+    var database: Result<Void, BookingSourceError>?
     /// The account's clock and limits, from the headers of an answer.
     var clockSkew: Double?
     var requestsPerMinute: Int?

@@ -7,6 +7,8 @@ extension AccountFacts {
         // An account that does not tell the current user answers nothing else either.
         guard case .success = user else { return who() }
         var findings = who()
+        findings += indexFindings()
+        findings += databaseFindings()
         findings += fieldFindings(settings)
         findings += tagFindings(settings)
         findings += limitFindings(settings)
@@ -24,7 +26,7 @@ extension AccountFacts {
             return [
                 .problem(
                     "the credentials are not accepted: \(error)",
-                    "look at ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET (a confidential OAuth client, "
+                    "if that does not say enough, look at ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET (a confidential OAuth client, "
                         + "in the Admin Center under Apps and "
                         + "integrations, APIs, OAuth clients)"
                 )
@@ -45,6 +47,27 @@ extension AccountFacts {
                 )
             }
             return findings + scopes()
+        }
+    }
+
+    private func indexFindings() -> [Finding] {
+        switch index {
+        case .success(nil)?: [.good("search shows what the list of tickets shows")]
+        case .success(let reason?)?: [.warning("search cannot be compared with the list of tickets: \(reason)", "run it again in ten minutes")]
+        case .failure(let error)? where error.kind == .searchIsBlind:
+            [.problem("\(error)", "until it does, no event of a booking without a hit is acknowledged")]
+        case .failure(let error)?: [.warning("search cannot be compared with the list of tickets: \(error)", "run it again")]
+        case nil: []
+        }
+    }
+
+    private func databaseFindings() -> [Finding] {
+        switch database {
+        case .success?: [.good("the sweep can read the bookings")]
+        case .failure(let error)? where error.needsPerson:
+            [.problem("the sweep cannot read the bookings: \(error)", "look at SPANNER_DATABASE, BOOKING_TABLE and the database role")]
+        case .failure(let error)?: [.warning("whether the sweep can read the bookings is not known: \(error)", "run it on the deployed image")]
+        case nil: []
         }
     }
 

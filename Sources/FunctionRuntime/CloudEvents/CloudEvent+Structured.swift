@@ -28,7 +28,7 @@ extension CloudEvent {
 
     /// Returns JSON data byte for byte as received.
     private static func data(of event: JSONObject, isJSON: Bool) throws(EnvelopeError) -> Data? {
-        switch (event.element("data"), event.element("data_base64")) {
+        switch (event["data"], event["data_base64"]) {
         case (_?, _?): throw .malformed("data and data_base64 exclude each other")
         case (nil, let data?): return try EnvelopeError.naming { () throws(JSONFault) in try data.base64() }
         case (let data?, nil):

@@ -13,6 +13,7 @@ struct JSONEnvelope {
         case .message: body?.element("message") != nil
         case .context: body?.element("context") != nil
         case .eventId: body?.element("eventId") != nil
+        case .specversion: body?.element("specversion") != nil
         }
     }
 

@@ -49,7 +49,8 @@ extension PushBody {
     init(_ body: JSONObject) throws(JSONFault) {
         message = try Message(body.require("message").object())
         subscription = try body["subscription"]?.requireString()
-        deliveryAttempt = try body["deliveryAttempt"]?.integer()
+        // 0 where the subscription has no dead-letter policy.
+        deliveryAttempt = try (body["deliveryAttempt"]?.integer()).flatMap { $0 > 0 ? $0 : nil }
     }
 }
 

@@ -12,6 +12,10 @@ enum WireForm: Equatable, Sendable {
     case structured
     /// An array of such objects.
     case batch
+    /// A CloudEvent in a format other than JSON.
+    case otherFormat
+    /// A structured event without its content type.
+    case unmarked
     /// The body of a Pub/Sub push: `{"message": …, "subscription": …}`.
     case push
     /// The body of a push with `noWrapper`: the message's data alone, with metadata in headers.
@@ -22,7 +26,7 @@ enum WireForm: Equatable, Sendable {
 
     /// Members of a JSON body that identify its form.
     enum Mark {
-        case message, context, eventId
+        case message, context, eventId, specversion
     }
 
     /// Detects the form of a request. The first matching rule decides.
@@ -32,15 +36,18 @@ enum WireForm: Equatable, Sendable {
     ///   - has: whether the body's top level has a mark; false for a body that is not a JSON
     ///     object. Called only if the headers do not decide.
     static func detect(_ headers: HTTPFields, has: (Mark) -> Bool) -> WireForm {
-        if headers.contains(where: { $0.name.canonicalName.hasPrefix("ce-") }) { return .binary }
+        // The content type decides first: a structured event may have `ce-` headers as well.
         switch mediaType(headers.value(.contentType)) {
-        case "application/cloudevents+json": return .structured
-        case "application/cloudevents-batch+json": return .batch
+        case "application/cloudevents+json"?: return .structured
+        case "application/cloudevents-batch+json"?: return .batch
+        case let type? where type.hasPrefix("application/cloudevents"): return .otherFormat
         default: break
         }
+        if headers.contains(where: { $0.name.canonicalName.hasPrefix("ce-") }) { return .binary }
         if headers.contains(.pubSubMessageID) { return .unwrapped }
         if has(.message) { return .push }
-        return has(.context) || has(.eventId) ? .legacy : .unwrapped
+        if has(.context) || has(.eventId) { return .legacy }
+        return has(.specversion) ? .unmarked : .unwrapped
     }
 
     /// Returns `application/json` for `Application/JSON; charset=utf-8`.

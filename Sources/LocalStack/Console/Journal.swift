@@ -200,7 +200,7 @@ extension Journal.Entry {
         guard let record = try? DataChangeRecord(json: data) else { return }
         committedAt = committedAt ?? record.commitTimestamp?.secondsSince1970
         let cause = { ChangeCause(version: $0, isFresh: false, eventID: "", logger: Logger(label: "journal")) }
-        let changes = (try? BookingChange.changes(in: record, LocalAccount.settings, cause: cause)) ?? []
+        let changes = (try? BookingChange.changes(in: record, LocalAccount.settings, cause: cause))?.changes ?? []
         self.changes = changes.map { change in
             var from: String?
             if case .status(let status) = change.from { from = status.name }

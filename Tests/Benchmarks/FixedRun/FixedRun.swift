@@ -31,7 +31,7 @@ enum FixedRun {
             )
             let (head, body) = message.request(as: number.isMultiple(of: 2) ? .push : .binary, topic: "projects/p/topics/t")
             let received = try PubSubMessage(CloudEvent(head, body: body))
-            let changes = try BookingChange.changes(in: DataChangeRecord(json: received.data), settings) {
+            let (changes, _) = try BookingChange.changes(in: DataChangeRecord(json: received.data), settings) {
                 ChangeCause(version: $0, isFresh: true, eventID: "1", logger: logger)
             }
             for change in changes {

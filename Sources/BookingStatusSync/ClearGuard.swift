@@ -1,0 +1,44 @@
+import Synchronization
+
+/// Holds back a sweep that would clear most tickets, as a wrong database would make it. Deleted
+/// bookings are a small share of those that open tickets name.
+final class ClearGuard: Sendable {
+    private let lookups = Mutex<[String: Lookup]>([:])
+    private let mayClear: Bool
+
+    private struct Lookup {
+        var at: Duration
+        var isAbsent: Bool
+    }
+
+    /// The bookings with a status of ours that were looked up within the last hour.
+    struct Share: Equatable, Sendable {
+        var lookedUp: Int
+        var absent: Int
+
+        /// Whether clearing has to wait for a person. Few bookings show nothing, and cost few
+        /// tickets.
+        var isSuspicious: Bool { lookedUp >= ClearGuard.enough && absent * 2 > lookedUp }
+    }
+
+    private static let window = Duration.seconds(3600)
+    private static let enough = 20
+    private static let maximum = 20_000
+
+    /// - Parameter mayClear: whether a person has released clearing.
+    init(mayClear: Bool) { self.mayClear = mayClear }
+
+    /// Records lookups before their tickets are cleared.
+    ///
+    /// - Parameter bookings: those of which a ticket has a status of ours, and whether each is absent.
+    /// - Returns: the share that is suspicious; nil if tickets may be cleared.
+    func note(_ bookings: [(id: String, isAbsent: Bool)], _ now: Duration) -> Share? {
+        let share = lookups.withLock { lookups in
+            lookups = lookups.filter { now - $0.value.at < Self.window }
+            if lookups.count > Self.maximum { lookups = [:] }
+            for (id, isAbsent) in bookings { lookups[id] = Lookup(at: now, isAbsent: isAbsent) }
+            return Share(lookedUp: lookups.count, absent: lookups.values.count { $0.isAbsent })
+        }
+        return share.isSuspicious && !mayClear ? share : nil
+    }
+}
