@@ -29,6 +29,8 @@
 # ZENDESK_SHARED_CALLS, REORDER_WINDOW_SECONDS, LOG_LEVEL, DRY_RUN, SPANNER_DATABASE.
 #   SPANNER_DATABASE    projects/P/instances/I/databases/D: tickets are swept, every minute those
 #                       that were updated lately, every night all
+#   CHANGE_STREAM       BookingsTableStatusStream unless it is set: unless IGNORED_TABLES is set, it is
+#                       the other tables that this stream of that database watches
 #   SWEEP_WRITES_PER_MINUTE, SWEEP_READS_PER_MINUTE    the job's own budget; 10 and 30 unless it is set
 #   CHECK_PUSH_TOKEN    false leaves it to Cloud Run alone to check who calls
 #   ALERT_CHANNELS      projects/P/notificationChannels/N,...: where alerts go
@@ -219,6 +221,23 @@ keep_settings() {
   if [ -z "${CHECK_PUSH_TOKEN+true}" ] && [ "$deployed" != '{}' ] && [ "$(printf %s "$deployed" | jq -r .PUSH_AUDIENCE)" = null ]; then
     CHECK_PUSH_TOKEN=false
     echo "# CHECK_PUSH_TOKEN stays false"
+  fi
+}
+
+# Records of the other tables that the stream watches are ignored. Who has no rights on the database
+# has to name them.
+find_ignored_tables() {
+  [ -z "${IGNORED_TABLES+set}" ] && [ -n "${SPANNER_DATABASE-}" ] || return 0
+  owner=${SPANNER_DATABASE#projects/} instance=${SPANNER_DATABASE#*/instances/}
+  owner=${owner%%/*} instance=${instance%%/*}
+  if watched=$(gcloud --project="$owner" --quiet spanner databases execute-sql "${SPANNER_DATABASE##*/}" --instance="$instance" \
+    --format=json --sql="SELECT DISTINCT table_schema, table_name FROM information_schema.change_stream_tables
+      WHERE change_stream_name = '${CHANGE_STREAM:-BookingsTableStatusStream}'" 2> "$manifest.error"); then
+    IGNORED_TABLES=$(printf %s "$watched" | jq -r --arg table "${BOOKING_TABLE:-Bookings}" \
+      '[.rows[]? | if .[0] == "" then .[1] else .[0] + "." + .[1] end | select(. != $table)] | join(",")')
+    [ -z "$IGNORED_TABLES" ] || echo "# IGNORED_TABLES is $IGNORED_TABLES, which the stream watches, too"
+  else
+    echo "deploy.sh: the stream's tables cannot be looked up; if it watches more than the bookings', set IGNORED_TABLES" >&2
   fi
 }
 
@@ -504,6 +523,7 @@ case $part in
     missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD \
       BOOKING_STATUS_TAGS $also
     check_values
+    $dry_run || find_ignored_tables
     # The smoke test reads them, too.
     export BOOKING_TABLE="${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN="${BOOKING_ID_COLUMN:-ID}"
     ;;

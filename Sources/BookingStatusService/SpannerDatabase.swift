@@ -98,7 +98,10 @@ package final class SpannerDatabase: BookingSource {
         } catch {
             // It refuses the quotes of the other dialect.
             guard error.description.hasPrefix("Spanner answers 400"), try await isPostgreSQL(deadline) else { throw error }
-            throw BookingSourceError("the database has PostgreSQL's dialect, which sweeps cannot read: unset SPANNER_DATABASE", needsPerson: true)
+            throw BookingSourceError(
+                "the database has PostgreSQL's dialect, which sweeps cannot read: unset SPANNER_DATABASE",
+                needsPerson: true
+            )
         }
         guard let type = answer.metadata.rowType?.fields.first?.type.code, type == "STRING" || type == "INT64" else {
             throw BookingSourceError("the column \(names.idColumn) is neither a STRING nor an INT64", needsPerson: true)
@@ -111,7 +114,9 @@ package final class SpannerDatabase: BookingSource {
     /// `database_options`.
     private func isPostgreSQL(_ deadline: Deadline) async throws(BookingSourceError) -> Bool {
         let sql = "SELECT option_value FROM information_schema.database_options WHERE option_name = 'database_dialect'"
-        guard let rows = try? await query(Query(sql: sql), deadline).rows, case .text(let dialect)? = rows.first?.first else { return false }
+        guard let rows = try? await query(Query(sql: sql), deadline).rows, case .text(let dialect)? = rows.first?.first else {
+            return false
+        }
         return dialect == "POSTGRESQL"
     }
 
@@ -122,7 +127,9 @@ package final class SpannerDatabase: BookingSource {
     }
 
     /// Quotes the parts of a name with a schema each by itself: `sales.Bookings`.
-    private static func quotedTable(_ name: String) -> String { name.split(separator: ".").map { quoted(String($0)) }.joined(separator: ".") }
+    private static func quotedTable(_ name: String) -> String {
+        name.split(separator: ".").map { quoted(String($0)) }.joined(separator: ".")
+    }
 
     private static func quoted(_ name: String) -> String { "`\(name.filter { $0 != "`" && $0 != "\\" })`" }
 }

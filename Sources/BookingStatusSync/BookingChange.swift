@@ -174,7 +174,9 @@ extension BookingChange {
         cause: (BookingVersion) -> ChangeCause
     ) throws(UnusableRecord) -> (changes: [BookingChange], rowsWithoutKey: Int) {
         guard record.tableName == settings.table else {
-            guard settings.ignoredTables?.contains(record.tableName) ?? true else { throw UnusableRecord(ofTable: record.tableName, settings.table) }
+            guard settings.ignoredTables?.contains(record.tableName) ?? true else {
+                throw UnusableRecord(ofTable: record.tableName, settings.table)
+            }
             return ([], 0)
         }
         guard let commitTimestamp = record.commitTimestamp else { throw UnusableRecord("the record has no commitTimestamp") }

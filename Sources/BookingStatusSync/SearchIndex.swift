@@ -145,7 +145,11 @@ package final class SearchIndex: Sendable {
             guard !missing.isEmpty else { return }
             for witness in missing where try await lookAt(witness, turn) {
                 // It was not shown a moment ago, when other tickets may have been missing as well.
-                throw ZendeskError(.unavailable, retryAfter: .seconds(10), "Zendesk's search did not show ticket \(witness.ticket) at first")
+                throw ZendeskError(
+                    .unavailable,
+                    retryAfter: .seconds(10),
+                    "Zendesk's search did not show ticket \(witness.ticket) at first"
+                )
             }
         }
         throw ZendeskError(.unavailable, retryAfter: .seconds(10), "the search index changes too fast to be checked")
@@ -157,7 +161,7 @@ package final class SearchIndex: Sendable {
         if isShared, let search = TicketSearch(customField: field, anyOf: controls.map(\.bookingID)) {
             do throws(ZendeskError) {
                 left = missing(controls, in: try await hits(search, turn))
-            } catch where error.kind != .rejected {
+            } catch  where error.kind != .rejected {
                 throw error
             } catch {
                 // The query may be too long.

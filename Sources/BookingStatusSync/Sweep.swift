@@ -226,8 +226,8 @@ struct Sweep: Sendable {
             metadata: [
                 "outcome": "clears_held", "looked_up": .stringConvertible(share.lookedUp), "absent": .stringConvertible(share.absent),
                 "reason": """
-                \(share.absent) of \(share.lookedUp) bookings are not in the database, and no ticket is cleared: check SPANNER_DATABASE and \
-                BOOKING_TABLE; if the bookings were deleted on purpose, set SWEEP_MAY_CLEAR=true
+                \(share.absent) of \(share.lookedUp) bookings are not in the database, and no ticket is cleared: check \
+                SPANNER_DATABASE and BOOKING_TABLE; if the bookings were deleted on purpose, set SWEEP_MAY_CLEAR=true
                 """,
             ]
         )

@@ -31,7 +31,8 @@ struct TicketFinder: Sendable {
     ) {
         let index = SearchIndex(zendesk, field: field, maximum: maximum, time: time)
         let admit: @Sendable (CallPriority, (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall = {
-            priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait)
+            priority,
+            canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait)
         }
         let controls = Batcher<Void, Void>(
             .init(size: { 1000 }, isAlone: isAlone, width: { 1 }),

@@ -114,7 +114,8 @@ struct WitnessPool: Sendable {
     func witnesses(for bookings: [String], without spoilers: [Witness]) -> [Witness]? {
         var chosen: [Witness] = []
         let apart = witnesses.reversed().filter { witness in
-            !spoilers.contains(witness) && !bookings.contains(witness.bookingID) && bookings.allSatisfy { Witness.isApart(witness.bookingID, $0) }
+            !spoilers.contains(witness) && !bookings.contains(witness.bookingID)
+                && bookings.allSatisfy { Witness.isApart(witness.bookingID, $0) }
         }
         func add(where isWanted: (Witness) -> Bool, upTo count: Int) {
             for witness in apart where chosen.count < count && isWanted(witness) {

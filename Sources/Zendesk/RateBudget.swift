@@ -109,7 +109,8 @@ struct RateBudget: Sendable {
     /// How many calls of normal priority have a place in the window.
     mutating func room(now: Duration) -> Int {
         forget(now)
-        return isBlocked(now: now) || isScarce(now: now) ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority.level > .low })
+        return isBlocked(now: now) || isScarce(now: now)
+            ? 0 : max(0, limit - running - ended.count - queue.count { $0.priority.level > .low })
     }
 
     /// How long a call of high priority would wait for its turn.

@@ -219,7 +219,9 @@ private final class StandIn: Sendable {
             if credentials != "Bearer token-\(state.token)" { return (401, #"{"error":{"message":"no such token"}}"#) }
             if state.isRefusing { return (403, #"{"error":{"message":"no rights"}}"#) }
             if path.hasSuffix("/sessions") { return (200, #"{"name":"projects/p/instances/i/databases/d/sessions/s-\#(state.session)"}"#) }
-            guard path.hasSuffix("/s-\(state.session):executeSql") else { return (state.endedStatus, #"{"error":{"message":"Session not found: projects/p"}}"#) }
+            guard path.hasSuffix("/s-\(state.session):executeSql") else {
+                return (state.endedStatus, #"{"error":{"message":"Session not found: projects/p"}}"#)
+            }
             if state.isPostgreSQL {
                 // Google's documentation: the name of the option, and its value in that dialect.
                 guard body.contains("database_dialect") else { return (400, #"{"error":{"message":"syntax error at or near \"`\""}}"#) }

@@ -378,7 +378,8 @@ struct BookingStatusHandlerTests {
     func rowWithoutKey() async throws {
         let world = HandlerWorld()
         world.open(1, booking: "b")
-        let mods = [#"{"keysJson":"{\"ID\":null}","newValuesJson":"{\"Status\":\"Booked\"}"}"#]
+        let mods =
+            [#"{"keysJson":"{\"ID\":null}","newValuesJson":"{\"Status\":\"Booked\"}"}"#]
             + [#"{"keysJson":"{\"ID\":\"b\"}","newValuesJson":"{\"Status\":\"Booked\"}"}"#]
         let json = """
             {"commitTimestamp":{"seconds":1795464801,"nanos":0},"serverTransactionId":"t1","recordSequence":"00000000",

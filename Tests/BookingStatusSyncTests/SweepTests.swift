@@ -255,7 +255,8 @@ struct SweepTests {
         world.bookings.set("b", "Booked")
         world.transport.before { [transport = world.transport] request, _ in
             guard request.target.contains("sort=-updated_at") else { return nil }
-            let answer = transport.withAccount { account, now in account.respond(to: .init(method: "GET", target: request.target), now: now) }
+            let answer = transport.withAccount { account, now in account.respond(to: .init(method: "GET", target: request.target), now: now)
+            }
             let text = String(decoding: answer.body, as: UTF8.self)
             guard let start = text.range(of: #""tickets":["#), let end = text.range(of: #"],"meta""#) else { return nil }
             let tickets = text[start.upperBound..<end.lowerBound]

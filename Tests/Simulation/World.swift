@@ -217,7 +217,12 @@ final class World: @unchecked Sendable {
         blindness = isBlind ? blindFrom...(blindFrom + executor.number(30.0...900.0)) : nil
         losesBrand = mutant != .emptySearchBelieved && executor.chance(0.4)
         takeBacksFail = executor.chance(0.1)
-        chaosEnds = max(last + executor.number(60.0...600.0), hasOutage ? begin + 3700 : 0, tokensFail ? tokensFailFrom + 1000 : 0, isBlind ? blindFrom + 1000 : 0)
+        chaosEnds = max(
+            last + executor.number(60.0...600.0),
+            hasOutage ? begin + 3700 : 0,
+            tokensFail ? tokensFailFrom + 1000 : 0,
+            isBlind ? blindFrom + 1000 : 0
+        )
         hasDeadLetters = executor.chance(0.7)
         maximumAttempts = executor.number(5...30)
         sweeps = executor.chance(0.5) && self.keepsVersions
@@ -305,11 +310,12 @@ final class World: @unchecked Sendable {
         guard let blindness, blindness.upperBound > begin - 60, blindness.lowerBound < elapsed else { return false }
         if (begin...elapsed).contains(blindness.upperBound) { return true }
         if let createdAt = account.tickets[ticket]?.createdAt, createdAt > zendeskNow - 660 { return true }
-        return losesBrand && instances.contains { instance in
-            instance.seen.count { id, bookingID in
-                account.tickets[id].map { $0.status != "closed" && $0.text(of: Self.bookingField) == bookingID } ?? false
-            } < 2
-        }
+        return losesBrand
+            && instances.contains { instance in
+                instance.seen.count { id, bookingID in
+                    account.tickets[id].map { $0.status != "closed" && $0.text(of: Self.bookingField) == bookingID } ?? false
+                } < 2
+            }
     }
     var hasNoTokens: Bool { noTokens?.contains(elapsed) ?? false }
     /// Zendesk's own time.

@@ -55,6 +55,8 @@ class GoogleCloud:
         self.things, self.policies, self.requests, self.uploads, self.pushed = {}, {}, [], [], []
         # Grants to be refused as if their account were too new to be known.
         self.refusals = 0
+        # The tables that the change stream watches: schema and name; none: no rights on the database.
+        self.watched = [("", "Bookings")]
         self.lock = threading.RLock()
         folder = tempfile.TemporaryDirectory(prefix="google-cloud-")
         test.addCleanup(folder.cleanup)
@@ -273,6 +275,15 @@ class GoogleCloud:
             operation = {"name": f"{database['name']}/operations/1", "done": True, "response": database}
             self.things[f"/v1/{operation['name']}"] = operation
             return 200, operation
+        # REST reference, sessions.create and sessions.executeSql; INFORMATION_SCHEMA's CHANGE_STREAM_TABLES.
+        if request.method == "POST" and resource.endswith("/sessions"):
+            if not self.watched:
+                return 403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no rights on the database"}}
+            self.things[f"{resource}/s-1"] = session = {"name": f"{resource[4:]}/s-1"}
+            return 200, session
+        if verb == "executeSql":
+            fields = [{"name": name, "type": {"code": "STRING"}} for name in ("table_schema", "table_name")]
+            return 200, {"metadata": {"rowType": {"fields": fields}}, "rows": [list(table) for table in self.watched]}
         return None
 
     def play_dataflow(self, request, resource, verb):

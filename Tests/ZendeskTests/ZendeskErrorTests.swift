@@ -123,7 +123,8 @@ struct ZendeskErrorTests {
 
     @Test("a ticket field at fault is named, whatever the account's language")
     func requiredField() {
-        let body = #"{"error":"RecordInvalid","details":{"base":[{"description":"Zimmer: fehlt","ticket_field_id":360001,"#
+        let body =
+            #"{"error":"RecordInvalid","details":{"base":[{"description":"Zimmer: fehlt","ticket_field_id":360001,"#
             + #""ticket_field_type":"FieldText"}]}}"#
         let text = message(422, body).description
         #expect(text.contains("base, ticket field 360001"))

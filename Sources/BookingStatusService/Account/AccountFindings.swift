@@ -26,9 +26,8 @@ extension AccountFacts {
             return [
                 .problem(
                     "the credentials are not accepted: \(error)",
-                    "if that does not say enough, look at ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET (a confidential OAuth client, "
-                        + "in the Admin Center under Apps and "
-                        + "integrations, APIs, OAuth clients)"
+                    "if that does not say enough, look at ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET "
+                        + "(a confidential OAuth client, in the Admin Center under Apps and integrations, APIs, OAuth clients)"
                 )
             ]
         case .success(let user) where user.id == nil || user.role == nil || user.role == "end-user":
@@ -53,7 +52,8 @@ extension AccountFacts {
     private func indexFindings() -> [Finding] {
         switch index {
         case .success(nil)?: [.good("search shows what the list of tickets shows")]
-        case .success(let reason?)?: [.warning("search cannot be compared with the list of tickets: \(reason)", "run it again in ten minutes")]
+        case .success(let reason?)?:
+            [.warning("search cannot be compared with the list of tickets: \(reason)", "run it again in ten minutes")]
         case .failure(let error)? where error.kind == .searchIsBlind:
             [.problem("\(error)", "until it does, no event of a booking without a hit is acknowledged")]
         case .failure(let error)?: [.warning("search cannot be compared with the list of tickets: \(error)", "run it again")]
@@ -66,7 +66,8 @@ extension AccountFacts {
         case .success?: [.good("the sweep can read the bookings")]
         case .failure(let error)? where error.needsPerson:
             [.problem("the sweep cannot read the bookings: \(error)", "look at SPANNER_DATABASE, BOOKING_TABLE and the database role")]
-        case .failure(let error)?: [.warning("whether the sweep can read the bookings is not known: \(error)", "run it on the deployed image")]
+        case .failure(let error)?:
+            [.warning("whether the sweep can read the bookings is not known: \(error)", "run it on the deployed image")]
         case nil: []
         }
     }
