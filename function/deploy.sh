@@ -53,7 +53,7 @@ case $part in
   all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
   help | --help)
-    sed -n '2,38s/^# \{0,1\}//p' "$0"
+    sed -n '2,40s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)
@@ -233,6 +233,11 @@ find_ignored_tables() {
   if watched=$(gcloud --project="$owner" --quiet spanner databases execute-sql "${SPANNER_DATABASE##*/}" --instance="$instance" \
     --format=json --sql="SELECT DISTINCT table_schema, table_name FROM information_schema.change_stream_tables
       WHERE change_stream_name = '${CHANGE_STREAM:-BookingsTableStatusStream}'" 2> "$manifest.error"); then
+    if ! printf %s "$watched" | jq -e --arg table "${BOOKING_TABLE:-Bookings}" \
+      '(.rows // []) | length == 0 or any(if .[0] == "" then .[1] == $table else .[0] + "." + .[1] == $table end)' > /dev/null; then
+      echo "deploy.sh: the change stream does not watch BOOKING_TABLE, ${BOOKING_TABLE:-Bookings}: $(printf %s "$watched" | jq -c .rows)" >&2
+      exit 78
+    fi
     IGNORED_TABLES=$(printf %s "$watched" | jq -r --arg table "${BOOKING_TABLE:-Bookings}" \
       '[.rows[]? | if .[0] == "" then .[1] else .[0] + "." + .[1] end | select(. != $table)] | join(",")')
     [ -z "$IGNORED_TABLES" ] || echo "# IGNORED_TABLES is $IGNORED_TABLES, which the stream watches, too"

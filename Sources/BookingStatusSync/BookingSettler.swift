@@ -414,7 +414,12 @@ extension BookingSettler.State {
         guard submissions[id] != nil else { return }
         submissions[id]!.outcome.unbegun.append(entry.index)
         submissions[id]!.open -= 1
-        withdraw(id, refusal)
+        if refusal.outcome == .searchIsBlind {
+            // Bookings with a hit go on.
+            submissions[id]!.outcome.refusal = submissions[id]!.outcome.refusal ?? refusal
+        } else {
+            withdraw(id, refusal)
+        }
         if submissions[id]!.open == 0 { submissions[id]!.end.finish() }
     }
 

@@ -67,8 +67,13 @@ extension BookingStatusHandler {
         } catch {
             throw SweepFailure(error)
         }
-        let report = try await sweep.run(.createdFrom(start), caller, progress: progress)
+        var report = try await sweep.run(.createdFrom(start), caller, progress: progress)
         guard !report.isStopped else { return report }
+        if report.held > 0, !sweep.clearing.isHolding {
+            // The first bookings were absent more often than all of them.
+            report.held = 0
+            report = try await sweep.run(.createdFrom(start), caller, into: report, progress: progress)
+        }
         return try await sweep.run(.withoutBookingID, caller, into: report, progress: { _ in })
     }
 }

@@ -28,6 +28,13 @@ final class ClearGuard: Sendable {
     /// - Parameter mayClear: whether a person has released clearing.
     init(mayClear: Bool) { self.mayClear = mayClear }
 
+    /// Whether clearing is held back now.
+    var isHolding: Bool { !mayClear && share(lookups.withLock(\.self)).isSuspicious }
+
+    private func share(_ lookups: [String: Lookup]) -> Share {
+        Share(lookedUp: lookups.count, absent: lookups.values.count { $0.isAbsent })
+    }
+
     /// Records lookups before their tickets are cleared.
     ///
     /// - Parameter bookings: those of which a ticket has a status of ours, and whether each is absent.
@@ -37,7 +44,7 @@ final class ClearGuard: Sendable {
             lookups = lookups.filter { now - $0.value.at < Self.window }
             if lookups.count > Self.maximum { lookups = [:] }
             for (id, isAbsent) in bookings { lookups[id] = Lookup(at: now, isAbsent: isAbsent) }
-            return Share(lookedUp: lookups.count, absent: lookups.values.count { $0.isAbsent })
+            return self.share(lookups)
         }
         return share.isSuspicious && !mayClear ? share : nil
     }

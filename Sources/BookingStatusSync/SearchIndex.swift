@@ -17,6 +17,8 @@ package final class SearchIndex: Sendable {
     private let pool: Mutex<WitnessPool>
     private let candidates = AsyncSemaphore()
     private let list = Mutex<ListVerdict?>(nil)
+    /// That the index is blind, and until when that is not looked at again.
+    private let blindness = Mutex<(error: ZendeskError, until: Duration)?>(nil)
 
     /// The first call may be admitted; others wait for their turn.
     struct Turn: Sendable {
@@ -37,6 +39,8 @@ package final class SearchIndex: Sendable {
     private static let undecided = Duration.seconds(60)
     private static let maximumPages = 10
     private static let maximumRounds = 4
+    /// How long the index counts as blind before it is looked at again.
+    private static let blindFor = Duration.seconds(30)
 
     init(_ zendesk: ZendeskClient, field: Int, maximum: Int, time: TimeSource) {
         self.zendesk = zendesk
@@ -95,16 +99,16 @@ package final class SearchIndex: Sendable {
         without spoilers: [Witness],
         _ turn: Turn
     ) async throws(ZendeskError) -> [Witness]? {
-        if let known = withPool({ pool, _ in pool.witnesses(for: bookings, without: spoilers) }) { return known }
+        if let known = withPool({ $0.witnesses(for: bookings, without: spoilers, $1) }) { return known }
         // Search once for all callers.
         guard await candidates.enter(before: turn.deadline) else {
             throw ZendeskError(.timeIsUp, "no witnesses for a search were found in time")
         }
         defer { candidates.leave() }
-        if let known = withPool({ pool, _ in pool.witnesses(for: bookings, without: spoilers) }) { return known }
+        if let known = withPool({ $0.witnesses(for: bookings, without: spoilers, $1) }) { return known }
         guard withPool({ $0.wantsCandidates($1) }) else { return nil }
         _ = try await findCandidates(turn)
-        return withPool { pool, _ in pool.witnesses(for: bookings, without: spoilers) }
+        return withPool { $0.witnesses(for: bookings, without: spoilers, $1) }
     }
 
     /// Searches for tickets that name any booking.
@@ -135,7 +139,11 @@ package final class SearchIndex: Sendable {
     ///
     /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index lacks one.
     func prove(_ turn: Turn) async throws(ZendeskError) {
-        for _ in 0..<Self.maximumRounds {
+        let now = time.now()
+        if let known = blindness.withLock(\.self), now < known.until { throw known.error }
+        for round in 0..<Self.maximumRounds {
+            // The witnesses may have been closed long ago.
+            if round == 1 { _ = try await findCandidates(turn) }
             let controls = withPool { $0.controls($1) }
             guard !controls.isEmpty else {
                 if try await findCandidates(turn) { return }
@@ -161,10 +169,10 @@ package final class SearchIndex: Sendable {
         if isShared, let search = TicketSearch(customField: field, anyOf: controls.map(\.bookingID)) {
             do throws(ZendeskError) {
                 left = missing(controls, in: try await hits(search, turn))
-            } catch  where error.kind != .rejected {
+            } catch  where error.kind != .rejected && !error.mayConcernOneItem {
                 throw error
             } catch {
-                // The query may be too long.
+                // The query may be too long, or one of the tickets spoils it.
             }
             guard !left.isEmpty else {
                 withPool { pool, _ in pool.trustTerms() }
@@ -203,16 +211,15 @@ package final class SearchIndex: Sendable {
             withPool { pool, _ in pool.forget(witness) }
             return false
         case .isUnreadable(let status):
-            guard let other = withPool({ pool, _ in pool.companion(of: witness) }),
-                case .isUnreadable(let otherStatus) = try await read(other, turn)
-            else {
-                withPool { pool, _ in pool.forget(witness) }
-                return false
+            for other in withPool({ pool, _ in pool.companions(of: witness) }) {
+                guard case .isUnreadable(let otherStatus) = try await read(other, turn) else { continue }
+                // Nothing says whether a lost ticket is 403 or 404. Two of 404 may have been deleted.
+                let mayBeDeleted = status == 404 && otherStatus == 404
+                withPool { $0.lose([witness, other], until: mayBeDeleted ? $1 + Self.lag : nil) }
+                throw blind(witness, "shows no ticket like \(witness.ticket) and \(other.ticket), which cannot be read either (\(status))")
             }
-            // Nothing says whether a lost ticket is 403 or 404. Two of 404 may have been deleted.
-            let mayBeDeleted = status == 404 && otherStatus == 404
-            withPool { $0.lose([witness, other], until: mayBeDeleted ? $1 + Self.lag : nil) }
-            throw blind(witness, "shows no ticket like \(witness.ticket) and \(other.ticket), which cannot be read either (\(status))")
+            withPool { pool, _ in pool.forget(witness) }
+            return false
         }
     }
 
@@ -235,12 +242,15 @@ package final class SearchIndex: Sendable {
 
     private func blind(_ witness: Witness, _ what: String) -> ZendeskError {
         let place = [witness.brand.map { "brand \($0)" }, witness.group.map { "group \($0)" }].compactMap(\.self)
-        return ZendeskError(
+        let error = ZendeskError(
             .searchIsBlind,
-            retryAfter: .seconds(30),
+            retryAfter: Self.blindFor,
             "Zendesk's search \(what): look whether the token's owner may see "
                 + (place.isEmpty ? "all brands and groups" : place.joined(separator: " and ")) + ", and at Zendesk's status page"
         )
+        let until = time.now() + Self.blindFor
+        blindness.withLock { $0 = (error, until) }
+        return error
     }
 
     // MARK: The list of tickets
@@ -288,7 +298,7 @@ package final class SearchIndex: Sendable {
                 readings += try await zendesk.tickets(page.withoutFields.sorted(), priority: turn.priority, deadline: turn.deadline)
             }
             let named = readings.filter { !$0.ticket.isClosed }.compactMap { reading in
-                reading.ticket.text(of: field).flatMap { TicketSearch.isPlain($0) ? (reading, $0) : nil }
+                reading.ticket.text(of: field).flatMap { Witness.isFindable($0) ? (reading, $0) : nil }
             }
             if let (reading, bookingID) = named.first(where: { isOld($0.0) }) {
                 let witness = Witness(ticket: reading.ticket.id, bookingID: bookingID)
@@ -297,7 +307,8 @@ package final class SearchIndex: Sendable {
                 return ListVerdict(error: error, until: time.now() + Self.lag)
             }
             young = young ?? named.first.map { Witness(ticket: $0.0.ticket.id, bookingID: $0.1) }
-            guard let next = page.next, !page.readings.contains(where: isOld) else {
+            // Closed tickets say nothing.
+            guard let next = page.next, !page.readings.contains(where: { !$0.ticket.isClosed && isOld($0) }) else {
                 guard let young else { return ListVerdict(until: time.now() + Self.lag) }
                 if try await isShown(young, turn) { return ListVerdict(until: time.now()) }
                 return undecided("does not show ticket \(young.ticket) yet, the only kind that names a booking")

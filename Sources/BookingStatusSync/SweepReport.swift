@@ -97,7 +97,7 @@ package struct SweepFailure: Error, CustomStringConvertible {
 
     init(_ error: ZendeskError) {
         (description, retryAfter) = (error.description, error.retryAfter)
-        needsPerson = error.kind == .misconfigured || error.kind == .searchIsBlind || !error.canSucceedLater
+        needsPerson = error.kind == .misconfigured || !error.canSucceedLater
     }
 
     package init(_ error: BookingSourceError) { (description, needsPerson) = (error.description, error.needsPerson) }

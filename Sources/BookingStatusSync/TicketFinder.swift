@@ -108,6 +108,8 @@ private struct BookingSearch: Sendable {
             return await inParts(bookings, of: limit) { await self.find($0, turn) }
         }
         var tried: [Witness] = []
+        // Whether a ticket seems to have to match all terms.
+        var areRequired = false
         do throws(ZendeskError) {
             for _ in 0..<2 {
                 guard let witnesses = try await index.witnesses(for: bookings, without: spoilers + tried, turn) else { break }
@@ -116,19 +118,24 @@ private struct BookingSearch: Sendable {
                 case .whole(let found): return found
                 case .tooMany: return await findInHalves(bookings, turn)
                 case .refused: break
-                case .unproven(let missing):
-                    for witness in missing { try await index.lookAt(witness, turn) }
+                case .unproven(let missing, let found, let hits):
+                    do throws(ZendeskError) {
+                        for witness in missing { try await index.lookAt(witness, turn) }
+                    } catch  where error.kind == .searchIsBlind {
+                        return Self.named(found, hits, or: error)
+                    } catch {
+                        throw error
+                    }
+                    areRequired = missing.count == witnesses.count
                     continue
                 }
                 break
             }
         } catch {
-            // A booking with a hit has a ticket even so.
-            if error.kind == .searchIsBlind { return await findSingly(bookings, turn) }
             if error.mayConcernOneItem, spoilers.isEmpty { return await findAroundOne(bookings, turn, without: tried) }
             return bookings.map { ($0, .failure(error)) }
         }
-        if !tried.isEmpty { index.withPool { $0.distrust(bookings.count, $1) } }
+        if !tried.isEmpty { index.withPool { $0.distrust(areRequired ? 2 : bookings.count, $1) } }
         return await findInHalves(bookings, turn)
     }
 
@@ -139,7 +146,7 @@ private struct BookingSearch: Sendable {
         case whole(Found)
         /// There are more hits than one page shows.
         case tooMany
-        case unproven(missing: [Witness])
+        case unproven(missing: [Witness], Found, [SearchHit])
         /// Zendesk rejects the query, perhaps because it is too long.
         case refused
     }
@@ -160,9 +167,9 @@ private struct BookingSearch: Sendable {
         }
         guard page.isWhole else { return .tooMany }
         let missing = index.missing(witnesses, in: page)
-        guard missing.isEmpty else { return .unproven(missing: missing) }
-        if witnesses.count > 1 { index.withPool { pool, _ in pool.trustTerms() } }
         let found = Self.assign(page.hits, to: bookings, besides: witnesses.map(\.bookingID), latest())
+        guard missing.isEmpty else { return .unproven(missing: missing, found, page.hits) }
+        if witnesses.count > 1 { index.withPool { pool, _ in pool.trustTerms() } }
         return .whole(await proven(found, page.hits, since: number, turn))
     }
 
@@ -174,8 +181,14 @@ private struct BookingSearch: Sendable {
             try await controls.ask((), priority: turn.priority, deadline: turn.deadline)
             return found
         } catch {
-            return found.map { named.contains($0.booking) ? $0 : ($0.booking, .failure(error)) }
+            return Self.named(found, hits, or: error)
         }
+    }
+
+    /// A booking that a hit names has a ticket, whatever the search lacks.
+    private static func named(_ found: Found, _ hits: [SearchHit], or error: ZendeskError) -> Found {
+        let named = Set(hits.compactMap(\.text))
+        return found.map { named.contains($0.booking) ? $0 : ($0.booking, .failure(error)) }
     }
 
     /// Assigns hits to bookings. A hit belongs to the bookings whose ID its own ID contains, as
@@ -204,9 +217,7 @@ private struct BookingSearch: Sendable {
         }
         if hasFailed == [false, false] {
             // It was a witness.
-            index.withPool { pool, _ in
-                for witness in spoilers { pool.forget(witness) }
-            }
+            index.withPool { $0.avoid(spoilers, $1) }
         }
         guard let index = hasFailed.firstIndex(of: true), hasFailed != [true, true] else { return found.flatMap(\.self) }
         return await findAroundOne(halves[index], turn, without: spoilers) + found[1 - index]

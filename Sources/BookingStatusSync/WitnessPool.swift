@@ -20,12 +20,15 @@ package struct Witness: Hashable, Sendable {
         self.bookingID = bookingID
     }
 
-    /// - Returns: nil if the hit names no booking that a search can ask for.
+    /// - Returns: nil if the hit names no booking that a search can find.
     init?(_ hit: SearchHit) {
-        guard let text = hit.text, TicketSearch.isPlain(text) else { return nil }
+        guard let text = hit.text, Self.isFindable(text) else { return nil }
         self.init(ticket: hit.ticket, bookingID: text)
         (brand, group) = (hit.brand, hit.group)
     }
+
+    /// Whether a search for the ID can find it. One without a letter or a digit has no word.
+    static func isFindable(_ bookingID: String) -> Bool { TicketSearch.isPlain(bookingID) && !core(bookingID).isEmpty }
 
     /// Whether no hit of the other term can be mistaken for one of this witness: neither ID
     /// contains the other. Search ignores case, splits at everything except letters and digits, and
@@ -43,8 +46,6 @@ package struct Witness: Hashable, Sendable {
     /// core contains its own.
     static func core(_ text: String) -> String { text.lowercased().filter { $0.isLetter || $0.isNumber } }
 
-    /// Whether whoever may see one may see the other.
-    func isOfSameBrandOrGroup(as other: Witness) -> Bool { brand == other.brand || (group != nil && group == other.group) }
 }
 
 /// What an instance knows of the search index: its witnesses, how many bookings a search may ask
@@ -64,6 +65,9 @@ struct WitnessPool: Sendable {
     private var shownBy: [Int?: Int] = [:]
     /// Until when no ticket names a booking, as the list of tickets says.
     private var bareUntil: Duration?
+    /// Witnesses without which a search worked that had failed as a whole, and until when searches
+    /// leave them out.
+    private var spoilers: [Int: Duration] = [:]
     private var lookedAt: Duration?
     private var halved: (limit: Int, until: Duration)?
     /// Whether a ticket that matches one of several terms is found.
@@ -111,10 +115,11 @@ struct WitnessPool: Sendable {
 
     /// The witnesses for a search: one of each brand, and two at least if it asks for several
     /// bookings; nil if not that many are apart from its bookings and from each other.
-    func witnesses(for bookings: [String], without spoilers: [Witness]) -> [Witness]? {
+    func witnesses(for bookings: [String], without others: [Witness], _ now: Duration) -> [Witness]? {
         var chosen: [Witness] = []
         let apart = witnesses.reversed().filter { witness in
-            !spoilers.contains(witness) && !bookings.contains(witness.bookingID)
+            !others.contains(witness) && !isSpoiler(witness, now) && !lost.contains { $0.brand == witness.brand }
+                && !bookings.contains(witness.bookingID)
                 && bookings.allSatisfy { Witness.isApart(witness.bookingID, $0) }
         }
         func add(where isWanted: (Witness) -> Bool, upTo count: Int) {
@@ -132,28 +137,44 @@ struct WitnessPool: Sendable {
     /// Where searches may be shared two at least, since that also shows whether terms are alternatives.
     func controls(_ now: Duration) -> [Witness] {
         var controls = lost
+        let areShared = limit(now) > 1
         func add(where isWanted: (Witness) -> Bool) {
-            for witness in witnesses.reversed() where controls.count < max(2, maximum) && isWanted(witness) {
-                if controls.allSatisfy({ Witness.isApart($0.bookingID, witness.bookingID) }) { controls.append(witness) }
+            for witness in witnesses.reversed() where isWanted(witness) && !isSpoiler(witness, now) {
+                if areShared {
+                    guard controls.count < maximum else { return }
+                    guard controls.allSatisfy({ Witness.isApart($0.bookingID, witness.bookingID) }) else { continue }
+                }
+                controls.append(witness)
             }
         }
         add { witness in !controls.contains { $0.brand == witness.brand } }
-        if limit(now) > 1 { add { _ in controls.count < 2 } }
+        if areShared { add { _ in controls.count < 2 } }
         return controls
     }
 
-    /// Another witness of the same brand or group.
-    func companion(of witness: Witness) -> Witness? {
-        (lost + witnesses.reversed()).first { $0.ticket != witness.ticket && $0.isOfSameBrandOrGroup(as: witness) }
+    /// Another witness of the same brand, and another of the same group.
+    func companions(of witness: Witness) -> [Witness] {
+        let others = (lost + witnesses.reversed()).filter { $0.ticket != witness.ticket }
+        let ofGroup = witness.group.flatMap { group in others.first { $0.group == group } }
+        return Array(Set([others.first { $0.brand == witness.brand }, ofGroup].compactMap(\.self))).sorted { $0.ticket < $1.ticket }
     }
+
+    /// Lets searches do without these for a while.
+    mutating func avoid(_ witnesses: [Witness], _ now: Duration) {
+        spoilers = spoilers.filter { $0.value > now }
+        for witness in witnesses { spoilers[witness.ticket] = now + Self.caution }
+    }
+
+    private func isSpoiler(_ witness: Witness, _ now: Duration) -> Bool { spoilers[witness.ticket].map { $0 > now } ?? false }
 
     /// Records the hits of a search: its brands are shown, and its tickets are witnesses for the
     /// next one.
     ///
     /// - Parameter search: the search's number.
     mutating func learn(_ hits: [SearchHit], of search: Int) {
-        let seen = hits.compactMap { Witness($0) }
-        for witness in seen { shownBy[witness.brand] = max(shownBy[witness.brand] ?? 0, search) }
+        let all = hits.compactMap { Witness($0) }
+        for witness in all { shownBy[witness.brand] = max(shownBy[witness.brand] ?? 0, search) }
+        let seen = all.suffix(2 * Self.capacity)
         lost.removeAll { old in seen.contains { $0.ticket == old.ticket } }
         witnesses.removeAll { old in seen.contains { $0.ticket == old.ticket } }
         witnesses += seen

@@ -46,11 +46,7 @@ extension ZendeskClient {
         if answer.missing > 0 { answer = try await ask() }
         guard answer.missing <= 0 else {
             let shown = answer.hits.count
-            throw ZendeskError(
-                .unavailable,
-                retryAfter: .seconds(10),
-                "Zendesk's search counts \(shown + answer.missing) tickets and shows \(shown)"
-            )
+            throw ZendeskError(.unavailable, "Zendesk's search counts \(shown + answer.missing) tickets and shows \(shown)")
         }
         return answer.hits
     }

@@ -13,6 +13,7 @@ package struct SimulatedTicket: Equatable, Sendable {
     package var customFields: [Int: JSON]
     package var audits: [Audit] = []
     package var brand = 700
+    package var group: Int?
 
     /// What one update changed.
     package struct Audit: Equatable, Sendable {
@@ -75,6 +76,7 @@ package struct SimulatedTicket: Equatable, Sendable {
                 .init(name: "subject", value: .string(subject)),
                 .init(name: "raw_subject", value: .string(subject)),
                 .init(name: "status", value: .string(status)), .init(name: "brand_id", value: .int(brand)),
+                .init(name: "group_id", value: group.map { .int($0) } ?? .null),
                 .init(name: "tags", value: .array(tags.map { .string($0) })),
                 .init(name: "custom_fields", value: .array(values)),
                 .init(name: "fields", value: .array(values)),
@@ -90,7 +92,7 @@ package struct SimulatedTicket: Equatable, Sendable {
     /// Members that every ticket has and that nothing here reads.
     private static let unused: [JSON.Member] = {
         let empty: [JSON.Member] = [
-            "external_id", "type", "priority", "recipient", "assignee_id", "group_id", "forum_topic_id", "problem_id", "due_at",
+            "external_id", "type", "priority", "recipient", "assignee_id", "forum_topic_id", "problem_id", "due_at",
             "satisfaction_rating",
         ].map { .init(name: $0, value: nil) }
         let lists: [JSON.Member] = ["collaborator_ids", "follower_ids", "email_cc_ids", "sharing_agreement_ids", "followup_ids"].map {

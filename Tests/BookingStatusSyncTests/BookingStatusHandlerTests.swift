@@ -260,6 +260,27 @@ struct BookingStatusHandlerTests {
         #expect(world.log.entries.map(\.level) == [status < 429 ? .error : .notice])
     }
 
+    @Test("while others use nearly all of the allowance, a change gets through every ten seconds")
+    func scarceAllowance() async throws {
+        let world = HandlerWorld()
+        world.transport.before { [transport = world.transport] request, _ in
+            let answer = transport.withAccount { account, now in
+                account.respond(
+                    to: .init(method: request.method.rawValue, target: request.target, body: request.body ?? Data()),
+                    now: now
+                )
+            }
+            var headers = answer.headers
+            for name in ["ratelimit-remaining", "rate-limit-remaining", "x-rate-limit-remaining"] { headers[name] = "5" }
+            return OutboundResponse(status: answer.status, headers: headers, body: answer.body)
+        }
+        for id in 1...12 { world.open(id, booking: "b-\(id)x") }
+        let begin = world.time.secondsSince1970
+        for id in 1...12 { try await world.deliver("b-\(id)x", from: nil, to: "Booked", at: 1) }
+        #expect((1...12).allSatisfy { world.status($0) == "Booked" })
+        #expect(world.time.secondsSince1970 - begin < 120)
+    }
+
     @Test("one failing ticket fails the event but does not block the other tickets")
     func oneFails() async throws {
         let world = HandlerWorld()

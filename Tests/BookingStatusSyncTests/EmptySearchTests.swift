@@ -1,4 +1,5 @@
 import BookingStatusSync
+import FunctionRuntime
 import InMemoryLogging
 import Logging
 import Support
@@ -83,7 +84,77 @@ struct EmptySearchTests {
         #expect(await deliver(world, "none-3x").contains("search_is_blind"))
         world.transport.withAccount { account, _ in account.hiddenBrands = [] }
         #expect(await deliver(world, "guest-7x") == "7 added")
+        world.time.advance(.seconds(31))
         #expect(await deliver(world, "none-3x") == "no_ticket")
+    }
+
+    @Test("a lost brand is noticed although another brand's tickets are in the same group")
+    func sharedGroup() async throws {
+        let world = world(brands: [700, 701])
+        world.transport.withAccount { account, now in
+            for var ticket in account.tickets.values {
+                ticket.group = 9
+                account.put(ticket, now: now)
+            }
+        }
+        for booking in ["W11x", "W12x", "W01x", "W02x"] { #expect(await deliver(world, booking).hasSuffix("added")) }
+        world.transport.withAccount { account, _ in account.hiddenBrands = [701] }
+        for number in 1...4 {
+            #expect(await deliver(world, "none-\(number)x").contains("search_is_blind"))
+            world.time.advance(.seconds(31))
+        }
+    }
+
+    @Test("a blind index is looked at once in half a minute, and what is found goes on")
+    func storm() async throws {
+        let world = world(brands: [700, 701])
+        for booking in ["W01x", "W02x", "W11x", "W12x"] { _ = await deliver(world, booking) }
+        world.transport.withAccount { account, _ in account.hiddenBrands = [701] }
+        _ = await deliver(world, "none-1x")
+        let before = world.transport.requests.count
+        for number in 2...11 { #expect(await deliver(world, "none-\(number)x").contains("search_is_blind")) }
+        #expect(world.transport.requests.count - before == 10)
+        #expect(await deliver(world, "W03x") == "3 added")
+    }
+
+    @Test("a ticket whose booking ID no search can find is no witness", arguments: ["-", "?", "…"])
+    func unfindable(text: String) async throws {
+        let world = HandlerWorld()
+        world.open(1, booking: text)
+        world.age(1, by: 700)
+        #expect(await deliver(world, "none-1x") == "no_ticket")
+    }
+
+    @Test("a list that begins with closed tickets says nothing")
+    func closedFirst() async throws {
+        let world = HandlerWorld()
+        world.open(500, booking: "guest-1x")
+        world.age(500, by: 7000)
+        for id in 1...150 {
+            world.open(id, booking: "", isClosed: true)
+            world.age(id, by: Double(600 + id))
+        }
+        world.transport.withAccount { account, _ in account.searchBehavior.isBlind = true }
+        #expect(await deliver(world, "none-1x").contains("search_is_blind"))
+    }
+
+    @Test("a booking that search miscounts does not keep others from being written")
+    func miscountedNeighbor() async throws {
+        let world = world()
+        for id in 11...14 { open(world, id, booking: "guest-\(id)x") }
+        for booking in ["W01x", "W02x", "none-0x"] { _ = await deliver(world, booking) }
+        world.transport.before { [transport = world.transport] request, _ in
+            guard request.target.contains("guest-12x"), request.target.contains("search.json") else { return nil }
+            return transport.withAccount { account, now in
+                account.searchBehavior.miscounts = true
+                defer { account.searchBehavior.miscounts = false }
+                let answer = account.respond(to: .init(method: "GET", target: request.target), now: now)
+                return OutboundResponse(status: answer.status, headers: answer.headers, body: answer.body)
+            }
+        }
+        let bookings = (11...14).map { "guest-\($0)x" }
+        await #expect(throws: FunctionFailure.self) { try await world.deliver(SharedCallsTests.record(bookings)) }
+        #expect([11, 13, 14].allSatisfy { world.status($0) == "Booked" })
     }
 
     @Test("witnesses that were deleted, closed or re-booked are no reason to doubt", arguments: [1, 2, 3])

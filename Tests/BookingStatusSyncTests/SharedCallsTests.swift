@@ -12,7 +12,7 @@ import ZendeskSimulator
 @Suite("Shared calls")
 struct SharedCallsTests {
     /// A record of inserts.
-    private static func record(_ bookings: [String], to status: String = "Booked") -> String {
+    static func record(_ bookings: [String], to status: String = "Booked") -> String {
         let mods = bookings.map {
             #"{"keysJson":"{\"ID\":\"\#($0)\"}","oldValuesJson":"{}","newValuesJson":"{\"Status\":\"\#(status)\"}"}"#
         }

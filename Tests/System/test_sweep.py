@@ -23,7 +23,8 @@ TAGS = {
 class SweepTests(unittest.TestCase):
     """The function's sweep, on Google's Spanner emulator."""
 
-    def database(self, id_type="STRING(36)"):
+    def database(self, id_type="STRING(36)", table="Bookings", statements=None, dialect="GOOGLE_STANDARD_SQL"):
+        self.table = table
         self.spanner = spanner_emulator(self)
         for path, body in (
             (
@@ -37,7 +38,12 @@ class SweepTests(unittest.TestCase):
                 f"{PROJECT}/instances/bookings/databases",
                 {
                     "createStatement": "CREATE DATABASE bookings",
-                    "extraStatements": [f"CREATE TABLE Bookings (ID {id_type} NOT NULL, Status STRING(32)) PRIMARY KEY (ID)"],
+                    "databaseDialect": dialect,
+                    "extraStatements": (
+                        [f"CREATE TABLE {table} (ID {id_type} NOT NULL, Status STRING(32)) PRIMARY KEY (ID)"]
+                        if statements is None
+                        else statements
+                    ),
                 },
             ),
         ):
@@ -52,7 +58,7 @@ class SweepTests(unittest.TestCase):
             f"{self.spanner}/{self.session}:commit",
             {
                 "singleUseTransaction": {"readWrite": {}},
-                "mutations": [{"insertOrUpdate": {"table": "Bookings", "columns": ["ID", "Status"], "values": rows}}],
+                "mutations": [{"insertOrUpdate": {"table": self.table, "columns": ["ID", "Status"], "values": rows}}],
             },
         )
         self.assertEqual(status, 200, answer)
@@ -201,6 +207,39 @@ class SweepTests(unittest.TestCase):
         self.assertIn("changes were lost", third.log)
         wrong = Process(self, [BINARIES / "booking-status-function", "sweep"], self.environment())
         self.assertEqual(wrong.process.wait(30), 64)
+
+    def test_a_table_in_a_named_schema(self):
+        table = "sales.Bookings"
+        definition = f"CREATE TABLE {table} (ID STRING(36) NOT NULL, Status STRING(32)) PRIMARY KEY (ID)"
+        self.database(table=table, statements=["CREATE SCHEMA sales", definition])
+        self.commit([["b-1", "InStay"]])
+        self.account({1: "b-1"})
+        self.function(BOOKING_TABLE=table)
+        self.assertEqual(self.invoke("--sweep").stdout.split()[0], "204")
+        self.assertEqual(self.shown(), {1: TAGS["InStay"]})
+
+    def test_a_database_of_the_other_dialect_is_refused_by_name(self):
+        self.database(statements=[], dialect="POSTGRESQL")
+        definition = 'CREATE TABLE "Bookings" ("ID" character varying(36) PRIMARY KEY, "Status" character varying(32))'
+        status, answer = http("PATCH", f"{self.spanner}/{DATABASE}/ddl", {"statements": [definition]})
+        self.assertEqual(status, 200, answer)
+        self.commit([["b-1", "InStay"]])
+        self.account({1: "b-1"})
+        function = self.function()
+        answer = self.invoke("--sweep")
+        self.assertEqual(answer.stdout.split()[0], "503")
+        self.assertIn("PostgreSQL's dialect", function.log)
+        # Changes of the stream go on.
+        record = {
+            "commitTimestamp": {"seconds": 1795464800, "nanos": 0},
+            "serverTransactionId": "t1",
+            "recordSequence": "0",
+            "tableName": "Bookings",
+            "modType": "INSERT",
+            "mods": [{"keysJson": '{"ID":"b-1"}', "oldValuesJson": "{}", "newValuesJson": '{"Status":"Booked"}'}],
+        }
+        self.assertEqual(self.invoke("-", stdin=json.dumps(record)).stdout.split()[0], "204")
+        self.assertEqual(self.shown(), {1: TAGS["Booked"]})
 
     def test_ids_of_another_type_and_ids_that_the_column_cannot_hold(self):
         self.database("INT64")
