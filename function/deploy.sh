@@ -235,7 +235,7 @@ find_ignored_tables() {
       WHERE change_stream_name = '${CHANGE_STREAM:-BookingsTableStatusStream}'" 2> "$manifest.error"); then
     if ! printf %s "$watched" | jq -e --arg table "${BOOKING_TABLE:-Bookings}" \
       '(.rows // []) | length == 0 or any(if .[0] == "" then .[1] == $table else .[0] + "." + .[1] == $table end)' > /dev/null; then
-      echo "deploy.sh: the change stream does not watch BOOKING_TABLE, ${BOOKING_TABLE:-Bookings}: $(printf %s "$watched" | jq -c .rows)" >&2
+      echo "deploy.sh: the change stream does not watch ${BOOKING_TABLE:-Bookings}, but $(printf %s "$watched" | jq -c .rows)" >&2
       exit 78
     fi
     IGNORED_TABLES=$(printf %s "$watched" | jq -r --arg table "${BOOKING_TABLE:-Bookings}" \

@@ -74,6 +74,7 @@ final class BookingSettler: Sendable {
         parking = sizes.parking
         finder = TicketFinder(
             zendesk,
+            reader: reader,
             field: settings.bookingIDField,
             maximum: sizes.bookingsPerSearch,
             scope: scope,
@@ -90,6 +91,11 @@ final class BookingSettler: Sendable {
     /// Reads tickets for a sweep.
     func read(_ tickets: [Int], priority: CallPriority, deadline: Deadline) async -> TicketReadings {
         await reader.read(tickets, priority: priority, deadline: deadline)
+    }
+
+    /// Compares the search index with the list of tickets, before a sweep over the index.
+    func compareIndex(priority: CallPriority, deadline: Deadline) async throws(ZendeskError) {
+        try await finder.index.compareWithList(priority: priority, deadline: deadline)
     }
 
     // MARK: Submitting

@@ -57,13 +57,7 @@ extension BookingStatusHandler {
         let caller = Sweep.Caller(id: "sweep --all", priority: .normal, deadline: deadline, logger: logger)
         do {
             // A job remembers no ticket that the index has to show.
-            try await SearchIndex.compareWithList(
-                sweep.zendesk,
-                field: sweep.settings.bookingIDField,
-                time: time,
-                priority: caller.priority,
-                deadline: deadline
-            )
+            try await settler.compareIndex(priority: caller.priority, deadline: deadline)
         } catch {
             throw SweepFailure(error)
         }

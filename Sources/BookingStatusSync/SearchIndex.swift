@@ -13,6 +13,7 @@ package import Zendesk
 package final class SearchIndex: Sendable {
     let zendesk: ZendeskClient
     let field: Int
+    private let read: Read
     private let time: TimeSource
     private let pool: Mutex<WitnessPool>
     private let candidates = AsyncSemaphore()
@@ -42,9 +43,13 @@ package final class SearchIndex: Sendable {
     /// How long the index counts as blind before it is looked at again.
     private static let blindFor = Duration.seconds(30)
 
-    init(_ zendesk: ZendeskClient, field: Int, maximum: Int, time: TimeSource) {
+    /// Reads tickets; those that cannot be read are left out.
+    typealias Read = @Sendable ([Int], CallPriority, Deadline) async throws(ZendeskError) -> [TicketReading]
+
+    init(_ zendesk: ZendeskClient, field: Int, maximum: Int, time: TimeSource, read: @escaping Read) {
         self.zendesk = zendesk
         self.field = field
+        self.read = read
         self.time = time
         pool = Mutex(WitnessPool(maximum: maximum))
     }
@@ -278,11 +283,16 @@ package final class SearchIndex: Sendable {
         _ zendesk: ZendeskClient,
         field: Int,
         time: TimeSource,
-        priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> ZendeskError? {
-        let index = SearchIndex(zendesk, field: field, maximum: 1, time: time)
-        let error = try await index.askList(Turn(priority: priority, deadline: deadline)).error
+        let index = SearchIndex(zendesk, field: field, maximum: 1, time: time) { ids, priority, deadline throws(ZendeskError) in
+            try await zendesk.tickets(ids, priority: priority, deadline: deadline)
+        }
+        return try await index.compareWithList(priority: .normal, deadline: deadline)
+    }
+
+    @discardableResult func compareWithList(priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> ZendeskError? {
+        let error = try await askList(Turn(priority: priority, deadline: deadline)).error
         if let error, error.kind == .searchIsBlind { throw error }
         return error
     }
@@ -295,7 +305,7 @@ package final class SearchIndex: Sendable {
             let page = try await zendesk.ticketsByUpdate(after: cursor, priority: turn.priority, deadline: turn.deadline)
             var readings = page.readings.filter { !page.withoutFields.contains($0.ticket.id) }
             if !page.withoutFields.isEmpty {
-                readings += try await zendesk.tickets(page.withoutFields.sorted(), priority: turn.priority, deadline: turn.deadline)
+                readings += try await read(page.withoutFields.sorted(), turn.priority, turn.deadline)
             }
             let named = readings.filter { !$0.ticket.isClosed }.compactMap { reading in
                 reading.ticket.text(of: field).flatMap { Witness.isFindable($0) ? (reading, $0) : nil }

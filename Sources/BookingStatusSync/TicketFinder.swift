@@ -6,6 +6,7 @@ import Zendesk
 /// only once the index has proven to be complete (``SearchIndex``).
 struct TicketFinder: Sendable {
     private let searches: Batcher<String, Found>
+    let index: SearchIndex
 
     struct Found: Sendable {
         /// Tickets that may belong to the booking. Only the exact value of the field, when it is
@@ -22,6 +23,7 @@ struct TicketFinder: Sendable {
     ///   - latest: the number of the last change that has arrived.
     init(
         _ zendesk: ZendeskClient,
+        reader: TicketReader,
         field: Int,
         maximum: Int,
         scope: TaskScope,
@@ -29,7 +31,9 @@ struct TicketFinder: Sendable {
         latest: @escaping @Sendable () -> Int,
         time: TimeSource
     ) {
-        let index = SearchIndex(zendesk, field: field, maximum: maximum, time: time)
+        let index = SearchIndex(zendesk, field: field, maximum: maximum, time: time) { ids, priority, deadline throws(ZendeskError) in
+            try await reader.readable(ids, priority: priority, deadline: deadline)
+        }
         let admit: @Sendable (CallPriority, (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall = {
             priority,
             canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait)
@@ -58,6 +62,7 @@ struct TicketFinder: Sendable {
             admit: admit,
             perform: { batch in await search.find(batch) }
         )
+        self.index = index
     }
 
     /// - Parameter booking: an ID without special meaning in a query.

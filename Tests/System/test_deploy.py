@@ -148,6 +148,7 @@ class DeployTests(unittest.TestCase):
     def test_what_is_not_set_again_stays_as_it_is_deployed(self):
         cloud = GoogleCloud(self)
         settings = {"DRY_RUN": "true", "ZENDESK_WRITES_PER_MINUTE": "100", "BOOKING_TABLE": "Stays", "CHECK_PUSH_TOKEN": "false"}
+        cloud.watched = [("", "Stays")]
         cloud.things.update(deployment().cloud.things)
         path = "/apis/serving.knative.dev/v1/namespaces/local-project/services/booking-status-function"
 
@@ -182,6 +183,15 @@ class DeployTests(unittest.TestCase):
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertEqual(environment(cloud.things[path])["IGNORED_TABLES"], ignored)
             self.assertIn(told, result.stdout + result.stderr)
+
+    def test_a_stream_that_does_not_watch_the_table_is_refused_before_anything_is_made(self):
+        cloud = GoogleCloud(self)
+        cloud.watched = [("", "Bookings"), ("sales", "Guests")]
+        for table in ("bookings", "Guests"):
+            result = run(cloud, "deploy.sh", "service", BOOKING_TABLE=table)
+            self.assertEqual(result.returncode, 78, result.stderr)
+            self.assertIn(f"does not watch {table}", result.stderr)
+        self.assertFalse(cloud.policies)
 
     def test_a_deployment_that_cannot_be_read_is_not_replaced(self):
         cloud = GoogleCloud(self)
