@@ -131,7 +131,7 @@ class MonitoringTests(unittest.TestCase):
         self.assertFalse(any(read(metrics()["booking_status_outcomes"]["filter"]).matches(entry) for entry in swept))
         self.assertEqual(counted["booking_status_commit_to_write_ms"], 26)
         for kind in ("reads", "writes", "jobs"):
-            self.assertEqual(counted[f"booking_status_zendesk_{kind}"], 1)
+            self.assertEqual(counted[f"booking_status_zendesk_{kind}"], 2)
 
     def test_a_count_in_a_line_is_compared_as_a_number(self):
         text = metrics()["booking_status_sweep_unfinished"]["filter"]
