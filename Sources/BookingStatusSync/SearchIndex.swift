@@ -144,8 +144,7 @@ package final class SearchIndex: Sendable {
     ///
     /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index lacks one.
     func prove(_ turn: Turn) async throws(ZendeskError) {
-        let now = time.now()
-        if let known = blindness.withLock(\.self), now < known.until { throw known.error }
+        try expectSight()
         for round in 0..<Self.maximumRounds {
             // The witnesses may have been closed long ago.
             if round == 1 { _ = try await findCandidates(turn) }
@@ -166,6 +165,12 @@ package final class SearchIndex: Sendable {
             }
         }
         throw ZendeskError(.unavailable, retryAfter: .seconds(10), "the search index changes too fast to be checked")
+    }
+
+    /// - Throws: ``ZendeskError`` of kind `searchIsBlind` if the index was blind a moment ago.
+    private func expectSight() throws(ZendeskError) {
+        let now = time.now()
+        if let known = blindness.withLock(\.self), now < known.until { throw known.error }
     }
 
     private func missing(_ controls: [Witness], _ turn: Turn) async throws(ZendeskError) -> [Witness] {
@@ -207,6 +212,7 @@ package final class SearchIndex: Sendable {
     /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index ought to show it, or if it
     ///   is not the only one of its brand or group that cannot be read.
     @discardableResult func lookAt(_ witness: Witness, _ turn: Turn) async throws(ZendeskError) -> Bool {
+        try expectSight()
         switch try await read(witness, turn) {
         case .isWitness:
             // Perhaps every ticket has to match all terms.

@@ -118,8 +118,7 @@ struct WitnessPool: Sendable {
     func witnesses(for bookings: [String], without others: [Witness], _ now: Duration) -> [Witness]? {
         var chosen: [Witness] = []
         let apart = witnesses.reversed().filter { witness in
-            !others.contains(witness) && !isSpoiler(witness, now) && !lost.contains { $0.brand == witness.brand }
-                && !bookings.contains(witness.bookingID)
+            !others.contains(witness) && !isSpoiler(witness, now) && !bookings.contains(witness.bookingID)
                 && bookings.allSatisfy { Witness.isApart(witness.bookingID, $0) }
         }
         func add(where isWanted: (Witness) -> Bool, upTo count: Int) {
