@@ -3,6 +3,7 @@ import FunctionRuntime
 import InMemoryLogging
 import Logging
 import Support
+import Synchronization
 import TestSupport
 import Testing
 import ZendeskSimulator
@@ -194,6 +195,26 @@ struct EmptySearchTests {
         world.time.advance(.seconds(601))
         #expect(await deliver(world, "none-9x") == "no_ticket")
         #expect(lists() == 4)
+    }
+
+    @Test("a witness that spoils searches is left out of them for a while")
+    func spoiler() async throws {
+        let world = world()
+        for id in 11...14 { open(world, id, booking: "guest-\(id)x") }
+        for booking in ["W01x", "W02x", "W03x", "none-0x"] { _ = await deliver(world, booking) }
+        let spoiled = Mutex(0)
+        world.transport.before { request, _ in
+            guard request.target.contains("search.json"), request.target.contains("W03x"),
+                request.target.ranges(of: "custom_field").count > 1
+            else { return nil }
+            spoiled.withLock { $0 += 1 }
+            return OutboundResponse(status: 504)
+        }
+        for _ in 0..<2 {
+            try await world.deliver(SharedCallsTests.record((11...14).map { "guest-\($0)x" }))
+            #expect((11...14).allSatisfy { world.status($0) == "Booked" })
+        }
+        #expect(spoiled.withLock { $0 } <= 2)
     }
 
     @Test("a full sweep over an index that is down ends with the reason before it begins")

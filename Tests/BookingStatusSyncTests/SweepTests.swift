@@ -227,6 +227,28 @@ struct SweepTests {
         #expect((2...30).allSatisfy { world.status($0) == nil })
     }
 
+    @Test("a full sweep whose first bookings are absent goes back to them once it has seen the others")
+    func absentFirst() async throws {
+        let world = HandlerWorld()
+        for id in 1...300 {
+            world.open(id, booking: "b-\(id)x", status: "Booked")
+            world.age(id, by: Double(100_000 - id))
+            if id > 60 { world.bookings.set("b-\(id)x", "Booked") }
+        }
+        world.transport.withAccount { account, now in
+            for var ticket in account.tickets.values {
+                let kept = KeptVersion(bookingID: "b-\(ticket.id)x", version: version(-1000), tag: "tag_Booked")
+                ticket.customFields[HandlerWorld.versionField] = .string(kept.text)
+                account.put(ticket, now: now)
+            }
+        }
+        let report = try await world.sweepAll()
+        #expect(report.held == 0)
+        #expect((1...60).allSatisfy { world.status($0) == nil })
+        #expect((61...300).allSatisfy { world.status($0) == "Booked" })
+        #expect(world.log.entries.contains { $0.metadata["outcome"] == "clears_held" })
+    }
+
     @Test("deleted bookings among many are cleared, and a few are cleared before it is known")
     func fewDeleted() async throws {
         for (all, deleted) in [(30, 15), (19, 19)] {
