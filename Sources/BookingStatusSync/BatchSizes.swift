@@ -1,7 +1,7 @@
 /// How many items share a call. A simulation injects small numbers, so that a few bookings reach
 /// all of them.
 package struct BatchSizes: Sendable {
-    /// Bookings in a search, besides its two witnesses.
+    /// Bookings in a search, besides its witnesses.
     package var bookingsPerSearch = 23
     /// Jobs at once. Zendesk allows thirty for the whole account.
     package var jobs = 5
