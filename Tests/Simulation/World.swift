@@ -304,11 +304,14 @@ final class World: @unchecked Sendable {
     var isOutage: Bool { outage?.contains(elapsed) ?? false }
     var isBlind: Bool { blindness?.contains(elapsed) ?? false }
     /// Whether a search may have lacked a ticket without a trace: the index recovered between the
-    /// search and its proof; the ticket is younger than what the list of tickets said; or the token's
+    /// search and its proof; the ticket is younger than what the list of tickets said; the brand was
+    /// lost for over ten minutes, as if its tickets had been deleted; or the token's
     /// owner had lost the brand, and an instance had seen too few of its tickets to notice.
     func isUnprovable(_ ticket: Int, since begin: Double) -> Bool {
         guard let blindness, blindness.upperBound > begin - 60, blindness.lowerBound < elapsed else { return false }
         if (begin...elapsed).contains(blindness.upperBound) { return true }
+        // Two tickets that are 404 count as deleted after ten minutes.
+        if losesBrand, account.form.hiddenStatus == 404, elapsed - blindness.lowerBound > 600 { return true }
         if let createdAt = account.tickets[ticket]?.createdAt, createdAt > zendeskNow - 660 { return true }
         return losesBrand
             && instances.contains { instance in
