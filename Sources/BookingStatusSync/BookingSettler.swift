@@ -74,7 +74,6 @@ final class BookingSettler: Sendable {
         parking = sizes.parking
         finder = TicketFinder(
             zendesk,
-            reader: reader,
             field: settings.bookingIDField,
             maximum: sizes.bookingsPerSearch,
             scope: scope,

@@ -13,7 +13,6 @@ package import Zendesk
 package final class SearchIndex: Sendable {
     let zendesk: ZendeskClient
     let field: Int
-    private let read: Read
     private let time: TimeSource
     private let pool: Mutex<WitnessPool>
     private let candidates = AsyncSemaphore()
@@ -43,13 +42,9 @@ package final class SearchIndex: Sendable {
     /// How long the index counts as blind before it is looked at again.
     private static let blindFor = Duration.seconds(30)
 
-    /// Reads tickets; those that cannot be read are left out.
-    typealias Read = @Sendable ([Int], CallPriority, Deadline) async throws(ZendeskError) -> [TicketReading]
-
-    init(_ zendesk: ZendeskClient, field: Int, maximum: Int, time: TimeSource, read: @escaping Read) {
+    init(_ zendesk: ZendeskClient, field: Int, maximum: Int, time: TimeSource) {
         self.zendesk = zendesk
         self.field = field
-        self.read = read
         self.time = time
         pool = Mutex(WitnessPool(maximum: maximum))
     }
@@ -291,10 +286,7 @@ package final class SearchIndex: Sendable {
         time: TimeSource,
         deadline: Deadline
     ) async throws(ZendeskError) -> ZendeskError? {
-        let index = SearchIndex(zendesk, field: field, maximum: 1, time: time) { ids, priority, deadline throws(ZendeskError) in
-            try await zendesk.tickets(ids, priority: priority, deadline: deadline)
-        }
-        return try await index.compareWithList(priority: .normal, deadline: deadline)
+        try await SearchIndex(zendesk, field: field, maximum: 1, time: time).compareWithList(priority: .normal, deadline: deadline)
     }
 
     @discardableResult func compareWithList(priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> ZendeskError? {
@@ -303,35 +295,45 @@ package final class SearchIndex: Sendable {
         return error
     }
 
-    /// Reads the tickets that were updated last, up to those that the index has to show.
+    /// Looks in the list for a ticket that the index has to show: one that is not closed, names a
+    /// booking and has not been updated lately.
     private func askList(_ turn: Turn) async throws(ZendeskError) -> ListVerdict {
         var cursor: String?
         var young: Witness?
+        var hasOld = false
         for _ in 0..<Self.maximumPages {
             let page = try await zendesk.ticketsByUpdate(after: cursor, priority: turn.priority, deadline: turn.deadline)
-            var readings = page.readings.filter { !page.withoutFields.contains($0.ticket.id) }
-            if !page.withoutFields.isEmpty {
-                readings += try await read(page.withoutFields.sorted(), turn.priority, turn.deadline)
+            let open: [TicketReading]
+            do throws(ZendeskError) {
+                open = try await whole(page, turn).filter { !$0.ticket.isClosed }
+            } catch {
+                guard error.mayConcernOneItem else { throw error }
+                return undecided("finds no ticket that names a booking, and tickets of the list cannot be read: \(error)")
             }
-            let named = readings.filter { !$0.ticket.isClosed }.compactMap { reading in
-                reading.ticket.text(of: field).flatMap { Witness.isFindable($0) ? (reading, $0) : nil }
-            }
-            if let (reading, bookingID) = named.first(where: { isOld($0.0) }) {
-                let witness = Witness(ticket: reading.ticket.id, bookingID: bookingID)
+            let (old, recent) = (open.filter(isOld), open.filter { !isOld($0) })
+            if let witness = old.lazy.compactMap({ Witness($0, self.field) }).first {
                 if try await isShown(witness, turn) { return ListVerdict(until: time.now()) }
                 let error = blind(witness, "finds no ticket that names a booking, not even \(witness.ticket)")
                 return ListVerdict(error: error, until: time.now() + Self.lag)
             }
-            young = young ?? named.first.map { Witness(ticket: $0.0.ticket.id, bookingID: $0.1) }
-            // Closed tickets say nothing.
-            guard let next = page.next, !page.readings.contains(where: { !$0.ticket.isClosed && isOld($0) }) else {
-                guard let young else { return ListVerdict(until: time.now() + Self.lag) }
-                if try await isShown(young, turn) { return ListVerdict(until: time.now()) }
-                return undecided("does not show ticket \(young.ticket) yet, the only kind that names a booking")
-            }
-            cursor = next
+            hasOld = hasOld || !old.isEmpty
+            young = young ?? recent.lazy.compactMap { Witness($0, self.field) }.first
+            cursor = page.next
+            if cursor == nil { break }
         }
-        return undecided("finds no ticket that names a booking, and too many were updated to tell whether there are any")
+        if let young {
+            if try await isShown(young, turn) { return ListVerdict(until: time.now()) }
+            return undecided("does not show ticket \(young.ticket) yet, which names a booking, and no older one does")
+        }
+        guard cursor == nil || hasOld else { return undecided("finds no ticket that names a booking, and too many were updated lately") }
+        return ListVerdict(until: time.now() + Self.lag)
+    }
+
+    /// The tickets of a page, with custom fields. The list may show tickets without them.
+    private func whole(_ page: TicketPage, _ turn: Turn) async throws(ZendeskError) -> [TicketReading] {
+        guard !page.withoutFields.isEmpty else { return page.readings }
+        let bare = try await zendesk.tickets(page.withoutFields.sorted(), priority: turn.priority, deadline: turn.deadline)
+        return page.readings.filter { !page.withoutFields.contains($0.ticket.id) } + bare
     }
 
     private func undecided(_ what: String) -> ListVerdict {

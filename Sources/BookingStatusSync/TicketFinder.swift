@@ -23,7 +23,6 @@ struct TicketFinder: Sendable {
     ///   - latest: the number of the last change that has arrived.
     init(
         _ zendesk: ZendeskClient,
-        reader: TicketReader,
         field: Int,
         maximum: Int,
         scope: TaskScope,
@@ -31,9 +30,7 @@ struct TicketFinder: Sendable {
         latest: @escaping @Sendable () -> Int,
         time: TimeSource
     ) {
-        let index = SearchIndex(zendesk, field: field, maximum: maximum, time: time) { ids, priority, deadline throws(ZendeskError) in
-            try await reader.readable(ids, priority: priority, deadline: deadline)
-        }
+        let index = SearchIndex(zendesk, field: field, maximum: maximum, time: time)
         let admit: @Sendable (CallPriority, (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall = {
             priority,
             canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait)
@@ -113,8 +110,6 @@ private struct BookingSearch: Sendable {
             return await inParts(bookings, of: limit) { await self.find($0, turn) }
         }
         var tried: [Witness] = []
-        // Whether a ticket seems to have to match all terms.
-        var areRequired = false
         do throws(ZendeskError) {
             for _ in 0..<2 {
                 guard let witnesses = try await index.witnesses(for: bookings, without: spoilers + tried, turn) else { break }
@@ -125,13 +120,18 @@ private struct BookingSearch: Sendable {
                 case .refused: break
                 case .unproven(let missing, let found, let hits):
                     do throws(ZendeskError) {
-                        for witness in missing { try await index.lookAt(witness, turn) }
+                        // One is enough to tell that it is the terms.
+                        for witness in missing where try await index.lookAt(witness, turn) {
+                            guard missing.count == witnesses.count else { break }
+                            // A ticket has to match all terms.
+                            index.withPool { $0.distrust(2, $1) }
+                            return await findSingly(bookings, turn)
+                        }
                     } catch  where error.kind == .searchIsBlind {
                         return Self.named(found, hits, or: error)
                     } catch {
                         throw error
                     }
-                    areRequired = missing.count == witnesses.count
                     continue
                 }
                 break
@@ -140,7 +140,7 @@ private struct BookingSearch: Sendable {
             if error.mayConcernOneItem, spoilers.isEmpty { return await findAroundOne(bookings, turn, without: tried) }
             return bookings.map { ($0, .failure(error)) }
         }
-        if !tried.isEmpty { index.withPool { $0.distrust(areRequired ? 2 : bookings.count, $1) } }
+        if !tried.isEmpty { index.withPool { $0.distrust(bookings.count, $1) } }
         return await findInHalves(bookings, turn)
     }
 

@@ -32,23 +32,6 @@ struct TicketReader: Sendable {
         try await pages.ask(ticket, priority: priority, deadline: deadline)
     }
 
-    /// Reads tickets, and leaves out those that cannot be read.
-    ///
-    /// - Throws: ``ZendeskError`` if it is not the tickets that are at fault.
-    func readable(_ tickets: [Int], priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> [TicketReading] {
-        var readings: [TicketReading] = []
-        var failures: [ZendeskError] = []
-        for result in await read(tickets, priority: priority, deadline: deadline).values {
-            switch result {
-            case .success(let reading): if let reading { readings.append(reading) }
-            case .failure(let error) where error.mayConcernOneItem: failures.append(error)
-            case .failure(let error): throw error
-            }
-        }
-        if readings.isEmpty, failures.count > 1 { throw failures[0] }
-        return readings.sorted { $0.ticket.id < $1.ticket.id }
-    }
-
     var tally: BatchTally { pages.tally }
 }
 

@@ -27,6 +27,12 @@ package struct Witness: Hashable, Sendable {
         (brand, group) = (hit.brand, hit.group)
     }
 
+    /// - Returns: nil if the ticket names no booking that a search can find.
+    init?(_ reading: TicketReading, _ field: Int) {
+        guard let text = reading.ticket.text(of: field), Self.isFindable(text) else { return nil }
+        self.init(ticket: reading.ticket.id, bookingID: text)
+    }
+
     /// Whether a search for the ID can find it. One without a letter or a digit has no word.
     static func isFindable(_ bookingID: String) -> Bool { TicketSearch.isPlain(bookingID) && !core(bookingID).isEmpty }
 

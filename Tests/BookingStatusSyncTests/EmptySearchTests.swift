@@ -139,6 +139,37 @@ struct EmptySearchTests {
         #expect(await deliver(world, "none-1x").contains("search_is_blind"))
     }
 
+    @Test("old tickets that name no booking do not end the list, and one that cannot be read leaves it open", arguments: [true, false])
+    func unnamedFirst(isReadable: Bool) async throws {
+        let world = HandlerWorld()
+        world.open(500, booking: "guest-1x")
+        world.age(500, by: 7000)
+        if isReadable {
+            for id in 1...150 {
+                world.open(id, booking: "")
+                world.age(id, by: Double(600 + id))
+            }
+        } else {
+            world.transport.withAccount { account, _ in account.listForm.hasCustomFields = false }
+            world.transport.before { request, _ in request.target.contains("show_many") ? OutboundResponse(status: 504) : nil }
+        }
+        world.transport.withAccount { account, _ in account.searchBehavior.isBlind = true }
+        #expect(await deliver(world, "none-1x").contains(isReadable ? "search_is_blind" : "cannot be read"))
+    }
+
+    @Test("where a ticket has to match all terms, that is found out with one ticket, and then each booking is searched alone")
+    func allTerms() async throws {
+        let world = world()
+        for id in 11...15 { open(world, id, booking: "guest-\(id)x") }
+        world.transport.withAccount { account, _ in account.searchBehavior.repeatedTerms = .all }
+        for booking in ["W01x", "W02x", "W03x"] { _ = await deliver(world, booking) }
+        let before = Self.searches(world)
+        try await world.deliver(SharedCallsTests.record((11...15).map { "guest-\($0)x" }))
+        #expect((11...15).allSatisfy { world.status($0) == "Booked" })
+        // The shared one, the witness alone, and five.
+        #expect(Self.searches(world) - before == 7)
+    }
+
     @Test("a booking that search miscounts does not keep others from being written")
     func miscountedNeighbor() async throws {
         let world = world()
@@ -194,7 +225,7 @@ struct EmptySearchTests {
         #expect(lists() == 3)
         world.time.advance(.seconds(601))
         #expect(await deliver(world, "none-9x") == "no_ticket")
-        #expect(lists() == 4)
+        #expect(lists() == 6)
     }
 
     @Test("a witness that spoils searches is left out of them for a while")

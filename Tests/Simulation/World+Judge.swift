@@ -75,6 +75,10 @@ extension World {
         if let touch, touch.kept == nil, touch.bookingID == bookingID { return .versionByHand }
         if readWhileHidden[ticket.id] != nil || writtenWhileHidden.contains(ticket.id) { return .hiddenField }
         if !sweeps, isReversedWithinMillisecond(commits) { return .reversalWithinMillisecond }
+        // The other of two unordered changes fills a field that a person emptied in between.
+        if !sweeps, touch != nil, commits.indices.dropFirst().contains(where: { history.areUnordered(commits[$0 - 1], commits[$0]) }) {
+            return .reversalWithinMillisecond
+        }
         if !sweeps, isSweptWithinMillisecond(ticket, commits) { return .sweptWithinMillisecond }
         if let copied = copiedUnfinished[ticket.id], copied == ticket.customFields { return .copiedUnfinished }
         checker.violation("ticket \(ticket.id) of \(bookingID) shows \(shown ?? "nothing") instead of \(expected ?? "nothing")")

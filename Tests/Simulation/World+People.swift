@@ -262,7 +262,8 @@ extension World {
     private func followUp(of source: Int) {
         guard let former = account.tickets[source] else { return }
         count(.followUp)
-        let id = 1000 + (account.tickets.keys.max() ?? 0)
+        lastFollowUp = 1000 + max(lastFollowUp, account.tickets.keys.max() ?? 0)
+        let id = lastFollowUp
         account.put(SimulatedTicket(id: id, subject: "T", createdAt: zendeskNow, customFields: former.customFields), now: zendeskNow)
         indexedAt[id] = elapsed + account.searchLag.upperBound
         if touches[source] != nil { touch(id) }

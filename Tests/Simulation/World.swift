@@ -67,6 +67,8 @@ final class World: @unchecked Sendable {
     var touches: [Int: Touch] = [:]
     var editsByHand: [Int: Int] = [:]
     var unversioned: Set<Int> = []
+    /// An id is never given twice.
+    var lastFollowUp = 0
     /// Follow-up tickets whose fields contradicted each other when they were copied, with the
     /// copied fields.
     var copiedUnfinished: [Int: [Int: JSON]] = [:]
