@@ -214,6 +214,7 @@ package final class SearchIndex: Sendable {
             guard try await !isShown(witness, turn) else { return true }
             throw blind(witness, "does not show ticket \(witness.ticket), which is not closed and names a booking")
         case .isNone:
+            try await expectField(turn)
             withPool { pool, _ in pool.forget(witness) }
             return false
         case .isUnreadable(let status):
@@ -227,6 +228,12 @@ package final class SearchIndex: Sendable {
             withPool { pool, _ in pool.forget(witness) }
             return false
         }
+    }
+
+    /// Reads the field anew. While it is hidden, no ticket seems to name a booking.
+    private func expectField(_ turn: Turn) async throws(ZendeskError) {
+        zendesk.forgetOptions(of: field, olderThan: .seconds(1))
+        _ = try await zendesk.field(field, accepts: nil, priority: turn.priority, deadline: turn.deadline)
     }
 
     private enum Look { case isWitness, isNone, isUnreadable(status: Int) }
@@ -325,6 +332,7 @@ package final class SearchIndex: Sendable {
             if try await isShown(young, turn) { return ListVerdict(until: time.now()) }
             return undecided("does not show ticket \(young.ticket) yet, which names a booking, and no older one does")
         }
+        try await expectField(turn)
         guard cursor == nil || hasOld else { return undecided("finds no ticket that names a booking, and too many were updated lately") }
         return ListVerdict(until: time.now() + Self.lag)
     }

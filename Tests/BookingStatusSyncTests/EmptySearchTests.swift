@@ -170,6 +170,28 @@ struct EmptySearchTests {
         #expect(Self.searches(world) - before == 7)
     }
 
+    @Test("while the booking's field is hidden, no ticket is taken for one without a booking", arguments: [true, false])
+    func hiddenField(isFresh: Bool) async throws {
+        var world = world()
+        for id in 1...3 { world.age(id, by: 700) }
+        _ = await deliver(world, "W01x")
+        _ = await deliver(world, "W02x")
+        if isFresh {
+            world.restart()
+            world.transport.withAccount { account, _ in account.searchBehavior.isBlind = true }
+        }
+        // It was looked at a few seconds ago.
+        _ = await deliver(world, "W03x")
+        world.time.advance(.seconds(5))
+        world.transport.withAccount { account, _ in
+            account.searchBehavior.isBlind = true
+            for index in account.fields.indices where account.fields[index].id == HandlerWorld.bookingField {
+                account.fields[index].isActive = false
+            }
+        }
+        #expect(await deliver(world, "none-1x") != "no_ticket")
+    }
+
     @Test("a booking that search miscounts does not keep others from being written")
     func miscountedNeighbor() async throws {
         let world = world()
