@@ -92,11 +92,6 @@ final class BookingSettler: Sendable {
         await reader.read(tickets, priority: priority, deadline: deadline)
     }
 
-    /// Compares the search index with the list of tickets, before a sweep over the index.
-    func compareIndex(priority: CallPriority, deadline: Deadline) async throws(ZendeskError) {
-        try await finder.index.compareWithList(priority: priority, deadline: deadline)
-    }
-
     // MARK: Submitting
 
     /// Submits changes and waits until each of them has an outcome, the deadline has passed or the

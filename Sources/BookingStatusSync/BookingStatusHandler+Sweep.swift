@@ -57,7 +57,8 @@ extension BookingStatusHandler {
         let caller = Sweep.Caller(id: "sweep --all", priority: .normal, deadline: deadline, logger: logger)
         do {
             // A job remembers no ticket that the index has to show.
-            try await settler.compareIndex(priority: caller.priority, deadline: deadline)
+            let (zendesk, field) = (sweep.zendesk, sweep.settings.bookingIDField)
+            try await SearchIndex.compareWithList(zendesk, field: field, time: time, priority: caller.priority, deadline: deadline)
         } catch {
             throw SweepFailure(error)
         }

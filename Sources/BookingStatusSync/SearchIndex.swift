@@ -132,7 +132,7 @@ package final class SearchIndex: Sendable {
     /// The number of a search that begins now.
     func begin() -> Int { withPool { pool, _ in pool.begin() } }
 
-    /// Whether an empty answer to a search, or a later one, says that there is no ticket.
+    /// Whether a search without hits proves that there is no ticket.
     func isComplete(since search: Int) -> Bool { withPool { $0.isComplete(since: search, $1) } }
 
     /// Looks for a ticket of each known brand in the index.
@@ -196,7 +196,7 @@ package final class SearchIndex: Sendable {
     private func isShown(_ witness: Witness, _ turn: Turn) async throws(ZendeskError) -> Bool {
         let page = try await hits(TicketSearch(customField: field, text: witness.bookingID)!, turn)
         if missing([witness], in: page).isEmpty { return true }
-        // One that shares its ID with more tickets than a page has is no witness.
+        // If more tickets have its ID than fit on a page, nobody can tell whether it is shown.
         if !page.isWhole { withPool { pool, _ in pool.forget(witness) } }
         return !page.isWhole
     }
@@ -283,7 +283,7 @@ package final class SearchIndex: Sendable {
         withPool { pool, _ in pool.isBare(until: verdict.until) }
     }
 
-    /// Compares the index of an account with its list of tickets, as whoever knows no witness has to.
+    /// Compares an account's index with its list of tickets, for a caller that knows no witness.
     ///
     /// - Returns: why that decides nothing, if it does not.
     /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index lacks a ticket.
@@ -291,13 +291,11 @@ package final class SearchIndex: Sendable {
         _ zendesk: ZendeskClient,
         field: Int,
         time: TimeSource,
+        priority: CallPriority = .normal,
         deadline: Deadline
     ) async throws(ZendeskError) -> ZendeskError? {
-        try await SearchIndex(zendesk, field: field, maximum: 1, time: time).compareWithList(priority: .normal, deadline: deadline)
-    }
-
-    @discardableResult func compareWithList(priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> ZendeskError? {
-        let error = try await askList(Turn(priority: priority, deadline: deadline)).error
+        let index = SearchIndex(zendesk, field: field, maximum: 1, time: time)
+        let error = try await index.askList(Turn(priority: priority, deadline: deadline)).error
         if let error, error.kind == .searchIsBlind { throw error }
         return error
     }

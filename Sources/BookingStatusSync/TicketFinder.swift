@@ -6,7 +6,6 @@ import Zendesk
 /// only once the index has proven to be complete (``SearchIndex``).
 struct TicketFinder: Sendable {
     private let searches: Batcher<String, Found>
-    let index: SearchIndex
 
     struct Found: Sendable {
         /// Tickets that may belong to the booking. Only the exact value of the field, when it is
@@ -59,7 +58,6 @@ struct TicketFinder: Sendable {
             admit: admit,
             perform: { batch in await search.find(batch) }
         )
-        self.index = index
     }
 
     /// - Parameter booking: an ID without special meaning in a query.

@@ -118,7 +118,7 @@ struct EmptySearchTests {
         #expect(await deliver(world, "W03x") == "3 added")
     }
 
-    @Test("a ticket whose booking ID no search can find is no witness", arguments: ["-", "?", "…"])
+    @Test("a ticket does not count as a witness if search cannot find its booking ID", arguments: ["-", "?", "…"])
     func unfindable(text: String) async throws {
         let world = HandlerWorld()
         world.open(1, booking: text)

@@ -20,7 +20,8 @@ final class Checker {
     /// When each instance may mint again.
     private var mintsBlockedUntil: [Int: Double] = [:]
     /// What our last write of a version replaced on a ticket: version and status.
-    private var lastWrite: [Int: (written: String, former: String?, status: String?)] = [:]
+    /// The writes of each ticket that have not been taken back.
+    private var writes: [Int: [(written: String, former: String?, status: String?)]] = [:]
     /// The logged outcomes of finished changes.
     private var told: Set<Told> = []
 
@@ -138,7 +139,10 @@ final class Checker {
         let former = before.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
         let written = after.text(of: World.versionField).flatMap { KeptVersion(text: $0) }
         if world.isFreshlyHidden { world.writtenWhileHidden.insert(after.id) }
-        if let written { lastWrite[after.id] = (written.text, before.text(of: World.versionField), before.text(of: World.statusField)) }
+        if let written {
+            let write = (written.text, before.text(of: World.versionField), before.text(of: World.statusField))
+            writes[after.id, default: []].append(write)
+        }
         if before.text(of: World.bookingField) != booking {
             let isForgotten = isSweep && before.text(of: World.bookingField) == nil && former?.bookingID == booking
             if !isForgotten { violation("ticket \(before.id) of another booking was written for \(booking)") }
@@ -162,12 +166,12 @@ final class Checker {
         world.count(.takeBack)
         let id = after.id
         // A follow-up copied a version without its tag.
-        if lastWrite[id] == nil, after.text(of: World.versionField) == nil,
+        if writes[id]?.isEmpty ?? true, after.text(of: World.versionField) == nil,
             before.text(of: World.statusField) == after.text(of: World.statusField)
         {
             return
         }
-        guard let last = lastWrite[id], last.written == version, before.text(of: World.versionField) == version else {
+        guard let last = writes[id]?.popLast(), last.written == version, before.text(of: World.versionField) == version else {
             return violation("ticket \(id): a write was taken back that is not the last one")
         }
         if after.text(of: World.versionField) != last.former {
