@@ -255,6 +255,8 @@ struct EmptySearchTests {
     func spoiler() async throws {
         let world = world()
         for id in 11...14 { open(world, id, booking: "guest-\(id)x") }
+        // The only one of its brand.
+        open(world, 3, booking: "W03x", brand: 701)
         for booking in ["W01x", "W02x", "W03x", "none-0x"] { _ = await deliver(world, booking) }
         let spoiled = Mutex(0)
         world.transport.before { request, _ in
