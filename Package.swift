@@ -38,7 +38,7 @@ let package = Package(
         .executable(name: "bookingstatus", targets: ["BookingStatusCLI"]),
         .executable(name: "bookingstatus-simulation", targets: ["SimulationRunner"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
-        .library(name: "FunctionServer", targets: ["FunctionServer"]),
+        .library(name: "FunctionHosting", targets: ["FunctionHosting"]),
         .library(name: "PushAuthentication", targets: ["PushAuthentication"]),
         .library(name: "SpannerChangeStreams", targets: ["SpannerChangeStreams"]),
     ],
@@ -58,61 +58,63 @@ let package = Package(
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
     ],
     targets: [
-        // What the container runs. Each target imports only targets above it. Only OutboundHTTP and
-        // what imports it build a TLS library.
+        // Everything may import Support: nothing with TLS is in it.
         .target(name: "Support"),
+
+        // Runtime: the framework, of use to anyone. Each target imports only targets above it. Only
+        // OutboundHTTP and what imports it build a TLS library.
         .target(name: "FunctionRuntime", dependencies: ["Support", .httpTypes, .logging]),
-        .target(name: "SpannerChangeStreams", dependencies: ["Support"]),
+        .target(
+            name: "FunctionHosting",
+            dependencies: [
+                "FunctionRuntime", "Support", .httpTypes, .hummingbirdCore, .logging, .nioHTTPTypesHTTP1, .serviceLifecycle, .unixSignals,
+            ] + nio
+        ),
         .target(name: "OutboundHTTP", dependencies: ["Support", .asyncHTTPClient] + nio),
+        .target(
+            name: "PushAuthentication",
+            dependencies: ["FunctionRuntime", "OutboundHTTP", "Support", .asyncHTTPClient, .httpTypes, .jwtKit]
+        ),
+
+        // Function: what this system does.
+        .target(name: "SpannerChangeStreams", dependencies: ["Support"]),
         .target(name: "Zendesk", dependencies: ["Support"]),
         .target(
             name: "BookingStatusSync",
             dependencies: ["FunctionRuntime", "SpannerChangeStreams", "Support", "Zendesk", .deque, .heap, .logging]
         ),
         .target(
-            name: "FunctionServer",
-            dependencies: [
-                "FunctionRuntime", "Support", .httpTypes, .hummingbirdCore, .logging, .nioHTTPTypesHTTP1, .serviceLifecycle, .unixSignals,
-            ] + nio
-        ),
-        .target(
             name: "BookingStatusService",
-            dependencies: handler + ["FunctionServer", .serviceLifecycle, .unixSignals]
-        ),
-        .target(
-            name: "PushAuthentication",
-            dependencies: ["FunctionRuntime", "OutboundHTTP", "Support", .asyncHTTPClient, .httpTypes, .jwtKit]
+            dependencies: handler + ["FunctionHosting", .serviceLifecycle, .unixSignals]
         ),
         .executableTarget(
             name: "BookingStatusFunction",
             dependencies: ["BookingStatusService", "OutboundHTTP", "PushAuthentication", .asyncHTTPClient]
         ),
 
-        // Local work: plain HTTP to loopback. The container runs none of it.
-        .target(name: "ZendeskSimulator", dependencies: ["FunctionServer"] + http),
+        // Local: plain HTTP to loopback. The container runs none of it.
+        .target(name: "ZendeskSimulator", dependencies: ["FunctionHosting"] + http),
         .target(
             name: "LocalStack",
-            dependencies: handler + ["BookingStatusService", "FunctionServer", "ZendeskSimulator"] + http,
+            dependencies: handler + ["BookingStatusService", "FunctionHosting", "ZendeskSimulator"] + http,
             resources: [.copy("Console/Page")]
         ),
         .executableTarget(
             name: "BookingStatusCLI",
             dependencies: [
-                "FunctionRuntime", "FunctionServer", "LocalStack", "Support", "ZendeskSimulator", .argumentParser, .httpTypes, .logging,
+                "FunctionRuntime", "FunctionHosting", "LocalStack", "Support", "ZendeskSimulator", .argumentParser, .httpTypes, .logging,
                 .serviceLifecycle, .unixSignals,
             ]
         ),
 
-        // Tests, and what they share.
-        .target(
-            name: "TestSupport",
-            dependencies: ["FunctionServer", "Support", "Zendesk", "ZendeskSimulator"] + http,
-            path: "Tests/TestSupport"
-        ),
-        .target(name: "Simulation", dependencies: handler + ["ZendeskSimulator"], path: "Tests/Simulation"),
-        .executableTarget(name: "SimulationRunner", dependencies: ["Simulation", .argumentParser], path: "Tests/SimulationRunner"),
-        .executableTarget(name: "Greeter", dependencies: ["FunctionRuntime", "FunctionServer", .logging], path: "Tests/Greeter"),
-        .testTarget(name: "GreeterTests", dependencies: ["FunctionRuntime", "FunctionServer", "Greeter"]),
+        // What tests share.
+        .target(name: "TestSupport", dependencies: ["FunctionHosting", "Support", "Zendesk", "ZendeskSimulator"] + http),
+        .target(name: "Simulation", dependencies: handler + ["ZendeskSimulator"]),
+        .executableTarget(name: "SimulationRunner", dependencies: ["Simulation", .argumentParser]),
+        .executableTarget(name: "Greeter", dependencies: ["FunctionRuntime", "FunctionHosting", .logging]),
+
+        // The suites.
+        .testTarget(name: "GreeterTests", dependencies: ["FunctionRuntime", "FunctionHosting", "Greeter"]),
         .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
         .testTarget(name: "FunctionRuntimeTests", dependencies: ["FunctionRuntime", "Support", .httpTypes]),
         .testTarget(name: "SpannerChangeStreamsTests", dependencies: ["SpannerChangeStreams", "TestSupport"]),
@@ -123,22 +125,22 @@ let package = Package(
             dependencies: handler + ["Simulation", "TestSupport", "ZendeskSimulator", .inMemoryLogging]
         ),
         .testTarget(
-            name: "FunctionServerTests",
+            name: "FunctionHostingTests",
             dependencies: [
-                "FunctionRuntime", "FunctionServer", "Greeter", "TestSupport", .asyncHTTPClient, .inMemoryLogging, .nioEmbedded,
+                "FunctionRuntime", "FunctionHosting", "Greeter", "TestSupport", .asyncHTTPClient, .inMemoryLogging, .nioEmbedded,
             ] + http
         ),
         .testTarget(
             name: "BookingStatusServiceTests",
             dependencies: handler + [
-                "BookingStatusService", "FunctionServer", "OutboundHTTP", "TestSupport", "ZendeskSimulator", .asyncHTTPClient,
+                "BookingStatusService", "FunctionHosting", "OutboundHTTP", "TestSupport", "ZendeskSimulator", .asyncHTTPClient,
                 .inMemoryLogging,
             ] + http
         ),
         .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
-                "FunctionRuntime", "FunctionServer", "OutboundHTTP", "PushAuthentication", "Support", "TestSupport", .asyncHTTPClient,
+                "FunctionRuntime", "FunctionHosting", "OutboundHTTP", "PushAuthentication", "Support", "TestSupport", .asyncHTTPClient,
                 .cryptoExtras, .jwtKit,
             ] + http
         ),
@@ -157,13 +159,27 @@ let package = Package(
     ]
 )
 
+/// The folders of `Sources` and `Tests` are the architecture. A suite lies as its target does.
+let folders = [
+    "Runtime": ["FunctionRuntime", "FunctionHosting", "OutboundHTTP", "PushAuthentication", "Greeter"],
+    "Function": ["SpannerChangeStreams", "Zendesk", "BookingStatusSync", "BookingStatusService", "BookingStatusFunction"],
+    "Local": ["ZendeskSimulator", "LocalStack", "BookingStatusCLI"],
+]
+for target in package.targets {
+    let suite = target.type == .test ? "Tests" : ""
+    if ["TestSupport", "Simulation", "SimulationRunner", "Greeter"].contains(target.name) { target.path = "Tests/Helpers/\(target.name)" }
+    for (folder, names) in folders where target.path == nil && names.contains(where: { $0 + suite == target.name }) {
+        target.path = "\(target.type == .test ? "Tests" : "Sources")/\(folder)/\(target.name)"
+    }
+}
+
 // Tests/Benchmarks/run, Tests/Fuzzer/run and .ci/steps/instructions ask for these. libFuzzer brings
 // the fuzzer's entry point.
 if Context.environment["BENCHMARKS_AND_FUZZER"] != nil {
     let benchmarks = "Tests/Benchmarks/"
     package.targets += [
         .executableTarget(name: "BareServer", dependencies: [.hummingbird, .logging], path: benchmarks + "BareServer"),
-        .executableTarget(name: "NoopFunction", dependencies: ["FunctionRuntime", "FunctionServer"], path: benchmarks + "NoopFunction"),
+        .executableTarget(name: "NoopFunction", dependencies: ["FunctionRuntime", "FunctionHosting"], path: benchmarks + "NoopFunction"),
         .executableTarget(name: "FixedRun", dependencies: handler + [.httpTypes], path: benchmarks + "FixedRun"),
         .executableTarget(
             name: "Fuzzer",
@@ -179,7 +195,7 @@ if Context.environment["BENCHMARKS_AND_FUZZER"] != nil {
 let isSanitized = Context.environment["THREAD_SANITIZER"] != nil
 if isSanitized {
     for target in package.targets { target.dependencies.append("SanitizedSynchronization") }
-    package.targets.append(.target(name: "SanitizedSynchronization", path: "Tests/SanitizedSynchronization"))
+    package.targets.append(.target(name: "SanitizedSynchronization", path: "Tests/Helpers/SanitizedSynchronization"))
 }
 
 // GreeterTests is a page's code, compiled as its readers' manifest says.

@@ -8,7 +8,7 @@ package final class AsyncSemaphore: Sendable {
         var free: Int
         var nextID = 0
         var waiting: [(id: Int, continuation: CheckedContinuation<Bool, Never>?)] = []
-        /// Tickets that were decided before their continuation was stored.
+        /// Those that were decided before their continuation was stored.
         var decided: [Int: Bool] = [:]
     }
 
@@ -20,7 +20,7 @@ package final class AsyncSemaphore: Sendable {
     /// - Returns: false if the deadline passed or the task was canceled first. After true, the
     ///   caller must call ``leave()``.
     package func enter(before deadline: Deadline) async -> Bool {
-        let ticket: Int? = state.withLock { state in
+        let id: Int? = state.withLock { state in
             guard state.free == 0 else {
                 state.free -= 1
                 return nil
@@ -29,12 +29,12 @@ package final class AsyncSemaphore: Sendable {
             state.waiting.append((state.nextID, nil))
             return state.nextID
         }
-        guard let ticket else { return true }
+        guard let id else { return true }
         return await withTaskGroup(of: Bool?.self) { group in
-            group.addTask { await self.turn(of: ticket) }
+            group.addTask { await self.turn(of: id) }
             group.addTask {
                 try? await deadline.sleep()
-                self.giveUp(ticket)
+                self.giveUp(id)
                 return nil
             }
             var isIn = false
@@ -60,22 +60,22 @@ package final class AsyncSemaphore: Sendable {
         next?.resume(returning: true)
     }
 
-    private func turn(of ticket: Int) async -> Bool {
+    private func turn(of id: Int) async -> Bool {
         await withCheckedContinuation { continuation in
             let decided: Bool? = state.withLock { state in
-                if let decided = state.decided.removeValue(forKey: ticket) { return decided }
-                if let index = state.waiting.firstIndex(where: { $0.id == ticket }) { state.waiting[index].continuation = continuation }
+                if let decided = state.decided.removeValue(forKey: id) { return decided }
+                if let index = state.waiting.firstIndex(where: { $0.id == id }) { state.waiting[index].continuation = continuation }
                 return nil
             }
             if let decided { continuation.resume(returning: decided) }
         }
     }
 
-    private func giveUp(_ ticket: Int) {
+    private func giveUp(_ id: Int) {
         let continuation: CheckedContinuation<Bool, Never>? = state.withLock { state in
-            guard let index = state.waiting.firstIndex(where: { $0.id == ticket }) else { return nil }
+            guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return nil }
             let waiting = state.waiting.remove(at: index)
-            if waiting.continuation == nil { state.decided[ticket] = false }
+            if waiting.continuation == nil { state.decided[id] = false }
             return waiting.continuation
         }
         continuation?.resume(returning: false)

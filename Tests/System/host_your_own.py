@@ -8,7 +8,7 @@ import tempfile
 
 from support import ROOT
 
-PAGE = ROOT / "Sources" / "FunctionServer" / "FunctionServer.docc" / "HostYourOwnFunction.md"
+PAGE = ROOT / "Sources" / "Runtime" / "FunctionHosting" / "FunctionHosting.docc" / "HostYourOwnFunction.md"
 
 
 def blocks(language):

@@ -1,5 +1,5 @@
 import FunctionRuntime
-import FunctionServer
+import FunctionHosting
 
 /// A function that does nothing, for what the runtime around it costs.
 @main

@@ -1,0 +1,49 @@
+import BookingStatusSync
+import FoundationEssentials
+import Support
+
+/// Access tokens of the service account that the instance runs as.
+///
+/// Source: Google Cloud's documentation, "About VM metadata", "Access tokens".
+final class MetadataTokens: Sendable {
+    private let http: any OutboundTransport
+    private let time: TimeSource
+    private let current = SharedFetch<Token?>(nil)
+
+    private struct Token {
+        var text: String
+        var until: Duration
+    }
+
+    /// The bounds for how long a token is used. The metadata server renews a token in its last
+    /// minutes.
+    private static let usableTimes = Duration.seconds(10)...Duration.seconds(86_400)
+
+    /// - Parameter http: the transport to the metadata server.
+    init(_ http: any OutboundTransport, _ time: TimeSource) {
+        self.http = http
+        self.time = time
+    }
+
+    private struct Answer: Decodable { let access_token: String, expires_in: Double }
+
+    func token(_ deadline: Deadline) async throws(BookingSourceError) -> String {
+        let late = BookingSourceError("no access token of the metadata server came in time")
+        return try await current.value(before: deadline, late: late) { token throws(BookingSourceError) in
+            token.flatMap { time.now() < $0.until ? $0.text : nil }
+        } fetch: { () async throws(BookingSourceError) in
+            let now = time.now()
+            let path = "/computeMetadata/v1/instance/service-accounts/default/token"
+            let request = OutboundRequest(.get, path, headers: [("metadata-flavor", "Google")])
+            let (status, body) = try await http.answer(request, deadline, "the metadata server")
+            guard status == 200, let answer = try? JSONDecoder().decode(Answer.self, from: body),
+                let text = accessToken(answer.access_token)
+            else { throw BookingSourceError("the metadata server gives no access token (\(status))", needsPerson: true) }
+            let time = usableTime(saidSeconds: answer.expires_in - 60, default: .zero, in: Self.usableTimes)
+            current.withState { $0 = Token(text: text, until: now + time) }
+            return text
+        }
+    }
+
+    func refuse(_ token: String) { current.withState { if $0?.text == token { $0 = nil } } }
+}

@@ -1,0 +1,24 @@
+import Support
+import Synchronization
+import Zendesk
+
+/// Tickets that a sweep found to be correct, by the time of their last update. They are skipped
+/// until they are updated again.
+final class SettledTickets: Sendable {
+    private let stamps = Mutex<[Int: String]>([:])
+    private static let maximum = 20_000
+
+    func contains(_ reading: TicketReading) -> Bool { stamps.withLock { $0[reading.ticket.id] == reading.ticket.updatedStamp } }
+
+    /// - Parameter now: seconds since 1970. The ticket has to be old by both clocks. While search
+    ///   may not show it, a change of its booking does not find it.
+    func note(_ reading: TicketReading, now: Double) {
+        guard let stamp = RFC3339(reading.ticket.updatedStamp)?.seconds, let readAt = reading.readAt,
+            min(readAt, Int64(now)) >= stamp + SweepWindow.length
+        else { return }
+        stamps.withLock { stamps in
+            if stamps.count >= Self.maximum { stamps = [:] }
+            stamps[reading.ticket.id] = reading.ticket.updatedStamp
+        }
+    }
+}

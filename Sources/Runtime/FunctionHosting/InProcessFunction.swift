@@ -1,0 +1,145 @@
+public import FunctionRuntime
+public import FoundationEssentials
+public import HTTPTypes
+public import Logging
+import NIOCore
+import NIOFoundationEssentialsCompat
+import Support
+import Synchronization
+
+/// Calls a function as ``FunctionServer`` would, without a socket. Use it to test a handler
+/// together with its envelope, caller check, deadline and the answer that Pub/Sub would see.
+///
+/// The function's background work runs while calls are in flight. If it fails, they are answered
+/// 500.
+public struct InProcessFunction: Sendable {
+    private let responder: FunctionResponder
+    private let background: BackgroundWork
+
+    /// - Parameters:
+    ///   - handler: the function.
+    ///   - configuration: the server's limits; the address is ignored.
+    ///   - callerCheck: decides who may invoke the function; nil admits everybody.
+    ///   - logger: the parent of the invocations' loggers; by default nothing is logged.
+    public init(
+        _ handler: some FunctionHandler,
+        configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
+        callerCheck: (any CallerCheck)? = nil,
+        logger: Logger = Logger(label: "function", factory: { _ in SwiftLogNoOpLogHandler() })
+    ) {
+        let function = HostedFunction(handler)
+        responder = FunctionResponder(function, configuration, callerCheck, logger)
+        background = BackgroundWork(function.run, logger)
+    }
+
+    /// Calls a closure as a function.
+    ///
+    /// - Parameters: see ``init(_:configuration:callerCheck:logger:)``.
+    public init<Event: FunctionEvent>(
+        configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
+        callerCheck: (any CallerCheck)? = nil,
+        logger: Logger = Logger(label: "function", factory: { _ in SwiftLogNoOpLogHandler() }),
+        _ body: @escaping @Sendable (Event, FunctionContext) async throws -> Void
+    ) {
+        self.init(ClosureHandler(body), configuration: configuration, callerCheck: callerCheck, logger: logger)
+    }
+
+    /// Answers a request as the server would.
+    ///
+    /// - Returns: the response and its body, which is empty for a success and
+    ///   `{"error":{"code":…,"message":…}}` otherwise.
+    public func respond(to request: HTTPRequest, body: Data = Data()) async -> (response: HTTPResponse, body: Data) {
+        let execution = Execution(request.headerFields, responder.configuration, responder.logger)
+        let answer: Answer
+        if let refusal = await responder.refusal(of: request) {
+            execution.logger().log(refusal)
+            answer = refusal
+        } else {
+            answer = await background.answer {
+                let outcome = try? await TimeSource.system.run(for: execution.deadline - .now) {
+                    await responder.answer(request, body: body, execution)
+                }
+                let answered = outcome ?? FunctionResponder.LoggedAnswer(answer: .outOfTime, logger: execution.logger())
+                answered.logger.log(answered.answer)
+                return answered.answer
+            }
+        }
+        return (answer.head, Data(buffer: answer.body))
+    }
+
+    /// Delivers an event of any kind, as a CloudEvent in structured mode.
+    public func deliver(_ event: CloudEvent) async -> (response: HTTPResponse, body: Data) {
+        var head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
+        head.headerFields[.contentType] = "application/cloudevents+json"
+        return await respond(to: head, body: event.json())
+    }
+
+    /// Delivers a message as Pub/Sub or Eventarc would.
+    ///
+    /// - Parameters:
+    ///   - message: the message to deliver.
+    ///   - form: how it is delivered.
+    ///   - topic: `projects/P/topics/T`; only a CloudEvent names it.
+    public func deliver(
+        _ message: PubSubMessage,
+        as form: PubSubMessage.DeliveryForm = .push,
+        topic: String? = nil
+    ) async -> (response: HTTPResponse, body: Data) {
+        let (head, body) = message.request(as: form, topic: topic)
+        return await respond(to: head, body: body)
+    }
+}
+
+/// Runs a function's background work while calls are in flight.
+private final class BackgroundWork: Sendable {
+    private let run: @Sendable () async throws -> Void
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    private struct State {
+        var calls = 0
+        var hasFailed = false
+        /// The last one that was started.
+        var task: Task<Void, Never>?
+    }
+
+    init(_ run: @escaping @Sendable () async throws -> Void, _ logger: Logger) {
+        self.run = run
+        self.logger = logger
+    }
+
+    /// Makes a call. The first call in flight starts the background work. The last one cancels it
+    /// and waits for its end.
+    func answer(_ call: () async -> Answer) async -> Answer {
+        let task = state.withLock { state in
+            state.calls += 1
+            guard state.calls == 1 else { return state.task }
+            state.hasFailed = false
+            state.task = Task { [last = state.task] in
+                await last?.value
+                await work()
+            }
+            return state.task
+        }
+        let answer = await call()
+        let (isLast, hasFailed) = state.withLock { state in
+            state.calls -= 1
+            // No later call can take it for its own.
+            if state.calls == 0 { state.task?.cancel() }
+            return (state.calls == 0, state.hasFailed)
+        }
+        if isLast { await task?.value }
+        return hasFailed ? .failed : answer
+    }
+
+    private func work() async {
+        do {
+            try await run()
+        } catch  where !Task.isCancelled {
+            state.withLock { $0.hasFailed = true }
+            logger.error("the function's background work failed", metadata: ["error": "\("\(error)".forLog)"])
+        } catch {
+            // No call is left that needs it.
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import FoundationEssentials
+
+/// The topic that a push URL names, in its path or in the query that Google's frameworks use:
+/// `?__GCP_CloudEventsMode=CUSTOM_PUBSUB_TOPIC`.
+struct Topic: Equatable {
+    /// `projects/P/topics/T`, or nil if the URL names none.
+    var name: String?
+
+    init(name: String? = nil) { self.name = name }
+
+    init(path: String?) {
+        guard let path, path != "/", let url = URLComponents(string: path) else { return }
+        let mode = url.queryItems?.first { $0.name == "__GCP_CloudEventsMode" }?.value ?? ""
+        let prefix = "CUSTOM_PUBSUB_"
+        name = (mode.hasPrefix(prefix) ? Self.topic(in: String(mode.dropFirst(prefix.count))) : nil) ?? Self.topic(in: url.path)
+    }
+
+    /// Finds `projects/P/topics/T` anywhere in a path.
+    private static func topic(in path: String) -> String? {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard let start = parts.firstIndex(of: "projects"), parts.count - start >= 4, parts[start + 2] == "topics" else { return nil }
+        let (project, name) = (parts[start + 1], parts[start + 3])
+        return project.isEmpty || name.isEmpty ? nil : "projects/\(project)/topics/\(name)"
+    }
+}

@@ -1,0 +1,45 @@
+/// A serverless function: one method, called once for each delivery of an event.
+///
+/// How the method ends decides whether the event is done:
+///
+/// | method ends by | HTTP answer | what Pub/Sub does |
+/// |---|---|---|
+/// | returning | 204 | acknowledges the message and never delivers it again |
+/// | throwing ``FunctionFailure/tryAgain(after:_:)`` | 503, with `Retry-After` | redelivers it by its retry policy |
+/// | throwing ``FunctionFailure/unprocessable(_:)`` | 422 | redelivers it, and moves it to the dead-letter topic in the end |
+/// | throwing anything else | 500 | the same |
+/// | still running at the deadline | 504; the task is canceled | the same |
+/// | still running when the caller disconnects or the instance stops | 503; the task is canceled | the same |
+///
+/// ## What a handler must do
+///
+/// - Be idempotent. Deliveries may be repeated, concurrent and out of order.
+/// - Finish the event's work before returning. Between two invocations the instance may be stopped
+///   or get no CPU. Work that several events share belongs in ``run()``.
+/// - Cooperate with cancellation. The caller gets its answer at once, but a canceled handler is
+///   not killed. Until the method ends, it counts against the concurrency limit and the server
+///   cannot stop. Pass cancellation on to what you await, and check `Task.isCancelled` in long
+///   computations. After SIGTERM, two seconds are left for that. How a canceled handler ends does
+///   not matter: the event is delivered again.
+public protocol FunctionHandler<Event>: Sendable {
+    /// The events that the function takes: ``PubSub`` with the
+    /// payload's type, ``PubSubMessage`` for its bytes, or ``CloudEvent`` for any event.
+    associatedtype Event: FunctionEvent
+
+    /// Handles one delivery of an event.
+    func handle(_ event: Event, context: FunctionContext) async throws
+
+    /// Runs the function's background work. The host calls it when it starts to take events, and
+    /// cancels it after the last event is answered. It may return earlier. If it throws, the host
+    /// stops. The default returns at once.
+    func run() async throws
+
+    /// Called when the host begins to stop. Work in flight is finished; the handler must start
+    /// nothing that takes long. The default does nothing.
+    func shutdownBegan()
+}
+
+extension FunctionHandler {
+    public func run() async throws {}
+    public func shutdownBegan() {}
+}

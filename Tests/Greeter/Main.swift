@@ -1,8 +1,0 @@
-import FunctionServer
-
-@main
-enum Main {
-    static func main() async throws {
-        try await FunctionServer(Greeter()).runService()
-    }
-}

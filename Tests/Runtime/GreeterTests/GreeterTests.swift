@@ -1,0 +1,26 @@
+import Foundation
+import FunctionRuntime
+import FunctionHosting
+import Testing
+
+@testable import Greeter
+
+@Test("a message with a name is greeted, one without can never be")
+func greets() async {
+    let function = InProcessFunction(Greeter())
+    let answer = await function.deliver(PubSubMessage(id: "1", attributes: ["name": "world"]))
+    #expect(answer.response.status.code == 204)
+    #expect(await function.deliver(PubSubMessage(id: "2")).response.status.code == 422)
+}
+
+@Test("a new object is taken")
+func takesObjects() async throws {
+    let event = CloudEvent(
+        id: "1",
+        source: "//storage.googleapis.com/projects/_/buckets/b",
+        type: "google.cloud.storage.object.v1.finalized",
+        dataContentType: "application/json",
+        data: Data(#"{"bucket":"b","name":"n"}"#.utf8)
+    )
+    #expect(await InProcessFunction(NewObjects()).deliver(event).response.status.code == 204)
+}
