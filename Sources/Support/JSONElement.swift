@@ -1,13 +1,5 @@
 package import FoundationEssentials
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
 /// The position and kind of a value in a JSON text.
 struct JSONValue {
     let kind: Kind
@@ -44,45 +36,29 @@ package struct JSONElement {
     private let text: Data
     private let value: JSONValue
     /// The path of the parent, and the element's own name. They are joined only for an error.
-    private let place: Place
+    private let location: Location
 
-    private struct Place {
-        var path = ""
-        var name: Name = .known("")
-    }
-
-    /// The name of an element. A known name costs nothing until somebody reads it.
-    enum Name: CustomStringConvertible {
-        case known(StaticString)
-        case found(String)
-        case index(Int)
-
-        var description: String {
-            switch self {
-            case .known(let name): name.description
-            // External text that ends up in logs and answers.
-            case .found(let name): name.cut(to: 64)
-            case .index(let index): String(index)
-            }
-        }
+    private struct Location {
+        var parent = ""
+        var name = ""
     }
 
     /// The path: names and indices, joined by dots. It starts at the text or the array element that
     /// was read, and is empty for the whole text.
-    package var path: String { place.path.isEmpty ? place.name.description : "\(place.path).\(place.name)" }
+    package var path: String { location.parent.isEmpty ? location.name : "\(location.parent).\(location.name)" }
 
     /// Fails if the bytes are not JSON text.
     package init?(_ text: Data) {
         // RFC 8259, section 8.1, lets a parser ignore a byte order mark.
         let text = text.starts(with: [0xef, 0xbb, 0xbf]) ? Data(text.dropFirst(3)) : text
         guard let value = JSONParser.parse(text) else { return nil }
-        self.init(text: text, value: value, place: Place())
+        self.init(text: text, value: value, location: Location())
     }
 
-    private init(text: Data, value: JSONValue, place: Place) {
+    private init(text: Data, value: JSONValue, location: Location) {
         self.text = text
         self.value = value
-        self.place = place
+        self.location = location
     }
 
     /// The value's bytes.
@@ -113,11 +89,7 @@ package struct JSONElement {
     package var string: String? {
         guard case .string(let hasEscapes) = value.kind else { return nil }
         if hasEscapes { return unescaped(stringBytes).flatMap { String(validating: $0, as: UTF8.self) } }
-        return stringBytes.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) in
-            // Nearly every string is ASCII. Validation costs five times as much as checking for
-            // ASCII.
-            bytes.contains { $0 >= 0x80 } ? String(validating: bytes, as: UTF8.self) : String(decoding: bytes, as: UTF8.self)
-        }
+        return String(validating: stringBytes, as: UTF8.self)
     }
 
     /// The unescaped bytes of a string, which may be invalid UTF-8.
@@ -182,7 +154,7 @@ package struct JSONElement {
         var index = 0
         try JSONParser.forEachElement(of: text, in: value.range) { (value) throws(JSONFault) in
             do throws(JSONFault) {
-                try body(JSONElement(text: text, value: value, place: Place(name: .index(index))))
+                try body(JSONElement(text: text, value: value, location: Location(name: String(index))))
             } catch {
                 // Adds the path only to an error: building it for each element would take longer
                 // than reading the element.
@@ -192,33 +164,23 @@ package struct JSONElement {
         }
     }
 
-    /// A member of this object, which is at `path`.
-    func member(_ member: JSONValue, _ path: String, _ name: Name) -> JSONElement {
-        JSONElement(text: text, value: member, place: Place(path: path, name: name))
+    /// A member of this object, which is at `path`. Its name may be external text, which ends up in
+    /// logs and answers.
+    func member(_ member: JSONValue, _ path: String, _ name: String) -> JSONElement {
+        JSONElement(text: text, value: member, location: Location(parent: path, name: name.cut(to: 64)))
     }
 
     /// The text of a member's name; nil if it is not UTF-8.
-    func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, place: place).string }
+    func text(of name: JSONValue) -> String? { JSONElement(text: text, value: name, location: location).string }
 
-    /// The last member with this name. Compares bytes: making a string of each name would cost more
-    /// than parsing the text.
-    func last(_ members: [JSONValue.Member], named name: UnsafeBufferPointer<UInt8>) -> JSONValue? {
-        var index = members.count
-        while index > 0 {
-            index -= 1
-            let found = members[index].name
-            if case .string(hasEscapes: false) = found.kind {
-                // Most names differ in length.
-                guard found.range.count - 2 == name.count else { continue }
-                let isSame = text.withUnsafeBytes {
-                    memcmp($0.baseAddress! + found.range.lowerBound + 1, name.baseAddress!, name.count) == 0
-                }
-                if isSame { return members[index].value }
-            } else if text(of: found)?.utf8.elementsEqual(name) == true {
-                return members[index].value
-            }
-        }
-        return nil
+    /// The last member with this name.
+    func last(_ members: [JSONValue.Member], named name: String) -> JSONValue? {
+        members.last { member in
+            guard case .string(hasEscapes: false) = member.name.kind else { return text(of: member.name) == name }
+            // Making a string of each name would cost more than parsing the text.
+            guard member.name.range.count - 2 == name.utf8.count else { return false }
+            return slice(member.name.range).dropFirst().dropLast().elementsEqual(name.utf8)
+        }?.value
     }
 
     package var wrongType: JSONFault { JSONFault(path.isEmpty ? "the body is not a JSON object" : "\(path) has the wrong type") }

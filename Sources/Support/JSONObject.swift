@@ -14,29 +14,22 @@ package struct JSONObject {
     }
 
     /// A member by name; nil if it is missing or null.
-    package subscript(name: StaticString) -> JSONElement? {
+    package subscript(name: String) -> JSONElement? {
         guard let element = element(name), !element.isNull else { return nil }
         return element
     }
 
     /// The first of two spellings that is present.
-    package subscript(name: StaticString, other: StaticString) -> JSONElement? { self[name] ?? self[other] }
+    package subscript(name: String, other: String) -> JSONElement? { self[name] ?? self[other] }
 
     /// A member by name, even if it is null.
-    package func element(_ name: StaticString) -> JSONElement? {
-        let bytes = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-        return holder.last(members, named: bytes).map { holder.member($0, path, .known(name)) }
-    }
-
-    /// A member by name, even if it is null.
-    package func element(named name: String) -> JSONElement? {
-        var name = name
-        return name.withUTF8 { holder.last(members, named: $0) }.map { holder.member($0, path, .found(name)) }
+    package func element(_ name: String) -> JSONElement? {
+        holder.last(members, named: name).map { holder.member($0, path, name) }
     }
 
     package var isEmpty: Bool { members.isEmpty }
 
-    package func require(_ name: StaticString) throws(JSONFault) -> JSONElement {
+    package func require(_ name: String) throws(JSONFault) -> JSONElement {
         guard let element = element(name) else {
             throw JSONFault("\(path.isEmpty ? "" : "\(path).")\(name) is missing")
         }
@@ -49,7 +42,7 @@ package struct JSONObject {
     package func forEach(_ body: (String, JSONElement) throws(JSONFault) -> Void) throws(JSONFault) {
         for member in members {
             guard let name = holder.text(of: member.name) else { throw holder.wrongType }
-            try body(name, holder.member(member.value, path, .found(name)))
+            try body(name, holder.member(member.value, path, name))
         }
     }
 }
