@@ -154,8 +154,28 @@ class ConsoleTests(unittest.TestCase):
         self.assertEqual([used(name)[1] for name in ("requests", "updates", "jobs")], [700, 100, 30])
         # Two hundred updates are more than a minute's budget has places for: jobs do them.
         wait_until(lambda: self.dev.state()["usage"]["jobs"][0] > 0, 90, "a job is seen")
-        guests = "return [...document.querySelectorAll('#tickets select')].filter((s) => s.value === 'InStay').length"
-        wait_until(lambda: self.browser.execute_script(guests) >= 195, 180, "the tickets show it")
+        wait_until(lambda: self.dev.state()["ticketCounts"].get("InStay", 0) >= 200, 180, "the tickets show it")
+
+        # What looks alike is folded, and the panel stays in view.
+        def rows(name):
+            return self.browser.find_elements(By.CSS_SELECTOR, f"#{name} tr")
+
+        self.wait(lambda: len(rows("tickets")) < 60 and len(rows("bookings")) < 60, "rows are folded")
+        count = self.dev.state()["ticketCounts"]["InStay"]
+        fold = self.browser.find_element(By.CSS_SELECTOR, "#tickets .fold button")
+        self.wait(lambda: fold.text == f"● {count - 25} more tickets", "the fold says how many")
+        self.assertIn(f"● InStay {count}", self.browser.find_element(By.ID, "ticket-counts").text)
+        fold.click()
+        self.wait(lambda: len(rows("tickets")) > 190, "they unfold")
+        for width in (1280, 390):
+            self.browser.execute_cdp_cmd(
+                "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 400}
+            )
+            for row in (0, 90):
+                self.browser.execute_script("arguments[0].scrollIntoView()", rows("tickets")[row])
+                seen = "const box = document.querySelector('#panel').getBoundingClientRect(); return [box.top, innerHeight - box.top]"
+                top, below = self.browser.execute_script(seen)
+                self.assertTrue(-1 <= top and below > 20, f"the panel is in view at {width}, row {row}: {top}, {below}")
 
     def test_what_has_the_focus_keeps_it(self):
         select = self.browser.find_element(By.CSS_SELECTOR, "#tickets tr[data-key='3'] select")
@@ -171,6 +191,7 @@ class ConsoleTests(unittest.TestCase):
         self.click(IN_HOUSE, "InStay")
         at = "return [...document.querySelectorAll('#way li')].map((place) => place.dataset.count)"
         self.wait(lambda: any(self.browser.execute_script(at)[2:4]), "it waits in Pub/Sub, or is with the function")
+        self.wait(lambda: any(self.dev.state()["places"][2:4]), "the state counts it")
         self.switch("outage")
         self.wait(lambda: self.shown(4) == "InStay" or self.browser.find_elements(By.CSS_SELECTOR, "#dead-letters li"), "it ends")
 

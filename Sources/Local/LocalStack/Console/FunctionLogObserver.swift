@@ -1,0 +1,28 @@
+package import Logging
+
+/// Reads the function's log on its way to the terminal: what became of each change is said there
+/// and nowhere else.
+package struct FunctionLogObserver: LogHandler {
+    package var logLevel: Logger.Level = .info
+    package var metadata: Logger.Metadata = [:]
+    private let journal: Journal
+
+    package init(_ journal: Journal) { self.journal = journal }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        guard event.message.description == "booking status" else { return }
+        let all = metadata.merging(event.metadata ?? [:]) { _, own in own }
+        guard let messageID = all["message_id"], let outcome = all["outcome"] else { return }
+        journal.logged(
+            "\(messageID)",
+            ticket: all["ticket"].map { "\($0)" },
+            outcome: "\(outcome)",
+            reason: all["reason"].map { "\($0)" }
+        )
+    }
+}
