@@ -273,7 +273,7 @@ function show(state) {
   byId("checkout-hour").textContent = state.guestsInHouse ? `Check ${state.guestsInHouse} guests out at once` : "Check 200 guests in at once";
   reconcile(byId("dead-letters"), state.deadLetters, (letter) => letter.id, deadLetterItem);
   reconcile(byId("booking-ids"), state.bookings, (booking) => booking.id, (booking) => element("option", { value: booking.id }));
-  const part = (shown, all) => (shown < all ? `${shown} of ${all} are shown.` : "");
+  const part = (shown, all) => (shown < all ? `The latest ${shown} of ${all}.` : "");
   byId("bookings-more").textContent = part(state.bookings.length, state.bookingCount);
   byId("tickets-more").textContent = part(state.tickets.length, state.ticketCount);
   byId("events-more").textContent = state.eventCount ? part(state.events.length, state.eventCount) : "None yet.";
