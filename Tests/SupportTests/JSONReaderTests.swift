@@ -128,4 +128,12 @@ struct JSONReaderTests {
             #expect((JSONElement(text) != nil) == theirs, "\(String(decoding: text, as: UTF8.self))")
         }
     }
+
+    @Test("names are compared by their bytes, whether or not they have escapes")
+    func names() throws {
+        // U+212A, the Kelvin sign, is canonically equivalent to K.
+        let object = try #require(JSONElement(Data(#"{"K":1,"\u212a":2,"\u004b":3,"\u212A":4}"#.utf8))).object()
+        #expect(try object["K"]?.integer() == 3)
+        #expect(try object["\u{212a}"]?.integer() == 4)
+    }
 }

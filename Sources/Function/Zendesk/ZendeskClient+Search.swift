@@ -58,17 +58,12 @@ extension ZendeskClient {
         _ deadline: Deadline
     ) async throws(ZendeskError) -> [SearchHit] {
         var hits: [SearchHit] = []
-        var cursors: Set<String> = []
-        var cursor: String?
-        repeat {
-            let page = try await exportedPage(search, after: cursor, priority: priority, deadline: deadline)
+        var position = ExportPosition()
+        while true {
+            let page = try await exportedPage(search, after: position.cursor, priority: priority, deadline: deadline)
             hits += page.results.map { SearchHit($0, field) }
-            cursor = page.next
-            guard cursor.map({ cursors.insert($0).inserted }) ?? true else {
-                throw ZendeskError(.unavailable, "the search's export leads back to a page that it has given before")
-            }
-        } while cursor != nil
-        return hits
+            guard try position.advance(to: page.next) else { return hits }
+        }
     }
 
     /// A page of the search's export: the matching tickets in order of creation.
@@ -136,89 +131,4 @@ extension ZendeskClient {
         }
         return SearchPage(hits: hits, isWhole: isWhole)
     }
-
-    /// A page of all tickets in any status, most recently updated first. It comes from the database
-    /// and does not lag.
-    ///
-    /// - Parameter cursor: the end of the previous page; nil for the first page.
-    ///
-    /// Source: Zendesk API reference, "List Tickets" and "Pagination"; the sorting is that of
-    /// Zendesk's guide to cursor pagination.
-    package func ticketsByUpdate(
-        after cursor: String?,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> TicketPage {
-        let target =
-            "/api/v2/tickets.json?sort=-updated_at&page%5Bsize%5D=\(limits.items)"
-            + (cursor.map { "&page%5Bafter%5D=\(percentEncoded($0))" } ?? "")
-        let answer: (value: TicketListAnswer, readAt: Int64?) = try await get(target, priority, deadline)
-        let meta = answer.value.meta
-        guard meta.has_more else { return TicketPage(answer.value, answer.readAt, next: nil) }
-        guard let next = meta.after_cursor, next != cursor else {
-            throw ZendeskError(.unavailable, "the list of tickets says that there is more, and not where")
-        }
-        return TicketPage(answer.value, answer.readAt, next: next)
-    }
-}
-
-/// A ticket that a search found, as its index has it.
-package struct SearchHit: Equatable, Sendable {
-    package var ticket: Int
-    /// The text of the requested custom field, which may be outdated.
-    package var text: String?
-    package var brand: Int?
-    package var group: Int?
-
-    package init(ticket: Int, text: String?) {
-        self.ticket = ticket
-        self.text = text
-    }
-
-    init(_ hit: SearchAnswer.Hit, _ field: Int) {
-        self.init(ticket: hit.id, text: hit.text(of: field))
-        (brand, group) = (hit.brand_id, hit.group_id)
-    }
-}
-
-/// The first page of a search.
-package struct SearchPage: Equatable, Sendable {
-    package var hits: [SearchHit]
-    /// Whether these are all hits.
-    package var isWhole: Bool
-
-    package init(hits: [SearchHit], isWhole: Bool) {
-        self.hits = hits
-        self.isWhole = isWhole
-    }
-}
-
-/// A page of the list of tickets.
-package struct TicketPage: Sendable {
-    package var readings: [TicketReading]
-    /// Tickets that the list shows without custom fields. Only reading one shows whether it has
-    /// any.
-    package var withoutFields: Set<Int>
-    /// The next page's cursor; nil after the last.
-    package var next: String?
-
-    init(_ answer: TicketListAnswer, _ readAt: Int64?, next: String?) {
-        readings = answer.tickets.map { TicketReading(ticket: $0.ticket, readAt: readAt) }
-        withoutFields = Set(answer.tickets.filter { !$0.hasCustomFields }.map(\.ticket.id))
-        self.next = next
-    }
-}
-
-/// Zendesk's limits per page and per request.
-///
-/// Source: Zendesk API reference, "Search", "Show Multiple Tickets", "Pagination".
-package struct PageLimits: Equatable, Sendable {
-    /// Items on a page.
-    package var items = 100
-    /// Maximum results of a search. Zendesk answers 422 beyond them.
-    package var hits = 1000
-    /// Ticket ids per request.
-    package var ids = 100
-
-    package init() {}
 }

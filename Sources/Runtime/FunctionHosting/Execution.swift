@@ -37,9 +37,15 @@ struct Execution: Sendable {
     }
 
     private static func randomID() -> String {
-        let digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-        return String((0..<12).map { _ in digits.randomElement()! })
+        var random = UInt64.random(in: .min ... .max)
+        let digits = (0..<12).map { _ in
+            defer { random /= 36 }
+            return idDigits[Int(random % 36)]
+        }
+        return String(digits)
     }
+
+    private static let idDigits = Array("0123456789abcdefghijklmnopqrstuvwxyz")
 }
 
 extension HTTPField.Name {

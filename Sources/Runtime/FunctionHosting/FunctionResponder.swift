@@ -64,7 +64,20 @@ struct FunctionResponder: Sendable {
     private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Answer) -> LoggedAnswer {
         guard admission.enter() else { throw .concurrencyLimitReached }
         defer { admission.leave() }
-        let (event, invocation) = try read(head, body)
+        let received: ReceivedEvent
+        do {
+            received = try ReceivedEvent(head, body: body)
+        } catch {
+            throw Answer(error)
+        }
+        let event = received.event
+        let invocation: HostedFunction.Invocation
+        do {
+            invocation = try function.invocation(received)
+        } catch {
+            let logger = execution.logger(messageID: event.id, deliveryAttempt: received.message?.deliveryAttempt)
+            return LoggedAnswer(answer: Answer(undecoded: error), logger: logger)
+        }
         let logger = execution.logger(messageID: event.id, deliveryAttempt: invocation.deliveryAttempt)
         let context = FunctionContext(
             eventID: event.id,
@@ -75,20 +88,6 @@ struct FunctionResponder: Sendable {
             deadline: execution.deadline
         )
         return LoggedAnswer(answer: await run(invocation, context), logger: logger)
-    }
-
-    private func read(_ head: HTTPRequest, _ body: Data) throws(Answer) -> (CloudEvent, HostedFunction.Invocation) {
-        do {
-            let received = try ReceivedEvent(head, body: body)
-            return (received.event, try function.invocation(received))
-        } catch let error as EnvelopeError {
-            if error == .batched { throw Answer.batched("\(error)") }
-            throw error.isOfUnsupportedType ? Answer.unsupportedMediaType("\(error)") : .malformed("\(error)")
-        } catch FunctionFailure.unprocessable(let reason) {
-            throw Answer.unprocessable(reason)
-        } catch {
-            throw Answer.malformed("the event is not of the kind that this function takes")
-        }
     }
 
     private func run(_ invocation: HostedFunction.Invocation, _ context: FunctionContext) async -> Answer {
@@ -102,6 +101,23 @@ struct FunctionResponder: Sendable {
         } catch {
             if !Task.isCancelled { context.logger.error("the function failed", metadata: ["error": "\("\(error)".forLog)"]) }
             return .failed
+        }
+    }
+}
+
+extension Answer {
+    fileprivate init(_ error: EnvelopeError) {
+        self =
+            error == .batched
+            ? .batched("\(error)") : error.isOfUnsupportedType ? .unsupportedMediaType("\(error)") : .malformed("\(error)")
+    }
+
+    /// The answer to an event that the handler's type cannot be made from.
+    fileprivate init(undecoded error: any Error) {
+        switch error {
+        case let error as EnvelopeError: self.init(error)
+        case FunctionFailure.unprocessable(let reason): self = .unprocessable(reason)
+        default: self = .malformed("the event is not of the kind that this function takes")
         }
     }
 }

@@ -17,8 +17,11 @@ struct HostedFunction: Sendable {
     init<Handler: FunctionHandler>(_ handler: Handler) {
         run = { try await handler.run() }
         shutdownBegan = { handler.shutdownBegan() }
+        let messageEvent = Handler.Event.self as? any MessageEvent.Type
         invocation = { received in
-            let input = try received.message as? Handler.Event ?? Handler.Event(received.event)
+            // Reading the envelope has decoded the message already.
+            let message = try received.message.flatMap { try messageEvent?.init($0) as? Handler.Event }
+            let input = try message ?? Handler.Event(received.event)
             return Invocation(deliveryAttempt: input.deliveryAttempt) { context in
                 try await handler.handle(input, context: context)
             }

@@ -56,15 +56,32 @@ public struct InProcessFunction: Sendable {
             answer = refusal
         } else {
             answer = await background.answer {
-                let outcome = try? await TimeSource.system.run(for: execution.deadline - .now) {
-                    await responder.answer(request, body: body, execution)
-                }
-                let answered = outcome ?? FunctionResponder.LoggedAnswer(answer: .outOfTime, logger: execution.logger())
-                answered.logger.log(answered.answer)
-                return answered.answer
+                await inTime(execution) { await responder.answer(request, body: body, execution) }
             }
         }
         return (answer.head, Data(buffer: answer.body))
+    }
+
+    /// Cancels the handler at the deadline and answers instead of it, as a connection does in the
+    /// server. The handler's own outcome still gives the logger.
+    private func inTime(
+        _ execution: Execution,
+        _ work: @escaping @Sendable () async -> FunctionResponder.LoggedAnswer
+    ) async -> Answer {
+        await withTaskGroup(of: FunctionResponder.LoggedAnswer?.self) { group in
+            group.addTask { await work() }
+            group.addTask {
+                try? await Task.sleep(until: execution.deadline, clock: .continuous)
+                return nil
+            }
+            let first = await group.next()!
+            group.cancelAll()
+            let second = await group.next()!
+            guard let outcome = first ?? second else { preconditionFailure("one of the two is the handler's outcome") }
+            let answer = first == nil ? .outOfTime : outcome.answer
+            outcome.logger.log(answer)
+            return answer
+        }
     }
 
     /// Delivers an event of any kind, as a CloudEvent in structured mode.
@@ -92,54 +109,59 @@ public struct InProcessFunction: Sendable {
 
 /// Runs a function's background work while calls are in flight.
 private final class BackgroundWork: Sendable {
-    private let run: @Sendable () async throws -> Void
+    private let work: @Sendable () async throws -> Void
     private let logger: Logger
     private let state = Mutex(State())
 
     private struct State {
         var calls = 0
-        var hasFailed = false
         /// The last one that was started.
-        var task: Task<Void, Never>?
+        var run: Run?
     }
 
-    init(_ run: @escaping @Sendable () async throws -> Void, _ logger: Logger) {
-        self.run = run
+    private struct Run: Sendable {
+        let task: Task<Void, Never>
+        let hasFailed: Locked<Bool>
+    }
+
+    init(_ work: @escaping @Sendable () async throws -> Void, _ logger: Logger) {
+        self.work = work
         self.logger = logger
     }
 
     /// Makes a call. The first call in flight starts the background work. The last one cancels it
     /// and waits for its end.
     func answer(_ call: () async -> Answer) async -> Answer {
-        let task = state.withLock { state in
+        let run = state.withLock { state in
             state.calls += 1
-            guard state.calls == 1 else { return state.task }
-            state.hasFailed = false
-            state.task = Task { [last = state.task] in
-                await last?.value
-                await work()
-            }
-            return state.task
+            let run = state.calls > 1 ? state.run! : start(after: state.run?.task)
+            state.run = run
+            return run
         }
         let answer = await call()
-        let (isLast, hasFailed) = state.withLock { state in
+        let isLast = state.withLock { state in
             state.calls -= 1
-            // No later call can take it for its own.
-            if state.calls == 0 { state.task?.cancel() }
-            return (state.calls == 0, state.hasFailed)
+            // Under the lock, so that no later call takes it for its own.
+            if state.calls == 0 { run.task.cancel() }
+            return state.calls == 0
         }
-        if isLast { await task?.value }
-        return hasFailed ? .failed : answer
+        if isLast { await run.task.value }
+        return run.hasFailed.value ? .failed : answer
     }
 
-    private func work() async {
-        do {
-            try await run()
-        } catch  where !Task.isCancelled {
-            state.withLock { $0.hasFailed = true }
-            logger.error("the function's background work failed", metadata: ["error": "\("\(error)".forLog)"])
-        } catch {
-            // No call is left that needs it.
+    private func start(after former: Task<Void, Never>?) -> Run {
+        let hasFailed = Locked(false)
+        let task = Task { [work, logger] in
+            await former?.value
+            do {
+                try await work()
+            } catch  where !Task.isCancelled {
+                hasFailed.withLock { $0 = true }
+                logger.error("the function's background work failed", metadata: ["error": "\("\(error)".forLog)"])
+            } catch {
+                // No call is left that needs it.
+            }
         }
+        return Run(task: task, hasFailed: hasFailed)
     }
 }

@@ -1,4 +1,5 @@
 public import FoundationEssentials
+import Support
 
 /// A Pub/Sub message whose data is the JSON of one type.
 ///
@@ -17,7 +18,7 @@ public struct PubSub<Payload: Decodable & Sendable>: FunctionEvent {
     ///
     /// - Throws: ``FunctionFailure/unprocessable(_:)``, which names the member that is missing or
     ///   wrong.
-    public init(_ message: PubSubMessage, decoder: JSONDecoder = JSONDecoder()) throws(FunctionFailure) {
+    public init(_ message: PubSubMessage, decoder: JSONDecoder) throws(FunctionFailure) {
         self.message = message
         do {
             payload = try decoder.decode(Payload.self, from: message.data)
@@ -26,12 +27,14 @@ public struct PubSub<Payload: Decodable & Sendable>: FunctionEvent {
         }
     }
 
+    public init(_ message: PubSubMessage) throws(FunctionFailure) { try self.init(message, decoder: JSONDecoder()) }
+
     public init(_ event: CloudEvent) throws { try self.init(PubSubMessage(event)) }
 
-    /// What is wrong with the data. It quotes names of the type's members, and no value.
+    /// What is wrong with the data. It quotes names of the type's members, and nothing of the data.
     private static func reason(_ error: any Error) -> String {
         func path(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
-            let names = (context.codingPath + [key].compactMap(\.self)).map { $0.intValue.map(String.init) ?? $0.stringValue }
+            let names = (context.codingPath + [key].compactMap(\.self)).map(name)
             return names.isEmpty ? "it" : names.joined(separator: ".")
         }
         return switch error as? DecodingError {
@@ -42,4 +45,23 @@ public struct PubSub<Payload: Decodable & Sendable>: FunctionEvent {
         default: "it cannot be decoded"
         }
     }
+
+    /// A member's name, an index, or `*` for a dictionary's key, which is the sender's text.
+    private static func name(of key: any CodingKey) -> String {
+        // The standard library and Foundation have keys of their own for dictionaries and arrays.
+        let type = String(reflecting: type(of: key))
+        if type.hasPrefix("Foundation"), let index = key.intValue { return String(index) }
+        return type.hasPrefix("Foundation") || type.hasPrefix("Swift.") ? "*" : key.stringValue.cut(to: 64)
+    }
+}
+
+/// An event that a message alone makes.
+package protocol MessageEvent: FunctionEvent {
+    init(_ message: PubSubMessage) throws
+}
+
+extension PubSub: MessageEvent {}
+
+extension PubSubMessage: MessageEvent {
+    package init(_ message: PubSubMessage) { self = message }
 }

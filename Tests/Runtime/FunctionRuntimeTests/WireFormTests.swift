@@ -153,7 +153,8 @@ struct WireFormTests {
         "the topic is in the path or in the query",
         arguments: [
             ("/projects/p/topics/t", "projects/p/topics/t"),
-            ("/any/projects/p/topics/t?x=1", "projects/p/topics/t"),
+            ("/any/projects/p/topics/t?x=1", "projects/p/topics/t"), ("//projects/p/topics/t", "projects/p/topics/t"),
+            ("//x:y/projects/p/topics/t", "projects/p/topics/t"), ("/projects/p%2dq/topics/t", "projects/p-q/topics/t"),
             ("/?__GCP_CloudEventsMode=CUSTOM_PUBSUB_projects%2Fp%2Ftopics%2Ft", "projects/p/topics/t"),
             ("/", nil), ("/projects/p", nil), ("/projects//topics/t", nil), ("/?__GCP_CloudEventsMode=OTHER", nil),
         ] as [(String, String?)]

@@ -41,3 +41,8 @@ final class TaskScope: Sendable {
         }
     }
 }
+
+/// The error when nobody processes changes: the handler's `run()` has not been called or has ended.
+struct HandlerIsNotRunning: Error, CustomStringConvertible {
+    let description = "the handler is not running: its host has to call run() beside handle(_:context:)"
+}

@@ -72,8 +72,7 @@ struct Sweep: Sendable {
     ) async throws(SweepFailure) -> SweepReport {
         let first = scope
         var (scope, report, restarts) = (scope, start, 0)
-        var cursor: String?
-        var cursors: Set<String> = []
+        var position = ExportPosition()
         while true {
             let page: (tickets: [(id: Int, createdAt: Int64?)], next: String?)
             let deadline = caller.callDeadline(time)
@@ -82,7 +81,7 @@ struct Sweep: Sendable {
                 try await zendesk.expectFields(settings, priority: caller.priority, deadline: deadline)
                 page = try await zendesk.exportedTickets(
                     search,
-                    after: cursor,
+                    after: position.cursor,
                     priority: caller.priority,
                     deadline: deadline
                 )
@@ -90,8 +89,8 @@ struct Sweep: Sendable {
                 if caller.stops(at: error) { return report.stopped(by: error) }
                 // A cursor expires after an hour. Without it, the export continues at the last
                 // ticket's creation.
-                guard error.kind == .rejected, cursor != nil, restarts < Self.maximumRestarts else { throw SweepFailure(error) }
-                (cursor, restarts, cursors) = (nil, restarts + 1, [])
+                guard error.kind == .rejected, position.cursor != nil, restarts < Self.maximumRestarts else { throw SweepFailure(error) }
+                (position, restarts) = (ExportPosition(), restarts + 1)
                 if case .createdFrom = scope { scope = report.seenUpTo.map { .createdFrom($0) } ?? first }
                 continue
             }
@@ -101,11 +100,11 @@ struct Sweep: Sendable {
             if scope != .withoutBookingID { report.saw(page.tickets.map(\.createdAt)) }
             progress(report)
             restarts = 0
-            guard let next = page.next else { return report }
-            guard cursors.insert(next).inserted else {
-                throw SweepFailure(ZendeskError(.unavailable, "the search's export leads back to a page that it has given before"))
+            do throws(ZendeskError) {
+                guard try position.advance(to: page.next) else { return report }
+            } catch {
+                throw SweepFailure(error)
             }
-            cursor = next
         }
     }
 
@@ -258,8 +257,7 @@ struct Sweep: Sendable {
         var seen: Set<Int> = []
         return readings.compactMap { reading in
             guard seen.insert(reading.ticket.id).inserted, reading.ticket.text(of: settings.bookingIDField) == nil,
-                let kept = settings.bookingVersionField.flatMap({ reading.ticket.text(of: $0) }).flatMap({ KeptVersion(text: $0) }),
-                kept.tag != nil
+                let kept = settings.kept(on: reading.ticket), kept.tag != nil
             else { return nil }
             let cause = cause(kept.version, .sweepWithoutBookingID, caller)
             return Item(change: BookingChange(bookingID: kept.bookingID, from: .unknown, to: nil, cause: cause), readings: [reading])

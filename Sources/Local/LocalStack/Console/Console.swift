@@ -217,6 +217,7 @@ final class Console: Sendable {
         }
         let choice = try await body(request, Choice.self)
         let letters = try await stack.broker.deadLetters().filter { choice.id == nil || $0.messageID == choice.id }
+        stack.journal.replayed(Set(letters.map(\.data)))
         try await stack.broker.replay(letters)
         return json(["replayed": .int(letters.count)])
     }

@@ -35,13 +35,13 @@ enum ConsoleState {
         }
         let latestBookings = latest(statuses.map { $0 }) { changedAt[$0.key] ?? 0 }.sorted { $0.key < $1.key }
         let latestTickets = latest(view.rows) { $0.changedAt ?? 0 }
-        var places = Array(repeating: 0, count: Place.allCases.count)
-        for entry in observations.entries where !entry.isSweep { places[Place(entry).rawValue] += 1 }
         let entries = observations.entries.filter { entry in
             // A sweep that wrote nothing is no event that anybody waits for.
             if entry.isSweep { return booking == nil && !entry.writes.isEmpty }
             return booking == nil || entry.changes.contains { $0.bookingID == booking }
         }
+        var places = Array(repeating: 0, count: Place.allCases.count)
+        for entry in entries where !entry.isSweep { places[Place(entry, isDead: dead.contains(entry.record)).rawValue] += 1 }
         return [
             "parts": .string(stack.parts), "functionURL": .string(stack.functionURL),
             "statuses": .array(LocalAccount.statuses.map { .string($0.status) }),
@@ -126,7 +126,7 @@ extension ConsoleState {
         let ticketTime = entry.committedAt.flatMap { commit in entry.writes.first.map { ($0.at - commit) * 1000 } }
         return [
             "id": .string(entry.messageID), "changes": .array(changes), "copy": .bool(entry.isCopy), "sweep": .bool(entry.isSweep),
-            "state": .string(state), "place": .int(Place(entry).rawValue),
+            "state": .string(state), "place": .int(Place(entry, isDead: isDead).rawValue),
             "outcome": .string(outcomes.joined(separator: ", ")), "deliveries": .int(entry.deliveries.count),
             "ms": ticketTime.map { .int(Int($0.rounded())) } ?? .null, "steps": .array(steps),
         ]
@@ -152,19 +152,19 @@ extension ConsoleState {
     }
 }
 
-/// How far an event has come: the stages of the page.
+/// How far an event has come: the stages of the page. Nobody sees one before it is published.
 enum Place: Int, CaseIterable {
     case spanner, stream, pubsub, function, zendesk, done
 
-    init(_ entry: Journal.Entry) {
-        if entry.isAcknowledged || entry.isDirect {
+    init(_ entry: Journal.Entry, isDead: Bool) {
+        if entry.isAcknowledged || entry.isDirect || entry.isReplayed || isDead {
             self = .done
         } else if !entry.writes.isEmpty || entry.outcomes.contains(where: { $0.ticket != nil }) {
             self = .zendesk
         } else if let last = entry.deliveries.last, last.answer == nil {
             self = .function
         } else {
-            self = entry.publishedAt == nil && entry.deliveries.isEmpty ? .spanner : .pubsub
+            self = .pubsub
         }
     }
 }

@@ -38,6 +38,8 @@ package final class Journal: Sendable {
         package var isSweep = false
         /// The pipeline published the same record before.
         package var isCopy = false
+        /// It was a dead letter, and its record has been published again.
+        package var isReplayed = false
         package var deliveries: [Delivery] = []
         package var outcomes: [Outcome] = []
         package var writes: [Write] = []
@@ -171,6 +173,15 @@ extension Journal {
         update(messageID) { entry in
             guard entry.deliveries.indices.contains(delivery) else { return }
             entry.deliveries[delivery].answer = .init(at: now, status: status, body: body)
+        }
+    }
+
+    /// Records that dead letters with these records are published again.
+    func replayed(_ records: Set<Data>) {
+        state.withLock { state in
+            for (id, entry) in state.entries where !entry.isAcknowledged && records.contains(entry.record) {
+                state.entries[id]!.isReplayed = true
+            }
         }
     }
 

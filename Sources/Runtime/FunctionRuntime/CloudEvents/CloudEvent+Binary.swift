@@ -47,7 +47,7 @@ extension CloudEvent {
     }
 
     /// Returns nil if an escape is broken or the result is not UTF-8.
-    private static func percentDecoded(_ text: String) -> String? {
+    static func percentDecoded(_ text: String) -> String? {
         guard text.utf8.withContiguousStorageIfAvailable({ $0.contains(UInt8(ascii: "%")) }) ?? true else { return text }
         var decoded: [UInt8] = []
         var rest = Array(text.utf8)[...]

@@ -138,7 +138,7 @@ const maximumAlike = 25;
 const unfolded = new Set();
 
 /** Folds all but the latest rows of each status. The latest come first in a list that is folded. */
-function fold(name, rows, counts) {
+function fold(name, rows) {
   const alike = Map.groupBy(rows, (row) => row.status ?? "");
   if ([...alike.values()].every((group) => group.length <= maximumAlike)) return rows;
   return [...alike].flatMap(([status, group]) => {
@@ -146,7 +146,7 @@ function fold(name, rows, counts) {
     const sorted = group.toSorted((a, b) => b.changedAt - a.changedAt);
     if (group.length <= maximumAlike) return sorted;
     const isOpen = unfolded.has(key);
-    const row = { id: key, isFold: true, isOpen, count: counts[status] - maximumAlike, status };
+    const row = { id: key, isFold: true, isOpen, count: group.length - maximumAlike, status };
     return [...sorted.slice(0, isOpen ? undefined : maximumAlike), row];
   });
 }
@@ -260,10 +260,10 @@ function show(state) {
   shown = state;
   byId("parts").textContent = `bookings and messages: ${state.parts} · function: ${state.functionURL}`;
   say(state.notes.join(" · "));
-  const table = (name, counts, noun, make, fill, options) => reconcile(byId(name), fold(name, state[name], counts), (row) => row.id,
+  const table = (name, noun, make, fill, options) => reconcile(byId(name), fold(name, state[name]), (row) => row.id,
     (row) => (row.isFold ? foldRow() : make(row)), (child, row) => (row.isFold ? fillFold(child, row, noun) : fill(child, row)), options);
-  table("bookings", state.bookingCounts, "guests", bookingRow, fillBooking);
-  table("tickets", state.ticketCounts, "tickets", ticketRow(state.statuses), fillTicket, { moves: true });
+  table("bookings", "guests", bookingRow, fillBooking);
+  table("tickets", "tickets", ticketRow(state.statuses), fillTicket, { moves: true });
   showCounts("booking-counts", state.bookingCounts, state.statuses);
   showCounts("ticket-counts", state.ticketCounts, state.statuses);
   reconcile(byId("events"), state.events, (event) => event.id, eventItem, fillEvent);
