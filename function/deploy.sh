@@ -1,43 +1,57 @@
 #!/bin/sh
-# Puts the function and its part of Pub/Sub into a Google Cloud project. Run it again after any
-# change: it creates what is missing and updates what is there. README.md beside it explains each
-# step.
+# deploy.sh - deploy the function and its Pub/Sub resources to a Google Cloud project
 #
-#   function/deploy.sh [--dry-run]            everything; --dry-run prints every command, as for a
-#                                             project in which nothing is there yet, and runs none
-#   function/deploy.sh [--dry-run] service    the image and the service alone
-#   function/deploy.sh [--dry-run] job        the image and the nightly sweep's job alone
-#   function/deploy.sh [--dry-run] detach     pauses the sweeps, lets Pub/Sub keep what comes
-#                                             instead of pushing it, and waits until that is so;
-#                                             `deploy.sh` takes it all up again
-#   function/deploy.sh [--dry-run] monitoring the metrics, alerts and dashboard of monitoring/ alone
-#   function/deploy.sh render                 prints the manifests of both
-#   function/deploy.sh [--dry-run] delete     takes away what runs and what calls it; topics, what
-#                                             waits in them, secret, accounts and images stay
-#   function/deploy.sh help                   prints this
+# Usage:
+#   function/deploy.sh [--dry-run] [COMMAND]
 #
-# It reads its settings from the environment. What is not set there stays as it is deployed; the
-# first time are required
-#   PROJECT, REGION                     where it goes: always
-#   ZENDESK_URL, ZENDESK_CLIENT_ID      the account, and the OAuth client's unique identifier
-#   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD, BOOKING_STATUS_TAGS
-#                                       as `booking-status-function setup` prints them
-#   ZENDESK_CLIENT_SECRET_FILE          the file with the client's secret, which goes to Secret
-#                                       Manager
-# and there may be, with the same meaning as for the function: BOOKING_TABLE, IGNORED_TABLES,
-# BOOKING_ID_COLUMN, BOOKING_STATUS_COLUMN, SWEEP_MAY_CLEAR, ZENDESK_WRITES_PER_MINUTE (40), ZENDESK_READS_PER_MINUTE (150),
-# ZENDESK_SHARED_CALLS, REORDER_WINDOW_SECONDS, LOG_LEVEL, DRY_RUN, SPANNER_DATABASE.
-#   SPANNER_DATABASE    projects/P/instances/I/databases/D: tickets are swept, every minute those
-#                       that were updated lately, every night all
-#   CHANGE_STREAM       BookingsTableStatusStream unless it is set: unless IGNORED_TABLES is set, it is
-#                       the other tables that this stream of that database watches
-#   SWEEP_WRITES_PER_MINUTE, SWEEP_READS_PER_MINUTE    the job's own budget; 10 and 30 unless it is set
-#   CHECK_PUSH_TOKEN    false leaves it to Cloud Run alone to check who calls
-#   ALERT_CHANNELS      projects/P/notificationChannels/N,...: where alerts go
-#   SWIFT_IMAGE, RUNTIME_IMAGE, IMAGE    what the image is built with and based on; an image that is
-#                                        there, instead of one that is built
-#   SUFFIX              as -staging, is appended to all names but those of the topic, the accounts
-#                       and the repository: a second function beside the live one
+# Creates missing resources and updates the others, so it can be run again after any change.
+# function/README.md explains each step. With --dry-run, it runs nothing and prints every command
+# that a new project needs.
+#
+# Commands (default: deploy everything):
+#   service       build the image and deploy only the service
+#   job           build the image and deploy only the nightly sweep's job
+#   monitoring    deploy only the metrics, alerts and dashboard of monitoring/
+#   detach        pause the sweeps, stop pushes and wait until they have stopped; Pub/Sub keeps new
+#                 messages. `deploy.sh` resumes both.
+#   render        print the manifests of the service and the job
+#   delete        delete the service, the job, and the subscriptions and schedules that call them;
+#                 keep the events' topic, dead letters, secret, accounts, images and monitoring
+#   help          print this help
+#
+# Settings are environment variables. Settings that are not given keep their deployed values.
+#
+# Always required:
+#   PROJECT, REGION                   where to deploy
+#
+# Required on the first run:
+#   ZENDESK_URL                       the Zendesk account
+#   ZENDESK_CLIENT_ID                 the OAuth client's unique identifier
+#   ZENDESK_CLIENT_SECRET_FILE        a file with the client's secret, which is copied to Secret
+#                                     Manager
+#   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD,
+#   BOOKING_STATUS_TAGS               as printed by `booking-status-function setup`
+#
+# Optional, described in function/REFERENCE.md:
+#   BOOKING_TABLE, BOOKING_ID_COLUMN, BOOKING_STATUS_COLUMN, DRY_RUN, IGNORED_TABLES, LOG_LEVEL,
+#   REORDER_WINDOW_SECONDS, SWEEP_MAY_CLEAR, ZENDESK_READS_PER_MINUTE (default 150),
+#   ZENDESK_SHARED_CALLS, ZENDESK_WRITES_PER_MINUTE (default 40)
+#
+# Optional:
+#   SPANNER_DATABASE                  projects/P/instances/I/databases/D: enables the sweeps, of
+#                                     recently updated tickets every minute and of all every night
+#   CHANGE_STREAM                     the stream in that database; default
+#                                     BookingsTableStatusStream. Unless IGNORED_TABLES is set, the
+#                                     other tables that the stream watches are ignored
+#   SWEEP_WRITES_PER_MINUTE, SWEEP_READS_PER_MINUTE
+#                                     the job's own budget; default 10 and 30
+#   CHECK_PUSH_TOKEN                  false: only Cloud Run checks the caller
+#   ALERT_CHANNELS                    projects/P/notificationChannels/N,...: where alerts go
+#   IMAGE                             an existing image to deploy, instead of building one
+#   SWIFT_IMAGE, RUNTIME_IMAGE        the images that the build uses and is based on
+#   SUFFIX                            such as -staging, for a second function beside the live one:
+#                                     appended to all names except those of the topic, the accounts
+#                                     and the repository
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -53,11 +67,11 @@ case $part in
   all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
   help | --help)
-    sed -n '2,40s/^# \{0,1\}//p' "$0"
+    sed -n '2,54s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)
-    echo "deploy.sh: unknown: $part; \`deploy.sh help\` lists what there is" >&2
+    echo "deploy.sh: invalid arguments: $part; see \`deploy.sh help\`" >&2
     exit 64
     ;;
 esac
@@ -94,8 +108,7 @@ settings='ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING
   ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS BOOKING_TABLE IGNORED_TABLES BOOKING_ID_COLUMN BOOKING_STATUS_COLUMN
   ZENDESK_WRITES_PER_MINUTE ZENDESK_READS_PER_MINUTE ZENDESK_SHARED_CALLS REORDER_WINDOW_SECONDS
   LOG_LEVEL DRY_RUN SPANNER_DATABASE SWEEP_MAY_CLEAR'
-# The image is named after all that it is built from: the commit, and a checksum of what no commit
-# says.
+# The image is named after its inputs: the commit, and a checksum of all inputs outside the commit.
 root=$here/..
 beside_the_commit() {
   git -C "$root" diff HEAD -- Package.swift Sources Tests function/Dockerfile
@@ -107,9 +120,9 @@ image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/booking-status-functi
   beside_the_commit | git hash-object --stdin | cut -c1-8
 )}
 
-# How long Pub/Sub goes on with a message: pauses of 10, 20, 40 ... 320 s and then of 600 s, 50
-# attempts. That is about seven hours: longer than four hours of Zendesk being down (29 attempts),
-# and a message that can never be processed is out of the way the same day.
+# Retry budget of a message: 50 attempts, with pauses of 10, 20, 40 ... 320 s and then of 600 s.
+# That is about seven hours. It outlasts an outage of Zendesk of four hours (29 attempts), and a
+# message that can never be processed becomes a dead letter the same day.
 attempts=50
 least_backoff=10s
 most_backoff=600s
@@ -131,7 +144,7 @@ run() {
   fi
 }
 
-# Whether a thing is there already.
+# Succeeds if a resource already exists.
 there() { ! $dry_run && "$@" > /dev/null 2>&1; }
 
 say() { printf '\n# %s\n' "$*"; }
@@ -139,8 +152,8 @@ say() { printf '\n# %s\n' "$*"; }
 gcloud_() { run gcloud --project="$PROJECT" --quiet "$@"; }
 exists() { there gcloud --project="$PROJECT" --quiet "$@"; }
 
-# Grants a role. An account that was created a moment ago is not known everywhere yet, for up to two
-# minutes.
+# Grants a role. Retries, because a new account can take up to two minutes to become known
+# everywhere.
 grant() {
   tries=24
   until gcloud_ "$@" > /dev/null; do
@@ -150,7 +163,7 @@ grant() {
   done
 }
 
-# In a dry run a grant is printed.
+# A dry run only prints the grant.
 if $dry_run; then grant() { gcloud_ "$@"; }; fi
 
 # schedule KIND NAME FLAG...
@@ -159,18 +172,18 @@ schedule() {
   shift 2
   if exists scheduler jobs describe "$name" --location="$REGION"; then
     gcloud_ scheduler jobs update "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
-    # As `detach` left it; what runs cannot be resumed.
+    # `detach` may have paused it. An active schedule cannot be resumed.
     [ "$(gcloud_ scheduler jobs describe "$name" --location="$REGION" --format='value(state)')" != PAUSED ] ||
       gcloud_ scheduler jobs resume "$name" --location="$REGION"
   else
-    # What a message says is never changed, and so only given here.
+    # The message never changes, so it is set only on creation.
     [ "$kind" != pubsub ] || set -- "$@" --attributes=task=sweep
     gcloud_ scheduler jobs create "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
   fi
 }
 
-# Whether an error says that something is not there; nothing is there of an API that was never
-# enabled. Other failures say nothing of the kind.
+# Succeeds if an error means that a resource does not exist. An API that was never enabled has no
+# resources. Other errors do not mean that.
 is_absence() {
   case $1 in
     *NOT_FOUND* | *"not found"* | *"Cannot find"* | *SERVICE_DISABLED* | *"has not been used"*) return 0 ;;
@@ -178,27 +191,30 @@ is_absence() {
   return 1
 }
 
-# The function says of each setting whether it is valid, but only once its image is built.
+# The function also validates its settings, but only after its image has been built.
 check_values() {
   wrong() {
     echo "deploy.sh: $1" >&2
     exit 78
   }
-  case $ZENDESK_URL in https://?*) ;; *) wrong "ZENDESK_URL is no https URL: $ZENDESK_URL" ;; esac
-  case $BOOKING_STATUS_TAGS in ?*=?*) ;; *) wrong "BOOKING_STATUS_TAGS is not like InStay=booking_1_in_stay,Booked=booking_2_booked" ;; esac
-  case ${DRY_RUN:-false} in [Tt][Rr][Uu][Ee] | [Ff][Aa][Ll][Ss][Ee]) ;; *) wrong "DRY_RUN is neither true nor false" ;; esac
+  case $ZENDESK_URL in https://?*) ;; *) wrong "ZENDESK_URL is not an https URL: $ZENDESK_URL" ;; esac
+  case $BOOKING_STATUS_TAGS in
+    ?*=?*) ;;
+    *) wrong "BOOKING_STATUS_TAGS must look like InStay=booking_1_in_stay,Booked=booking_2_booked" ;;
+  esac
+  case ${DRY_RUN:-false} in [Tt][Rr][Uu][Ee] | [Ff][Aa][Ll][Ss][Ee]) ;; *) wrong "DRY_RUN must be true or false" ;; esac
   case ${SPANNER_DATABASE-} in
     '' | projects/?*/instances/?*/databases/?*) ;;
-    *) wrong "SPANNER_DATABASE is not like projects/P/instances/I/databases/D: $SPANNER_DATABASE" ;;
+    *) wrong "SPANNER_DATABASE must look like projects/P/instances/I/databases/D, not $SPANNER_DATABASE" ;;
   esac
-  case ${CHECK_PUSH_TOKEN:-true} in true | false) ;; *) wrong "CHECK_PUSH_TOKEN is neither true nor false" ;; esac
+  case ${CHECK_PUSH_TOKEN:-true} in true | false) ;; *) wrong "CHECK_PUSH_TOKEN must be true or false" ;; esac
   [ "$part" = all ] || return 0
   [ -z "${ZENDESK_CLIENT_SECRET_FILE-}" ] || [ -r "$ZENDESK_CLIENT_SECRET_FILE" ] ||
     wrong "ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read"
 }
 
-# What the caller does not set stays as it is deployed, so that nothing falls back to a default
-# unseen.
+# Settings that the caller does not give keep their deployed values, so that none silently falls
+# back to its default.
 keep_settings() {
   if deployed=$(gcloud --project="$PROJECT" --quiet run services describe "$service" --region="$REGION" --format=json \
     2> "$manifest.error"); then
@@ -224,8 +240,8 @@ keep_settings() {
   fi
 }
 
-# Records of the other tables that the stream watches are ignored. Who has no rights on the database
-# has to name them.
+# Ignores the other tables that the stream watches. A caller without rights on the database has to
+# name them.
 find_ignored_tables() {
   [ -z "${IGNORED_TABLES+set}" ] && [ -n "${SPANNER_DATABASE-}" ] || return 0
   owner=${SPANNER_DATABASE#projects/} instance=${SPANNER_DATABASE#*/instances/}
@@ -240,13 +256,13 @@ find_ignored_tables() {
     fi
     IGNORED_TABLES=$(printf %s "$watched" | jq -r --arg table "${BOOKING_TABLE:-Bookings}" \
       '[.rows[]? | if .[0] == "" then .[1] else .[0] + "." + .[1] end | select(. != $table)] | join(",")')
-    [ -z "$IGNORED_TABLES" ] || echo "# IGNORED_TABLES is $IGNORED_TABLES, which the stream watches, too"
+    [ -z "$IGNORED_TABLES" ] || echo "# IGNORED_TABLES is $IGNORED_TABLES, which the stream also watches"
   else
-    echo "deploy.sh: the stream's tables cannot be looked up; if it watches more than the bookings', set IGNORED_TABLES" >&2
+    echo "deploy.sh: the stream's tables cannot be looked up; if it watches other tables, set IGNORED_TABLES" >&2
   fi
 }
 
-# Fills a manifest in, and prints it if nothing is deployed.
+# Fills in a manifest. `render` and a dry run also print it.
 filled() {
   cp "$here/$1" "$manifest"
   shift
@@ -264,8 +280,7 @@ filled() {
   fi
 }
 
-# A subscription keeps the topic that it was created with: create_or_update SUBSCRIPTION TOPIC
-# FLAG...
+# create_or_update SUBSCRIPTION TOPIC FLAG...: an existing subscription keeps its topic.
 create_or_update() {
   name=$1 of=$2
   shift 2
@@ -276,18 +291,18 @@ create_or_update() {
   fi
 }
 
-# The steps, in the order in which they need one another.
+# The steps, each after the ones that it depends on.
 
 project_services() {
-  say "Services of the project"
+  say "Enable APIs"
   gcloud_ services enable run.googleapis.com pubsub.googleapis.com secretmanager.googleapis.com artifactregistry.googleapis.com \
     cloudbuild.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com storage.googleapis.com
-  # Without it a fresh project has no agent that could be granted anything.
+  # Creates Pub/Sub's agent, which a new project lacks, so that it can be granted roles.
   gcloud_ beta services identity create --service=pubsub.googleapis.com
 }
 
 accounts() {
-  say "Service accounts: one that the function runs as, one that Pub/Sub calls it as, one that builds the image"
+  say "Service accounts: for the function, for Pub/Sub's calls to it, and for the build"
   for account in booking-status-function booking-status-push booking-status-build; do
     exists iam service-accounts describe "$account@$PROJECT.iam.gserviceaccount.com" ||
       gcloud_ iam service-accounts create "$account" --display-name="$account"
@@ -295,7 +310,7 @@ accounts() {
 }
 
 client_secret() {
-  say "The Zendesk client's secret; the function's account may read this one and nothing else"
+  say "The Zendesk client's secret, the only one that the function's account may read"
   exists secrets describe "$secret" || gcloud_ secrets create "$secret" --replication-policy=automatic
   if [ -n "${ZENDESK_CLIENT_SECRET_FILE-}" ]; then
     # A version for each secret, not for each deployment.
@@ -307,8 +322,8 @@ client_secret() {
   grant secrets add-iam-policy-binding "$secret" --member="serviceAccount:$function_account" --role=roles/secretmanager.secretAccessor
 }
 
-# The manifest names the version: a new one is a new revision, and a rollback takes the old one
-# along.
+# The manifest names the version, so a new version makes a new revision, and a rollback also
+# restores the old version.
 find_secret_version() {
   secret_version=1
   $dry_run && return
@@ -322,23 +337,23 @@ find_secret_version() {
 }
 
 topics() {
-  say "Topics; the first keeps what was published for a week, to be sought back to"
+  say "Topics; the first keeps its messages for a week, so that they can be replayed"
   exists pubsub topics describe "$topic" && verb=update || verb=create
   gcloud_ pubsub topics "$verb" "$topic" --message-retention-duration=7d
   exists pubsub topics describe "$dead_letter_topic" || gcloud_ pubsub topics create "$dead_letter_topic"
 
-  say "Dead letters: a subscription that never expires and keeps each message for as long as can be"
+  say "Dead letters: a subscription that never expires and keeps messages as long as possible"
   create_or_update "$dead_letter_subscription" "$dead_letter_topic" \
     --message-retention-duration=31d --expiration-period=never --ack-deadline=60
 }
 
 build() {
-  say "The image, which is built once: $image"
+  say "The image: $image"
   [ -z "${IMAGE-}" ] || return 0
   exists artifacts repositories describe "$repository" --location="$REGION" ||
     gcloud_ artifacts repositories create "$repository" --location="$REGION" --repository-format=docker
   if exists artifacts docker images describe "$image"; then
-    echo "is there already"
+    echo "already built"
     return
   fi
   grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" \
@@ -364,7 +379,7 @@ fill() {
 }
 
 deploy_service() {
-  say "The service; Pub/Sub's account may invoke it, nobody else"
+  say "The service, which only Pub/Sub's account may invoke"
   fill service.yaml
   gcloud_ run services replace "$manifest" --region="$REGION"
   grant run services add-iam-policy-binding "$service" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
@@ -378,9 +393,9 @@ deploy_job() {
 }
 
 sweeps() {
-  say "The sweep: the database role that may read two columns, the job, and the schedule of both kinds"
+  say "The sweeps: the database role that may read two columns, the job, and both schedules"
   gcloud_ services enable spanner.googleapis.com cloudscheduler.googleapis.com
-  # projects/P/instances/I/databases/D: the database may lie in another project.
+  # projects/P/instances/I/databases/D: the database may be in another project.
   database=${SPANNER_DATABASE##*/}
   instance=${SPANNER_DATABASE%/databases/*}
   database_project=${instance#projects/}
@@ -397,8 +412,8 @@ sweeps() {
   done
   deploy_job
   exists pubsub topics describe "$sweep_topic" || gcloud_ pubsub topics create "$sweep_topic"
-  # Without dead letters: a minute later comes the next one, and what is ten minutes old is
-  # superseded by ten others.
+  # No dead letters: the next message follows within a minute, and after ten minutes a message has
+  # been superseded by ten others.
   create_or_update "$sweep_subscription" "$sweep_topic" \
     --push-endpoint="$url/projects/$PROJECT/topics/$sweep_topic" \
     --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
@@ -408,8 +423,8 @@ sweeps() {
     --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run"
 }
 
-# Metrics first: alerts name them. What is there is updated; without ALERT_CHANNELS alerts keep the
-# channels that they have.
+# Metrics first, because alerts refer to them. Without ALERT_CHANNELS, existing alerts keep their
+# channels.
 monitor() {
   say "Log-based metrics, alerts and a dashboard"
   for file in "$here"/monitoring/metrics/*.yaml; do
@@ -453,12 +468,12 @@ fill_monitoring() {
 }
 
 subscribe() {
-  say "What Pub/Sub's own agent may: make tokens for the push account, and move dead letters"
+  say "Roles of Pub/Sub's agent: create tokens for the push account, and move dead letters"
   grant iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" \
     --role=roles/iam.serviceAccountTokenCreator
   grant pubsub topics add-iam-policy-binding "$dead_letter_topic" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.publisher
 
-  say "The push subscription, last: from here on events come"
+  say "The push subscription, last, because it starts the flow of events"
   create_or_update "$subscription" "$topic" \
     --push-endpoint="$url/projects/$PROJECT/topics/$topic" \
     --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
@@ -469,29 +484,29 @@ subscribe() {
 }
 
 detach() {
-  say "No more sweeps"
+  say "Pause the sweeps"
   for name in "$sweep_job-recent" "$sweep_job-all"; do
     if $dry_run || exists scheduler jobs describe "$name" --location="$REGION"; then
       gcloud_ scheduler jobs pause "$name" --location="$REGION"
     fi
   done
-  say "From here on Pub/Sub keeps what comes, for a week. That takes minutes to be known everywhere: wait for it"
+  say "Stop pushes: Pub/Sub keeps new messages for a week. This takes minutes to take effect"
   gcloud_ pubsub subscriptions update "$subscription" --push-endpoint=
   run "$here/smoke.sh" --detached
 }
 
-# delete KIND... describe NAME FLAG...: what is not there needs no deletion; what cannot be looked
-# at may be there.
+# delete KIND... describe NAME FLAG...: skips a resource that does not exist, and fails if it cannot
+# tell.
 delete() {
   if ! $dry_run && ! error=$(gcloud --project="$PROJECT" --quiet "$@" 2>&1 > /dev/null); then
     if ! is_absence "$error"; then
       echo "$error" >&2
       exit 1
     fi
-    echo "not there: $*"
+    echo "does not exist: $*"
     return
   fi
-  # The same words, with delete in the place of describe.
+  # The same words, with delete instead of describe.
   for word in "$@"; do
     shift
     [ "$word" != describe ] || word=delete
@@ -501,7 +516,7 @@ delete() {
 }
 
 delete_all() {
-  say "Away with what calls, then with what is called"
+  say "Delete the callers, then what they call"
   delete pubsub subscriptions describe "$subscription"
   delete scheduler jobs describe "$sweep_job-recent" --location="$REGION"
   delete scheduler jobs describe "$sweep_job-all" --location="$REGION"
@@ -510,7 +525,7 @@ delete_all() {
   delete run jobs describe "$sweep_job" --region="$REGION"
   delete run services describe "$service" --region="$REGION"
   say "Still there: topic $topic with a week of messages, $dead_letter_topic and $dead_letter_subscription, secret $secret," \
-    "the accounts with what they were granted, the images, metrics, alerts and dashboard, and the pipeline"
+    "the accounts with their roles, the images, metrics, alerts and dashboard, and the pipeline"
 }
 
 manifest=$(mktemp)
@@ -529,7 +544,7 @@ case $part in
       BOOKING_STATUS_TAGS $also
     check_values
     $dry_run || find_ignored_tables
-    # The smoke test reads them, too.
+    # The smoke test also reads them.
     export BOOKING_TABLE="${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN="${BOOKING_ID_COLUMN:-ID}"
     ;;
 esac
@@ -565,11 +580,11 @@ case $part in
     [ -z "${SPANNER_DATABASE-}" ] || sweeps
     monitor
     subscribe
-    say "A change of a booking that does not exist, the whole way"
+    say "Smoke test: a change to a booking that does not exist"
     run "$here/smoke.sh" || {
       [ $? -eq 75 ] || exit 1
-      say "All of it is there, and Pub/Sub works off a backlog: run function/smoke.sh later"
+      say "Everything is deployed, but Pub/Sub still has a backlog: run function/smoke.sh later"
     }
-    say "Done. A pipeline has to publish to projects/$PROJECT/topics/$topic: see dataflow/README.md."
+    say "Done. Next, start a pipeline that publishes to projects/$PROJECT/topics/$topic: see function/dataflow/README.md."
     ;;
 esac

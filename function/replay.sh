@@ -1,29 +1,32 @@
 #!/bin/sh
-# Delivers events again. It is safe at any time: what a ticket shows already, or has a newer version
-# of, is left as it is.
+# replay.sh - deliver events again
 #
-#   function/replay.sh dead-letters     moves every message that waits in the dead-letter
-#                                       subscription back to the topic
-#   function/replay.sh since TIME       delivers everything that was published since then (RFC 3339,
-#                                       as 2026-11-24T03:00:00Z), at most a week back
-#   function/replay.sh until-now        the opposite: acknowledges everything that was published up
-#                                       to now; run the sweep that brings it instead after this
+# Usage:
+#   function/replay.sh dead-letters    move all messages from the dead-letter subscription back to
+#                                      the topic
+#   function/replay.sh since TIME      redeliver everything published since TIME (RFC 3339, such as
+#                                      2026-11-24T03:00:00Z), at most a week back
+#   function/replay.sh until-now       the opposite: acknowledge everything published until now;
+#                                      then run the sweep, which updates the tickets instead
 #
-# PROJECT is required; SUFFIX is as for deploy.sh: all functions share the topic. With
-# PUBSUB_EMULATOR_HOST it talks to the emulator. Needs curl and jq, and gcloud for a token.
+# Redelivery is always safe: a ticket that already shows a change, or has a newer version, stays as
+# it is.
+#
+# PROJECT is required. SUFFIX is as for deploy.sh; all functions share the topic. With
+# PUBSUB_EMULATOR_HOST it uses the emulator. Requires curl and jq, and gcloud for a token.
 set -eu
 case "$# ${1-}" in
   '1 dead-letters' | '2 since' | '1 until-now') ;;
   '1 help' | '1 --help')
-    sed -n '2,13s/^# \{0,1\}//p' "$0"
+    sed -n '2,16s/^# \{0,1\}//p' "$0"
     exit
     ;;
   '1 since')
-    echo "replay.sh: since which time? like 2026-11-24T03:00:00Z" >&2
+    echo "replay.sh: since needs a time like 2026-11-24T03:00:00Z" >&2
     exit 64
     ;;
   *)
-    echo "replay.sh: unknown: $*; \`replay.sh help\` lists what there is" >&2
+    echo "replay.sh: invalid arguments: $*; see \`replay.sh help\`" >&2
     exit 64
     ;;
 esac
@@ -46,8 +49,8 @@ else
   base=https://pubsub.googleapis.com/v1 token=$(gcloud auth print-access-token)
 fi
 
-# call METHOD-OF-A-RESOURCE, the request's JSON on standard input; the token does not show up in the
-# list of processes
+# call FILE RESOURCE:METHOD: posts the JSON in FILE. curl reads the token from standard input, so
+# that it does not show up in the list of processes.
 call() {
   printf 'header = "Authorization: Bearer %s"\n' "$token" |
     curl --config - --silent --show-error --fail-with-body -H 'content-type: application/json' --data-binary @"$1" "$base/$2"
@@ -65,8 +68,8 @@ case $1 in
   dead-letters)
     total=0
     empty=0
-    # A pull may come back empty-handed while there are messages: three times in a row, and there
-    # are none.
+    # A pull can be empty although messages are left. After three empty pulls in a row, none are
+    # left.
     while [ "$empty" -lt 3 ]; do
       echo '{"maxMessages": 100, "returnImmediately": true}' > "$work/pull"
       call "$work/pull" "$dead_letter_subscription:pull" > "$work/pulled"
@@ -77,13 +80,13 @@ case $1 in
         continue
       fi
       empty=0
-      # The attributes that dead-lettering added are of no use to the function.
+      # The function does not need the attributes that dead-lettering added.
       jq '{messages: [.receivedMessages[].message | {data, orderingKey, attributes:
             ((.attributes // {}) | with_entries(select(.key | startswith("CloudPubSubDeadLetterSource") | not)))}
             | with_entries(select(.value != null and .value != ""))]}' "$work/pulled" > "$work/publish"
       call "$work/publish" "projects/$PROJECT/topics/$topic:publish" > /dev/null
-      # Only what has been published is acknowledged: what is interrupted here is published twice,
-      # and not lost.
+      # Acknowledges only after publishing: if interrupted here, messages are published twice, but
+      # none are lost.
       jq '{ackIds: [.receivedMessages[].ackId]}' "$work/pulled" > "$work/acknowledge"
       call "$work/acknowledge" "$dead_letter_subscription:acknowledge" > /dev/null
       total=$((total + count))
@@ -97,6 +100,6 @@ case $1 in
   until-now)
     now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     seek "$now"
-    echo "everything published until $now counts as done"
+    echo "everything published until $now is marked as done"
     ;;
 esac

@@ -8,7 +8,7 @@ package final class AsyncSemaphore: Sendable {
         var free: Int
         var nextID = 0
         var waiting: [(id: Int, continuation: CheckedContinuation<Bool, Never>?)] = []
-        /// Those that were decided before their continuation was stored.
+        /// Results for waiting tasks whose continuation is not stored yet.
         var decided: [Int: Bool] = [:]
     }
 

@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// A strict JSON parser that records where each value is in the text. Its cost grows with the
-/// text's size alone, whatever the text holds.
+/// A strict JSON parser that records where each value is in the text. Its cost depends only on the
+/// text's size, not on its content.
 ///
 /// The content of an envelope is passed on byte for byte. Foundation's decoder takes ten times as
 /// long for a push, and cubic time for nested arrays that are tried as one type after another.
@@ -12,8 +12,8 @@ import FoundationEssentials
 struct JSONParser {
     /// The maximum nesting depth; deeper text is refused. No envelope needs more.
     static let maximumDepth = 512
-    /// The depth to which members are kept, which is what an envelope needs. Objects that are
-    /// deeper, or in an array, are checked and skipped.
+    /// The maximum depth at which members are kept. No envelope needs more. Deeper objects, and
+    /// those in an array, are checked and skipped.
     static let maximumKeptDepth = 3
     /// The maximum number of members kept of a text. An object that would exceed it keeps none.
     /// Members take ten times as much memory as their shortest text.

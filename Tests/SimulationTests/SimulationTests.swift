@@ -33,7 +33,7 @@ struct SimulationTests {
         #expect(!tally.failures.isEmpty)
     }
 
-    @Test("without a version field some histories end wrong, which are counted, not hidden")
+    @Test("without a version field, histories that end wrong are counted, not hidden")
     func noVersions() async {
         let tally = await Campaign(keepsVersions: false).run(seeds: 1...100, stopsAtFirst: false)
         print("without a version field: \(tally.failures.count) of \(tally.histories) histories have a violation")

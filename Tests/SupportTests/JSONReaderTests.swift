@@ -60,7 +60,7 @@ struct JSONReaderTests {
         }
     }
 
-    @Test("an array's elements come in order, each with its path")
+    @Test("an array's elements are read in order, each with its path")
     func elements() throws {
         let element = try #require(JSONElement(Data(#" {"a": [ 1 ,{"b":[2]}, [[]],"x" ] } "#.utf8)))
         var found: [String] = []

@@ -64,7 +64,7 @@ struct SharedFetchTests {
         #expect(values.count { $0 == 8 } == 451)
     }
 
-    @Test("a caller that is cancelled while it fetches takes nobody along")
+    @Test("a caller cancelled while it fetches does not fail the others")
     func cancelled() async throws {
         let (starts, started) = AsyncStream.makeStream(of: Void.self)
         try await withThrowingTaskGroup(of: Int.self) { group in

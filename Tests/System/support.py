@@ -168,7 +168,7 @@ class Dev(Process):
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"ended with {self.process.returncode}:\n{self.log}")
-            return "Ctrl-C ends" in self.log
+            return "Ctrl-C stops" in self.log
 
         wait_until(ready, 90, "all of it is there")
         words = {line.split()[0]: line.split()[1] for line in self.log.splitlines() if len(line.split()) > 1}

@@ -223,11 +223,11 @@ class DeployTests(unittest.TestCase):
     def test_a_value_that_cannot_be_is_refused_before_anything_is_made(self):
         cloud = GoogleCloud(self)
         for name, value, said in (
-            ("ZENDESK_URL", "example.zendesk.com", "ZENDESK_URL is no https URL: example.zendesk.com"),
-            ("BOOKING_STATUS_TAGS", "In Stay", "BOOKING_STATUS_TAGS is not like InStay=booking_1_in_stay,Booked=booking_2_booked"),
-            ("DRY_RUN", "maybe", "DRY_RUN is neither true nor false"),
-            ("SPANNER_DATABASE", "bookings", "SPANNER_DATABASE is not like projects/P/instances/I/databases/D: bookings"),
-            ("CHECK_PUSH_TOKEN", "True", "CHECK_PUSH_TOKEN is neither true nor false"),
+            ("ZENDESK_URL", "example.zendesk.com", "ZENDESK_URL is not an https URL: example.zendesk.com"),
+            ("BOOKING_STATUS_TAGS", "In Stay", "BOOKING_STATUS_TAGS must look like InStay=booking_1_in_stay,Booked=booking_2_booked"),
+            ("DRY_RUN", "maybe", "DRY_RUN must be true or false"),
+            ("SPANNER_DATABASE", "bookings", "SPANNER_DATABASE must look like projects/P/instances/I/databases/D, not bookings"),
+            ("CHECK_PUSH_TOKEN", "True", "CHECK_PUSH_TOKEN must be true or false"),
             ("ZENDESK_CLIENT_SECRET_FILE", "/nowhere/secret", "ZENDESK_CLIENT_SECRET_FILE: /nowhere/secret cannot be read"),
         ):
             result = run(cloud, "deploy.sh", "--dry-run", **{"ZENDESK_CLIENT_SECRET_FILE": "/dev/null", name: value})
@@ -249,7 +249,7 @@ class DeployTests(unittest.TestCase):
             self.assertNotIn("set -eu", help.stdout)
             for arguments in (["wrong"], ["since", "now", "then"], ["dead-letters", "now"]):
                 wrong = run(cloud, script, *arguments, PROJECT=None)
-                explained = f"{script}: unknown: {' '.join(arguments)}; `{script} help` lists what there is\n"
+                explained = f"{script}: invalid arguments: {' '.join(arguments)}; see `{script} help`\n"
                 self.assertEqual((wrong.returncode, wrong.stdout, wrong.stderr), (64, "", explained))
         for arguments in (["since"], ["since", "yesterday"]):
             wrong = run(cloud, "replay.sh", *arguments)
@@ -331,7 +331,7 @@ class DeployTests(unittest.TestCase):
 
     def test_a_deployment_ends_with_a_change_that_goes_the_whole_way(self):
         for result in deployment().results:
-            self.assertIn("and has answered 204: it works\n\n# Done", result.stdout)
+            self.assertIn("and answered 204: it works\n\n# Done", result.stdout)
         self.assertTrue(deployment().requests[0][-1].path.endswith("/entries:list"))
         self.assertEqual(len(deployment().cloud.pushed), 2)
 

@@ -177,7 +177,7 @@ class ProcessTests(unittest.TestCase):
                 [bookingstatus, "dev", f"--port={free_port()}", f"--console-port={port}"],
             ):
                 ended = subprocess.run(command, env=environment(port), capture_output=True, text=True, timeout=60)
-                self.assertIn(f"port {port} is taken: end what listens there, or choose another", ended.stderr)
+                self.assertIn(f"port {port} is in use: stop the process that listens there, or choose another", ended.stderr)
                 self.assertNotEqual(ended.returncode, 0)
 
     def test_the_runbook_finds_why_a_revision_does_not_start(self):
@@ -188,7 +188,7 @@ class ProcessTests(unittest.TestCase):
             other.bind(("127.0.0.1", 0))
             other.listen()
             port = other.getsockname()[1]
-            for settings, said in ({"PORT": "x"}, "configuration: PORT is"), ({"PORT": str(port)}, f"cannot serve port {port} is taken"):
+            for settings, said in ({"PORT": "x"}, "configuration: PORT is"), ({"PORT": str(port)}, f"cannot serve port {port} is in use"):
                 ended = subprocess.run([BINARY], env=environment(port) | settings, capture_output=True, text=True, timeout=60)
                 [entry] = [entry for entry in log_entries(ended.stderr) if found.matches(entry)]
                 values = [entry["jsonPayload"].get(path.removeprefix("jsonPayload."), "") for path in command[2].split(",")]

@@ -172,7 +172,7 @@ class SmokeTests(unittest.TestCase):
             self.cloud.logged = lambda: log_entries(process.log)[:lines] + self.run.log
             result = self.smoke("--detached", SMOKE_SECONDS="3", QUIET_SECONDS="15")
             self.assertEqual(result.returncode, 1, result.stdout)
-            self.assertIn("changes still come", result.stderr)
+            self.assertIn("changes are still pushed", result.stderr)
 
     def test_detached_is_when_nothing_comes_any_more(self):
         self.start()

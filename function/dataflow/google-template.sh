@@ -1,45 +1,48 @@
 #!/bin/sh
-# Starts Google's Dataflow template "Spanner change streams to Pub/Sub", and makes what it needs: a
-# database for its own metadata, and an account for its workers. Nothing has to be built. Run
-# `../deploy.sh` first: a topic that does not exist leaves the pipeline retrying without end.
+# google-template.sh - start Google's Dataflow template "Spanner change streams to Pub/Sub"
 #
+# Also creates a database for the pipeline's metadata and an account for its workers. There is
+# nothing to build. Run function/deploy.sh first: without the topic, the pipeline retries forever.
+#
+# Environment variables:
 #   PROJECT, REGION, INSTANCE, DATABASE    required
-#   START_TIMESTAMP                        RFC 3339: reads the stream from then on, for a pipeline
-#                                          that stood still; default: from now on
-#   SPANNER_PROJECT                        where the database lies; default PROJECT
-#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the
-#                                          same instance; default DATABASE's first 26 characters and
-#                                          -cdc
-#   TEMPLATE_VERSION                       as 2025-06-10-00_RC00, to pin it; default latest
+#   START_TIMESTAMP                        RFC 3339: read the stream from this time, for a pipeline
+#                                          that had stopped; default now
+#   SPANNER_PROJECT                        the database's project; default PROJECT
+#   METADATA_DATABASE                      the database in the same instance in which the pipeline
+#                                          records its position in the stream; default the first 26
+#                                          characters of DATABASE, and -cdc
+#   TEMPLATE_VERSION                       pins the version, such as 2025-06-10-00_RC00; default
+#                                          latest
 #   MAX_WORKERS                            default 2
 set -eu
 case $* in
   '') ;;
   help | --help)
-    sed -n '2,14s/^# \{0,1\}//p' "$0"
+    sed -n '2,17s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)
-    echo "google-template.sh: unknown: $*; \`google-template.sh help\` explains it" >&2
+    echo "google-template.sh: invalid arguments: $*; see \`google-template.sh help\`" >&2
     exit 64
     ;;
 esac
 : "${PROJECT:?is not set}" "${REGION:?is not set}" "${INSTANCE:?is not set}" "${DATABASE:?is not set}"
 spanner_project=${SPANNER_PROJECT:-$PROJECT}
-# Spanner takes 30 characters.
+# Spanner allows 30 characters.
 metadata=${METADATA_DATABASE:-$(printf %.26s "$DATABASE")-cdc}
 account=booking-status-pipeline@$PROJECT.iam.gserviceaccount.com
 job=bookings-status-to-pubsub
 if [ "${#metadata}" -gt 30 ]; then
-  echo "google-template.sh: $metadata is longer than the 30 characters that Spanner takes: set METADATA_DATABASE" >&2
+  echo "google-template.sh: $metadata is longer than the 30 characters that Spanner allows: set METADATA_DATABASE" >&2
   exit 78
 fi
 
 gcloud_() { gcloud --project="$PROJECT" --quiet "$@"; }
 exists() { "$@" > /dev/null 2>&1; }
 
-# Grants the workers' account a role. One that was created a moment ago is not known everywhere yet,
-# for up to two minutes.
+# Grants a role to the workers' account. Retries, because a new account can take up to two minutes
+# to become known everywhere.
 grant() {
   tries=24
   until gcloud_ "$@" --member="serviceAccount:$account" > /dev/null; do
@@ -62,8 +65,8 @@ exists gcloud_ iam service-accounts describe "$account" ||
 exists gcloud_ spanner databases describe "$metadata" --instance="$INSTANCE" --project="$spanner_project" ||
   gcloud_ spanner databases create "$metadata" --instance="$INSTANCE" --project="$spanner_project"
 
-# What Dataflow's documentation asks for an account of one's own, the two databases, and the one
-# topic.
+# The roles that Dataflow's documentation requires for a separate account, and access to the two
+# databases and the topic.
 for role in roles/dataflow.worker roles/storage.objectAdmin roles/viewer; do
   grant projects add-iam-policy-binding "$PROJECT" --role="$role" --condition=None
 done

@@ -1,32 +1,34 @@
 #!/bin/sh
-# Starts mercari/DataflowTemplate with mercari-pipeline.json. Its image and template are built once,
-# from a checkout of that repository: v0.9.0 of February 2023, the first release that has change
-# streams, up to its last state of October 2024. Its successor, mercari/pipeline, documents them and
-# does not implement them.
+# mercari.sh - start mercari/DataflowTemplate with mercari-pipeline.json
+#
+# Build its image and template once, from a checkout of that repository. Change streams are in
+# v0.9.0 (February 2023) and later, up to its last state of October 2024. Its successor,
+# mercari/pipeline, documents them but does not implement them.
 #
 #   mvn clean package -DskipTests -Dimage=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow
 #   gcloud dataflow flex-template build gs://BUCKET/template.json \
 #     --image=REGION-docker.pkg.dev/PROJECT/REPOSITORY/dataflow --sdk-language=JAVA
 #
+# Environment variables:
 #   PROJECT, REGION, INSTANCE, DATABASE    required
-#   BUCKET                                 required: holds template.json, and gets the pipeline's
+#   BUCKET                                 required; has template.json, and receives the pipeline's
 #                                          configuration
-#   METADATA_DATABASE                      where the pipeline keeps its place in the stream, of the
-#                                          same instance; default DATABASE's first 26 characters and
-#                                          -cdc
+#   METADATA_DATABASE                      the database in the same instance in which the pipeline
+#                                          records its position in the stream; default the first 26
+#                                          characters of DATABASE, and -cdc
 #   BOOKING_TABLE                          default Bookings
 #   WORKER_ACCOUNT                         default
 #                                          booking-status-pipeline@PROJECT.iam.gserviceaccount.com,
-#                                          which google-template.sh makes
+#                                          which google-template.sh creates
 set -eu
 case $* in
   '') ;;
   help | --help)
-    sed -n '2,20s/^# \{0,1\}//p' "$0"
+    sed -n '2,22s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)
-    echo "mercari.sh: unknown: $*; \`mercari.sh help\` explains it" >&2
+    echo "mercari.sh: invalid arguments: $*; see \`mercari.sh help\`" >&2
     exit 64
     ;;
 esac

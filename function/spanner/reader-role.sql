@@ -1,4 +1,4 @@
--- What the sweep may do: read two columns, and nothing else. The function reads as this role (SPANNER_DATABASE_ROLE).
--- Google's emulator knows no roles: this file has not been run there.
+-- Lets the sweep read two columns, and nothing else. The function reads as this role (SPANNER_DATABASE_ROLE).
+-- Google's emulator does not support roles, so this file has not been run there.
 CREATE ROLE booking_status_reader;
 GRANT SELECT(ID, Status) ON TABLE Bookings TO ROLE booking_status_reader;

@@ -22,13 +22,13 @@ package enum BookingStatusMain {
     /// Runs the command that the arguments select: serves until SIGTERM or SIGINT, sweeps all
     /// tickets once, or sets up or checks the account.
     ///
+    /// A server ends at once at the second signal, with 128 plus the signal's number. The other
+    /// commands do so at the first.
+    ///
     /// - Parameters:
     ///   - connect: makes the transports to Zendesk and to the database.
     ///   - verifier: makes the caller check for push tokens.
-    /// A second signal ends a server at once, with 128 plus the signal's number; the other commands
-    /// end so at the first one.
-    ///
-    /// - Returns: the exit status: 0 after that, 64 for unknown arguments, 78 for invalid
+    /// - Returns: the exit status: 0 on success, 64 for unknown arguments, 78 for invalid
     ///   configuration, and 1 if it cannot serve, tickets are left, or the account has a problem.
     package static func run(connect: @escaping BookingStatusService.Connect, verifier: @escaping BookingStatusService.Verifier) async
         -> Int32

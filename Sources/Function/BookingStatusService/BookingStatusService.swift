@@ -6,8 +6,8 @@ import ServiceLifecycle
 package import Support
 import Zendesk
 
-/// The function as it runs in production: builds the handler and its server from the settings.
-/// Local runs use the same composition, with another transport.
+/// Builds the production handler and its server from the settings. Local runs use the same
+/// composition, with another transport.
 package struct BookingStatusService: Service {
     /// Makes the transport to an origin, such as `https://example.zendesk.com`.
     package typealias Connect = @Sendable (_ origin: String) -> any OutboundTransport

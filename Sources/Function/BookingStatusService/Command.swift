@@ -25,14 +25,14 @@ enum Command: Equatable {
         Settings are environment variables: see function/REFERENCE.md.
 
         setup needs ZENDESK_URL, the credentials of an administrator (ZENDESK_CLIENT_ID and
-        ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN) and BOOKING_STATUS_TAGS. It prints what it would
-        do; --yes does it. A second run changes nothing.
+        ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN) and BOOKING_STATUS_TAGS. It prints the
+        planned steps; --yes applies them. A second run changes nothing.
 
         check reads the function's own settings, changes nothing, and says what to do about each
         finding. It exits with 1 if something would keep the function from working. With --ticket it
-        tries an update with an outdated stamp, which Zendesk has to refuse. With two tickets of two
-        bookings it also tries whether changes can share calls: it writes their booking version and
-        restores it. It prints the steps first; --yes takes them.
+        tries an update with an outdated stamp, which Zendesk must refuse. With two tickets of two
+        bookings it also tests whether changes can share calls: it writes their booking version and
+        restores it. It prints the steps first; --yes applies them.
         """
 
     /// - Parameter arguments: without the program's name.
@@ -46,11 +46,11 @@ enum Command: Equatable {
         case "sweep" where options.count == 3 && options[0] == "--all" && options[1] == "--from":
             guard let time = RFC3339(options[2]) else { throw Unknown("--from takes a time like 2026-11-24T03:00:00Z") }
             self = .sweep(from: time.seconds)
-        case "sweep": throw Unknown("sweep takes --all and, optionally, --from TIME")
+        case "sweep": throw Unknown("sweep takes --all and an optional --from TIME")
         case "setup" where options.isEmpty || options == ["--yes"]: self = .setup(isMeant: !options.isEmpty)
-        case "setup": throw Unknown("setup takes --yes alone")
+        case "setup": throw Unknown("setup takes no option except --yes")
         case "check": self = try Self.check(options)
-        case let command?: throw Unknown("there is no command \(command)")
+        case let command?: throw Unknown("unknown command \(command)")
         }
     }
 
@@ -63,13 +63,13 @@ enum Command: Equatable {
             case "--yes": isMeant = true
             case "--ticket":
                 guard let ticket = rest.popFirst().flatMap({ Int($0) }), ticket > 0, !tickets.contains(ticket) else {
-                    throw Unknown("--ticket takes a ticket's number, each time another one")
+                    throw Unknown("--ticket takes a ticket's number, and the two must differ")
                 }
                 tickets.append(ticket)
             default: throw Unknown("check takes --ticket NUMBER and --yes, not \(option)")
             }
         }
-        guard tickets.count <= 2 else { throw Unknown("--ticket is given at most twice") }
+        guard tickets.count <= 2 else { throw Unknown("--ticket can be given at most twice") }
         guard !isMeant || tickets.count == 2 else { throw Unknown("--yes needs two tickets") }
         return .check(tickets: tickets, isMeant: isMeant)
     }

@@ -70,7 +70,7 @@ extension EnvironmentValues {
         case (let audience?, let account?):
             return PushTokenSettings(audience: audience, serviceAccount: account, keysURL: keysURL)
         case (nil, nil): return nil
-        case (_?, nil): fault("PUSH_SERVICE_ACCOUNT is missing beside PUSH_AUDIENCE: anybody with a Google account would be let in")
+        case (_?, nil): fault("PUSH_SERVICE_ACCOUNT is missing beside PUSH_AUDIENCE: anybody with a Google account would be admitted")
         case (nil, _?): fault("PUSH_AUDIENCE is missing beside PUSH_SERVICE_ACCOUNT")
         }
         return nil

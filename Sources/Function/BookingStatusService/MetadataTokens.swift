@@ -28,7 +28,7 @@ final class MetadataTokens: Sendable {
     private struct Answer: Decodable { let access_token: String, expires_in: Double }
 
     func token(_ deadline: Deadline) async throws(BookingSourceError) -> String {
-        let late = BookingSourceError("no access token of the metadata server came in time")
+        let late = BookingSourceError("no access token arrived from the metadata server in time")
         return try await current.value(before: deadline, late: late) { token throws(BookingSourceError) in
             token.flatMap { time.now() < $0.until ? $0.text : nil }
         } fetch: { () async throws(BookingSourceError) in

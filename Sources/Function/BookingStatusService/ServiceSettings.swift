@@ -69,7 +69,7 @@ package struct ServiceSettings: Equatable, Sendable {
     }
 }
 
-/// The part of the settings that names an account and the statuses in it. `setup` reads no more.
+/// The settings that `setup` needs: the account and its statuses.
 struct SetupSettings {
     let zendeskURL: String
     let credentials: ZendeskCredentials

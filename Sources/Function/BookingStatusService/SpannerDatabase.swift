@@ -74,13 +74,13 @@ package final class SpannerDatabase: BookingSource {
         var reading = BookingReading(statuses: [:], readTimestamp: time)
         for row in answer.rows ?? [] {
             guard row.count == 2, case .text(let id) = row[0] else {
-                throw BookingSourceError("Spanner's answer has a row of another shape")
+                throw BookingSourceError("Spanner's answer has a row with an unexpected shape")
             }
             let status: String?
             switch row[1] {
             case .text(let text): status = text
             case .null: status = nil
-            case .other: throw BookingSourceError("the column \(names.statusColumn) is no text", needsPerson: true)
+            case .other: throw BookingSourceError("the column \(names.statusColumn) is not text", needsPerson: true)
             }
             if reading.statuses.updateValue(status, forKey: id) != nil { reading.ambiguous.insert(id) }
         }
@@ -96,7 +96,7 @@ package final class SpannerDatabase: BookingSource {
         do {
             answer = try await query(Query(sql: sql), deadline)
         } catch {
-            // It refuses the quotes of the other dialect.
+            // A PostgreSQL-dialect database refuses GoogleSQL's quotes.
             guard error.description.hasPrefix("Spanner answers 400"), try await isPostgreSQL(deadline) else { throw error }
             throw BookingSourceError(
                 "the database has PostgreSQL's dialect, which sweeps cannot read: unset SPANNER_DATABASE",

@@ -26,8 +26,9 @@ package struct BookingStatusHandler: FunctionHandler {
 
     /// Part of the runtime's time limit that is reserved for the answer.
     static let timeToAnswer = Duration.milliseconds(500)
-    /// Maximum time that a commit may lie ahead, in seconds. A small lead is a difference between
-    /// two clocks. A larger one is a damaged record, and would shut out every real change.
+    /// Maximum time that a commit may lie in the future, in seconds. A small difference comes from
+    /// the clocks. A larger one means a damaged record, whose version would make every real change
+    /// look old.
     static let maximumClockDifference = 3600.0
     /// Maximum rows of a record per delivery; the next delivery continues after them. A delivery
     /// has no time for that many. The limit bounds the memory that a record costs.
@@ -38,7 +39,7 @@ package struct BookingStatusHandler: FunctionHandler {
 
     /// - Parameters:
     ///   - bookings: where the sweep reads bookings; nil for no sweep.
-    ///   - logger: tells each minute what waits.
+    ///   - logger: logs the waiting work once a minute.
     package init(
         settings: BookingStatusSettings,
         zendesk: ZendeskClient,
@@ -91,7 +92,7 @@ package struct BookingStatusHandler: FunctionHandler {
     /// Processes the changes that events and sweeps submit, until the task is cancelled.
     package func run() async throws { await scope.run() }
 
-    /// The work of keeping order so far. It may not grow faster than the number of changes.
+    /// The bookkeeping steps so far. Their number must not grow faster than the number of changes.
     package var steps: Int { settler.steps }
 
     /// Starts no more jobs.

@@ -1,6 +1,6 @@
 import Support
 
-/// When Spanner committed a transaction, with the precision that the producer of the record kept.
+/// The commit time of a transaction, with the precision that the record's producer kept.
 ///
 /// Spanner's commit timestamps have microseconds. Google's template keeps them. mercari's truncates
 /// them to milliseconds, so two commits in one millisecond look the same. Timestamps are therefore

@@ -42,7 +42,7 @@ final class AccessTokens: Sendable {
 
     /// Returns a valid token and mints one if necessary.
     func token(before deadline: Deadline) async throws(ZendeskError) -> String {
-        try await fetch.value(before: deadline, late: ZendeskError(.timeIsUp, "no access token came in time")) {
+        try await fetch.value(before: deadline, late: ZendeskError(.timeIsUp, "no access token arrived in time")) {
             state throws(ZendeskError) in
             guard let token = state.token, token.renewAt.map({ time.now() < $0 }) ?? true else { return nil }
             return token.text

@@ -1,15 +1,15 @@
 import Synchronization
 
-/// The right to make one call now. A call that is not made costs nothing.
+/// Permission to make one call now. It costs nothing if it is not used.
 package final class AdmittedCall: Sendable {
     private let isOpen = Mutex(true)
     private let end: @Sendable (_ wasMade: Bool) -> Void
 
     init(end: @escaping @Sendable (_ wasMade: Bool) -> Void) { self.end = end }
 
-    /// Takes the right.
+    /// Uses the permission.
     ///
-    /// - Returns: what to call after the call; nil if the right was used before.
+    /// - Returns: a closure to run when the call has ended; nil if the permission was used before.
     func take() -> (@Sendable () -> Void)? {
         let isFirst = isOpen.withLock { isOpen in
             defer { isOpen = false }

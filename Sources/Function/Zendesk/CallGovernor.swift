@@ -2,7 +2,7 @@ import Synchronization
 import Support
 
 /// Keeps a client's calls within the account's limits. Ticket updates have one budget, all other
-/// calls another. An instance's first call goes alone, because its answer tells the limits.
+/// calls another. An instance's first call runs alone, because its answer states the limits.
 final class CallGovernor: Sendable {
     private let state: Mutex<State>
     private let time: TimeSource
@@ -11,7 +11,7 @@ final class CallGovernor: Sendable {
 
     /// Maximum wait of a low-priority call for its turn.
     private static let patience = Duration.seconds(3)
-    /// How often to look whether the first call has been answered.
+    /// Polling interval while other calls wait for the first call's answer.
     private static let firstLook = Duration.milliseconds(20)
 
     private struct State {
@@ -125,10 +125,10 @@ final class CallGovernor: Sendable {
         let what = kind == .read ? "reads" : "ticket updates"
         let cause =
             isBlocked
-            ? "Zendesk's limits ask to wait"
+            ? "Zendesk's limits require a wait"
             : isScarce
                 ? "others use nearly all \(what) that Zendesk allows the account"
-                : "the budget of \(limit) \(what) a minute is used up"
+                : "the budget of \(limit) \(what) per minute is used up"
         return ZendeskError(.limited(.account), retryAfter: wait, "\(cause): next in \(wait.components.seconds + 1) s")
     }
 

@@ -1,4 +1,4 @@
-/// Which calls go first when places are scarce: by level, then by turn.
+/// Orders calls when places are scarce: by level, then by turn.
 package struct CallPriority: Comparable, Sendable {
     package enum Level: Int, Comparable, Sendable {
         /// Leaves half of the places to others.
@@ -11,8 +11,8 @@ package struct CallPriority: Comparable, Sendable {
     }
 
     package let level: Level
-    /// How many requests its caller has already made. First requests go before the later ones of
-    /// others.
+    /// The number of requests that its caller has already made. A caller's first requests go before
+    /// other callers' later ones.
     package let turn: Int
 
     package init(level: Level, turn: Int) {

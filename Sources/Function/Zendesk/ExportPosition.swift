@@ -14,7 +14,7 @@ package struct ExportPosition: Sendable {
     package mutating func advance(to next: String?) throws(ZendeskError) -> Bool {
         guard let next else { return false }
         guard seen.insert(next).inserted else {
-            throw ZendeskError(.unavailable, "the search's export leads back to a page that it has given before")
+            throw ZendeskError(.unavailable, "the search's export leads back to an earlier page")
         }
         cursor = next
         return true

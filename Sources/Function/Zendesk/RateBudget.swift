@@ -1,11 +1,11 @@
-/// Limits the calls in any sixty seconds, and spreads them. A state machine: the caller reads the
-/// clock.
+/// Limits the calls in any sixty seconds, and spreads them. A pure state machine; the caller passes
+/// the time.
 ///
 /// A call takes a place when it starts and returns it sixty seconds after its end. Zendesk counts
-/// the call at some moment between its start and its end. So no sixty-second window of Zendesk's
-/// contains more calls than there are places. Half of the places may be taken at once. The others
-/// have to last until the first ones come back, so that a burst is not followed by half a minute
-/// without calls.
+/// the call at some moment between its start and its end. No sixty-second window at Zendesk
+/// therefore contains more calls than there are places. Half of the places may be taken at once.
+/// The others are spread out until the first ones are returned. Otherwise half a minute without
+/// calls would follow a burst.
 ///
 /// Calls wait by priority, then in order of arrival. A search reserves a place for the reading that
 /// follows, which only calls of high priority may take.
@@ -13,8 +13,8 @@
 /// Source: Zendesk API reference, "Rate limits".
 struct RateBudget: Sendable {
     static let window = Duration.seconds(60)
-    /// The time between two calls while others use nearly all of the account's. A change takes up
-    /// to five, and gets through within ten seconds.
+    /// The time between two calls while others use nearly all of the account's limit. A change
+    /// takes up to five calls, so it gets through within ten seconds.
     private static let scarcePace = Duration.seconds(2)
     /// Maximum time that an answer can block the budget. A wrong header must not silence an
     /// instance forever.
@@ -94,7 +94,7 @@ struct RateBudget: Sendable {
         return Set(low.prefix(max(0, max(1, limit / 10) - runningLow - ended.count { $0.level == .low })).map(\.number))
     }
 
-    /// Time until a call could start that has this many others before it.
+    /// Time until a call with this many others ahead of it could start.
     private func wait(ahead: Int, _ level: CallPriority.Level, _ now: Duration) -> Duration {
         let isLow = level == .low
         let missing = running + ended.count + (level == .high ? 0 : reserved) + (isLow ? limit / 2 : 0) + ahead + 1 - limit
@@ -131,8 +131,8 @@ struct RateBudget: Sendable {
         burst = (min(maximumBurst, burst.calls + (now - burst.at) / interval(now)), now)
     }
 
-    /// The time between two calls that start evenly. What a burst has left has to last until its
-    /// places come back.
+    /// The interval for evenly spread calls. The places that a burst has left must last until its
+    /// own are returned.
     private func interval(_ now: Duration) -> Duration {
         let even = Self.window / Double(limit)
         let free = limit - running - ended.count
@@ -161,8 +161,8 @@ struct RateBudget: Sendable {
         blockedUntil = max(blockedUntil, now + min(duration, Self.maximumBlock))
     }
 
-    /// Uses at most half of the account's limit, and little of its last tenth. People and other
-    /// integrations share the limit, and one of them may use nearly all of it for hours.
+    /// Adapts to the account's limit: uses at most half of it, and little of its last tenth. People
+    /// and other integrations share the limit, and one of them may use nearly all of it for hours.
     ///
     /// Source: airbytehq/airbyte#11899.
     mutating func learn(_ window: RateLimitWindow, now: Duration) {

@@ -1,4 +1,4 @@
-/// A ticket that a search found, as its index has it.
+/// A search hit, with the values in the search index.
 package struct SearchHit: Equatable, Sendable {
     package var ticket: Int
     /// The text of the requested custom field, which may be outdated.

@@ -3,8 +3,8 @@ package import Support
 
 /// Updates many tickets at once, in a Zendesk job.
 ///
-/// Only reading a ticket shows what a job did to it. A job that reports success may have left out
-/// tags or whole items. A job that vanished may still run later.
+/// A job's status does not show what it did to a ticket: read the ticket. A job that reports
+/// success may have left out tags or whole items. A job that vanished may still run later.
 ///
 /// Source: Zendesk API reference, "Update Many Tickets" and "Job statuses".
 extension ZendeskClient {

@@ -20,7 +20,7 @@ extension ZendeskClient {
         let meta = answer.value.meta
         guard meta.has_more else { return TicketPage(answer.value, answer.readAt, next: nil) }
         guard let next = meta.after_cursor, next != cursor else {
-            throw ZendeskError(.unavailable, "the list of tickets says that there is more, and not where")
+            throw ZendeskError(.unavailable, "the list of tickets has more pages but gives no cursor")
         }
         return TicketPage(answer.value, answer.readAt, next: next)
     }

@@ -36,7 +36,7 @@ extension ZendeskClient {
         }
     }
 
-    /// Asks again if an answer counts more tickets than it shows.
+    /// Repeats a search whose answer counts more tickets than it shows.
     ///
     /// Source: zendesk/zendesk_api_client_php#265, where a search counts one ticket and shows none.
     private func whole(
@@ -104,7 +104,7 @@ extension ZendeskClient {
         guard let answer else { preconditionFailure("a page that was read has an answer") }
         guard answer.meta.has_more else { return (answer.results, nil) }
         guard let next = answer.meta.after_cursor, next != cursor else {
-            throw ZendeskError(.unavailable, "the search's export says that there is more, and not where")
+            throw ZendeskError(.unavailable, "the search's export has more pages but gives no cursor")
         }
         return (answer.results, next)
     }

@@ -113,8 +113,8 @@ package final class ZendeskClient: Sendable {
     /// - Parameter age: entries younger than this are kept.
     package func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
 
-    /// The current tickets. Zendesk may leave some out. Only ``ticket(_:admitted:priority:deadline:)``
-    /// tells whether one is gone.
+    /// The current tickets. Zendesk may leave some out. Only
+    /// ``ticket(_:admitted:priority:deadline:)`` shows whether one is gone.
     ///
     /// - Parameters:
     ///   - repeats: how often a temporary failure is tried again.
@@ -182,7 +182,7 @@ package final class ZendeskClient: Sendable {
             guard answer.meta?.has_more == true, let next = answer.meta?.after_cursor, next != cursor else { return audits }
             cursor = next
         }
-        throw ZendeskError(.unavailable, "the ticket's history is too long to look something up in it")
+        throw ZendeskError(.unavailable, "the ticket's history is too long to search")
     }
 
     /// Updates a ticket if it has not changed since it was read.
@@ -221,7 +221,7 @@ package final class ZendeskClient: Sendable {
         try await exchange(request, .init(request), nil, .normal, deadline)
     }
 
-    /// Reads, and repeats a temporary failure for a while.
+    /// Makes a GET request. Repeats it a few times after a temporary failure.
     func get<Answer: Decodable>(
         _ target: String,
         _ priority: CallPriority,

@@ -4,9 +4,9 @@ package import Support
 extension ZendeskError {
     /// Classifies an unsuccessful answer.
     ///
-    /// The body tells who answered. A 4xx without Zendesk's error object is from something in front
-    /// of Zendesk, which says nothing about the request. 401, 409, 423 and 429 keep their meaning,
-    /// since Zendesk's own may be plain text.
+    /// The body shows who answered. A 4xx without Zendesk's error object comes from something in
+    /// front of Zendesk, and says nothing about the request. The exceptions are 401, 409, 423 and
+    /// 429, for which Zendesk's own answer may be plain text.
     ///
     /// Sources: Zendesk API reference, "Rate limits", "Requests", "Tickets";
     /// blakmatrix/node-zendesk#236 (Cloudflare's 403 for a day),
@@ -19,7 +19,7 @@ extension ZendeskError {
         switch status {
         // Matched by name, because its status is not documented. It does not limit other calls.
         case _ where problem.code == "TooManyJobs":
-            self.init(.tooManyJobs, status: status, retryAfter: retryAfter, "Zendesk has as many jobs as it takes (\(status)\(what))")
+            self.init(.tooManyJobs, status: status, retryAfter: retryAfter, "Zendesk's limit of jobs is reached (\(status)\(what))")
         // Its status is not documented either.
         case _ where problem.code == "unavailable":
             self.init(.unavailable, status: status, retryAfter: retryAfter, "Zendesk is not available (\(status)\(what))")
@@ -29,7 +29,7 @@ extension ZendeskError {
                 status: status,
                 retryAfter: retryAfter,
                 "something in front of Zendesk answered \(status) (\(problem.type)): "
-                    + "if it stays so, check the URL, and the firewalls and proxies on the way"
+                    + "if this persists, check the URL, and the firewalls and proxies on the way"
             )
         case 401:
             self.init(.misconfigured, status: status, "Zendesk does not accept the access token (401\(what)): check the credentials")
@@ -98,7 +98,7 @@ extension ZendeskError {
             .misconfigured,
             status: response.status,
             retryAfter: response.retryAfter,
-            "Zendesk gives no access token (\(response.status)\(problem.summary)): \(advice)"
+            "Zendesk issued no access token (\(response.status)\(problem.summary)): \(advice)"
         )
     }
 

@@ -21,7 +21,7 @@ package struct ZendeskError: Error, Equatable {
         case tooManyJobs
         /// Zendesk is down or in maintenance, or cannot be reached; nothing was changed.
         case unavailable
-        /// The search does not show tickets that exist, so what it does not find may exist as well.
+        /// Search omits tickets that exist, so an empty result proves nothing.
         case searchIsBlind
         /// The deadline leaves no time for the call.
         case timeIsUp
@@ -37,11 +37,11 @@ package struct ZendeskError: Error, Equatable {
 
     /// What a 429 covers.
     package enum Limit: Equatable, Sendable {
-        /// The account's requests a minute.
+        /// The account's requests per minute.
         case account
-        /// The account's ticket updates a minute.
+        /// The account's ticket updates per minute.
         case ticketUpdates
-        /// The account's searches a minute.
+        /// The account's searches per minute.
         case search
         /// The updates of one ticket.
         case ticket

@@ -1,8 +1,8 @@
 import ArgumentParser
 import ZendeskSimulator
 
-/// What Zendesk documents nowhere of searches and jobs, as options: what most accounts were seen to
-/// do where they are not given.
+/// Options for the undocumented behavior of searches and jobs. The defaults are what most accounts
+/// were seen to do.
 struct AccountBehavior: ParsableArguments {
     @Option(help: "Which of several terms for one field must match: any, all, first or last.")
     var repeatedTerms = SearchBehavior.RepeatedTerms.any
@@ -16,7 +16,7 @@ struct AccountBehavior: ParsableArguments {
     @Flag(help: "Jobs ignore the stamps of their items.")
     var jobsIgnoreStamps = false
 
-    @Option(help: "The share of jobs that begin minutes late, from 0 to 1.")
+    @Option(help: "The share of jobs that start minutes late, from 0 to 1.")
     var stalledJobs = 0.0
 
     @Option(help: "The share of jobs whose status cannot be read.")
@@ -25,12 +25,12 @@ struct AccountBehavior: ParsableArguments {
     @Option(help: "The share of jobs that fail as a whole.")
     var failedJobs = 0.0
 
-    @Option(help: "The share of jobs that are answered with TooManyJobs.")
+    @Option(help: "The share of jobs that are refused with TooManyJobs.")
     var refusedJobs = 0.0
 
     func validate() throws {
         guard [stalledJobs, vanishedJobs, failedJobs, refusedJobs].allSatisfy({ (0...1).contains($0) }) else {
-            throw ValidationError("a share lies between 0 and 1")
+            throw ValidationError("a share must be between 0 and 1")
         }
     }
 

@@ -4,7 +4,7 @@ import ArgumentParser
 struct BookingStatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bookingstatus",
-        abstract: "Local work with the booking status function.",
+        abstract: "Run and test the booking status function locally.",
         subcommands: [
             DevCommand.self, DemoCommand.self, InvokeCommand.self, EventCommand.self, SimulatorCommand.self, SetupCommand.self,
             CheckCommand.self,

@@ -8,9 +8,9 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Run the whole pipeline in one process, and print the agents' view before and after.",
         discussion: """
-            Bookings change in a table in memory; their change records are pushed over HTTP to the function, \
-            which updates the tickets of a \
-            simulated Zendesk over HTTP. Everything listens on free loopback ports. Ends with 0 only if every ticket shows what it should.
+            Bookings change in an in-memory table. Their change records are pushed over HTTP to the function, \
+            which updates the tickets of a simulated Zendesk over HTTP. Everything listens on free loopback ports. \
+            Exits with 0 only if every ticket shows the right status.
             """
     )
 

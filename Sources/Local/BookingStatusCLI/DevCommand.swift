@@ -11,38 +11,38 @@ struct DevCommand: AsyncParsableCommand {
         commandName: "dev",
         abstract: "Run the whole pipeline on loopback, with a simulated Zendesk and a console in the browser.",
         discussion: """
-            The function and the Zendesk client are those of production. Bookings and messages are kept in \
+            Runs production's function and Zendesk client. Bookings and messages are kept in \
             memory; with --google they are in Google's \
             Spanner and Pub/Sub emulators, which are started, or found on this machine by SPANNER_EMULATOR_HOST and \
             PUBSUB_EMULATOR_HOST (the REST interface of \
-            Spanner's is expected ten ports above, as by default). Of the account's limits the function uses half. Ctrl-C ends all of it.
+            Spanner's is expected ten ports above, as by default). The function uses half of the account's limits. Ctrl-C stops everything.
 
             Examples:
               bookingstatus dev
               bookingstatus dev --google --producer mercari
-              bookingstatus dev --function http://127.0.0.1:9000    # one that you started yourself, with ZENDESK_URL=http://127.0.0.1:8081
+              bookingstatus dev --function http://127.0.0.1:9000    # your own, started with ZENDESK_URL=http://127.0.0.1:8081
             """
     )
 
-    @Flag(help: "Keep bookings and messages in Google's emulators. Needs the Cloud SDK, and the checkout as the current folder.")
+    @Flag(help: "Keep bookings and messages in Google's emulators. Requires the Cloud SDK, and the checkout as the current folder.")
     var google = false
 
     @Option(help: "The layout of change records: google or mercari.")
     var producer = RecordLayout.google
 
-    @Option(help: "The function's port; 0 takes a free one.")
+    @Option(help: "The function's port; 0 picks a free one.")
     var port = 8080
 
-    @Option(help: "The port of the console and of Zendesk; 0 takes a free one.")
+    @Option(help: "The port of the console and of Zendesk; 0 picks a free one.")
     var consolePort = 8081
 
-    @Option(name: .customLong("function"), help: "The URL of a function that runs already on this machine.")
+    @Option(name: .customLong("function"), help: "The URL of a function that is already running on this machine.")
     var functionURL: String?
 
     @OptionGroup
     var account: AccountLimits
 
-    @Option(help: "The maximum number of deliveries before a message is a dead letter; in memory only.")
+    @Option(help: "The maximum number of deliveries before a message becomes a dead letter; only without --google.")
     var attempts = 20
 
     @Option(help: "Seconds between sweeps of recently updated tickets; 0 turns them off.")
@@ -55,11 +55,11 @@ struct DevCommand: AsyncParsableCommand {
     var verbose = false
 
     func validate() throws {
-        guard sweepSeconds >= 0 else { throw ValidationError("--sweep-seconds has to be 0 or more") }
+        guard sweepSeconds >= 0 else { throw ValidationError("--sweep-seconds must be 0 or more") }
         guard functionURL.map(LoopbackHTTP.takes) ?? true else {
-            throw ValidationError("--function has to be the http URL of a loopback address")
+            throw ValidationError("--function must be the http URL of a loopback address")
         }
-        guard attempts > 0 else { throw ValidationError("--attempts has to be 1 or more") }
+        guard attempts > 0 else { throw ValidationError("--attempts must be 1 or more") }
     }
 
     func run() async throws {
@@ -70,7 +70,7 @@ struct DevCommand: AsyncParsableCommand {
                 if !empty { try await commitExamples(stack) }
                 FileHandle.standardOutput.write(Data(greeting(stack).utf8))
                 for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { break }
-                print("ending …")
+                print("stopping …")
             }
         } catch let missing as GoogleEmulators.Missing {
             try end(missing.description, 69)
@@ -97,10 +97,10 @@ struct DevCommand: AsyncParsableCommand {
         configuration.push.maximumDeliveryAttempts = attempts
         configuration.sweepInterval = sweepSeconds > 0 ? .seconds(sweepSeconds) : nil
         guard google else { return configuration }
-        // The very files that are deployed.
+        // The same files as in production.
         let statements = try ["bookings.sql", "change-stream.sql"].flatMap { name in
             guard let text = try? String(contentsOfFile: "function/spanner/\(name)", encoding: .utf8) else {
-                throw ValidationError("function/spanner/\(name) is not there: run this in the checkout")
+                throw ValidationError("function/spanner/\(name) does not exist: run this command in the checkout")
             }
             return SpannerBookings.statements(text)
         }
@@ -129,8 +129,8 @@ struct DevCommand: AsyncParsableCommand {
           curl -H 'authorization: Bearer \(LocalAccount.accessToken)' '\(stack.consoleURL)/api/v2/tickets/4.json'
           swift run bookingstatus event --booking \(LocalAccount.exampleBookings.inHouse) --from Booked --to InStay \
           | .build/debug/bookingstatus invoke - --to \(stack.functionURL)
-        (A sweep takes that back within seconds: the booking itself did not change.)
-        Ctrl-C ends all of it.
+        (A sweep reverts that within seconds: the booking itself did not change.)
+        Ctrl-C stops everything.
 
         """
     }

@@ -6,9 +6,9 @@ import Support
 struct EventCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "event",
-        abstract: "Write the change record of a booking to standard output.",
+        abstract: "Print a change record of a booking.",
         discussion: """
-            Without --from the booking is inserted, without --to it is deleted, with both it is updated.
+            The booking is inserted without --from, deleted without --to, and updated with both.
 
             Examples:
               bookingstatus event --booking B-1 --from Booked --to InStay | bookingstatus invoke -
@@ -35,7 +35,7 @@ struct EventCommand: AsyncParsableCommand {
     var transaction: String?
 
     func validate() throws {
-        guard from != nil || to != nil else { throw ValidationError("say --from, --to, or both") }
+        guard from != nil || to != nil else { throw ValidationError("give --from, --to, or both") }
         guard at.map({ RFC3339($0) != nil }) ?? true else { throw ValidationError("--at is not an RFC 3339 time") }
     }
 

@@ -10,9 +10,9 @@ struct InvokeCommand: AsyncParsableCommand {
         commandName: "invoke",
         abstract: "Send a sample event to a running function, and print its answer.",
         discussion: """
-            FILE holds a change record as JSON, or a whole push body; - reads it from standard input. Ends with 0 if the function \
-            acknowledges the event, else with 1. "unwrapped" is a subscription with payload unwrapping and metadata, "legacy" the \
-            background event of a first generation function.
+            FILE contains a change record as JSON, or a whole push body; - reads standard input. Exits with 0 if the function \
+            acknowledges the event, and with 1 otherwise. The form "unwrapped" is for a subscription with payload unwrapping \
+            and metadata; "legacy" is the background event of a first generation function.
 
             Examples:
               bookingstatus invoke events/3-checked-in.google.json
@@ -24,7 +24,7 @@ struct InvokeCommand: AsyncParsableCommand {
     @Argument(help: "The file with the event.")
     var file: String?
 
-    @Flag(help: "Ask for a sweep instead, as the schedule does.")
+    @Flag(help: "Request a sweep instead, as the schedule does.")
     var sweep = false
 
     @Option(name: .customLong("to"), help: "The function's URL, on this machine.")
@@ -34,8 +34,8 @@ struct InvokeCommand: AsyncParsableCommand {
     var form = PubSubMessage.DeliveryForm.push
 
     func validate() throws {
-        guard sweep != (file != nil) else { throw ValidationError("say FILE, or --sweep") }
-        guard LoopbackHTTP.takes(url) else { throw ValidationError("--to has to be the http URL of a loopback address") }
+        guard sweep != (file != nil) else { throw ValidationError("give FILE or --sweep") }
+        guard LoopbackHTTP.takes(url) else { throw ValidationError("--to must be the http URL of a loopback address") }
     }
 
     func run() async throws {
@@ -52,7 +52,7 @@ struct InvokeCommand: AsyncParsableCommand {
         guard (200..<300).contains(answer.status) else { throw ExitCode.failure }
     }
 
-    /// The file may be the data of a message, or a push body that somebody kept.
+    /// Reads the file as a message's data, or as a whole push body.
     private func message() throws -> PubSubMessage {
         guard let file else {
             return PubSubMessage(id: "sweep-\(UUID().uuidString)", data: Data(), attributes: ["task": "sweep"], publishTime: Date())

@@ -36,7 +36,7 @@ extension MovedCommand {
     func run() throws {
         let name = Self.configuration.commandName ?? ""
         throw ValidationError(
-            "\(name) is a command of the function itself now: export \(Self.needs), and run booking-status-function \(name) "
+            "\(name) is now a command of the function itself: export \(Self.needs), and run booking-status-function \(name) "
                 + "(swift run booking-status-function \(name))"
         )
     }

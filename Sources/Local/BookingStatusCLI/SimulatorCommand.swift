@@ -12,16 +12,16 @@ struct SimulatorCommand: AsyncParsableCommand {
         commandName: "simulator",
         abstract: "Run a simulated Zendesk account on loopback.",
         discussion: """
-            The account's fields are 1001 (Booking ID), 1002 (Booking status, a drop-down) and 1003 (Booking version), unless the file of \
-            tickets names others. The OAuth client is booking-status-sync with the secret local-secret; by hand, the header \
-            "Authorization: Bearer TOKEN" will do.
+            The account's fields are 1001 (Booking ID), 1002 (Booking status, a drop-down) and 1003 (Booking version), unless the file \
+            of tickets names others. The OAuth client is booking-status-sync with the secret local-secret. For requests by hand, \
+            send the header "Authorization: Bearer TOKEN".
 
             Example:
               bookingstatus simulator --port 8081 --tickets events/tickets.json
             """
     )
 
-    @Option(help: "The port to listen on; 0 takes a free one.")
+    @Option(help: "The port to listen on; 0 picks a free one.")
     var port = 8081
 
     @Option(help: "A JSON file with the account's tickets.")

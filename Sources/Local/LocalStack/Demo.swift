@@ -25,7 +25,7 @@ package struct Demo: Sendable {
     /// - Returns: whether every ticket shows the expected status.
     package func run() async throws -> Bool {
         try await LocalStack.run(.init(account: LocalAccount.example()), logger: logger) { stack in
-            print("Everything runs here but HTTPS: Zendesk is called over plain HTTP, and not with production's HTTP client.\n")
+            print("Everything except HTTPS runs here: Zendesk is called over plain HTTP, with another HTTP client than production's.\n")
             print("Before: five guests have written, nobody knows who is in the house.\n")
             print("\(stack.zendesk.withAccount { account, _ in AgentsView(account) })\n")
             var commits: [String: Double] = [:]
@@ -43,7 +43,7 @@ package struct Demo: Sendable {
             let (view, wrong) = stack.zendesk.withAccount { [commits] account, _ in
                 (AgentsView(account, commits: commits), wrongTickets(account, statuses))
             }
-            print("\nAfter: who is in the house comes first.\n\n\(view)\n")
+            print("\nAfter: guests in the house come first.\n\n\(view)\n")
             for ticket in wrong { print("ticket #\(ticket) shows a wrong status") }
             return wrong.isEmpty
         }

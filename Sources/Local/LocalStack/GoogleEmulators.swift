@@ -3,8 +3,8 @@ import NIOCore
 import NIOPosix
 import Support
 
-/// Google's Spanner and Pub/Sub emulators. They are those named in the environment, or our own. Our
-/// own end with this process, even after a crash.
+/// Google's Spanner and Pub/Sub emulators. Uses those named in the environment, or starts its own,
+/// which end with this process even if it crashes.
 package struct GoogleEmulators: Sendable {
     /// The Spanner emulator's REST interface, without a path.
     package let spannerURL: String
@@ -135,7 +135,7 @@ private final class SupervisedProcess: @unchecked Sendable {
             try await Task.sleep(for: .milliseconds(100))
         }
         let said = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
-        throw GoogleEmulators.Missing(description: "\(name) does not answer. It said:\n\(said.suffix(2000))")
+        throw GoogleEmulators.Missing(description: "\(name) does not answer. It printed:\n\(said.suffix(2000))")
     }
 
     func end() {

@@ -151,7 +151,7 @@ extension LocalStack {
         )
     }
 
-    /// The bookings, the messages, and what carries changes from the former to the latter.
+    /// The bookings, the messages, and the services that carry changes between them.
     private struct Parts {
         let broker: any Broker
         let bookings: any BookingStore
@@ -209,7 +209,7 @@ extension LocalStack {
 }
 
 extension Logger {
-    /// Passes entries from `info` on to the journal, whatever level is shown.
+    /// Passes entries of level `info` and above to the journal, whatever level is shown.
     fileprivate func observed(by journal: Journal) -> Logger {
         var observer = FunctionLogObserver(journal)
         observer.logLevel = .info

@@ -159,7 +159,7 @@ private struct Call: Sendable {
     let answer: AsyncThrowingStream<HTTPClientResponsePart, any Error>.Continuation
 }
 
-/// Plays one call at a time on a connection.
+/// Makes one call at a time on a connection.
 private final class CallHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundIn = Call

@@ -28,7 +28,7 @@ extension SimulatedZendesk {
         return found
     }
 
-    /// What the index has of the tickets that the token's owner may see.
+    /// The index's versions of the tickets that the token's owner may see.
     mutating func visibleHits(_ query: SearchQuery, now: Double) -> [SimulatedTicket] {
         let hits = index.hits(query, now: now)
         return searchBehavior.isBlind ? [] : hits.filter { !hiddenBrands.contains($0.brand) }

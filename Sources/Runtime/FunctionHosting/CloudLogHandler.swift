@@ -54,7 +54,7 @@ public struct CloudLogHandler: LogHandler {
             case .text: text(event, metadata, valueBytes)
             }
         guard line.utf8.count > Self.maximumLineBytes else { return line }
-        guard valueBytes > 16 else { return self.line(event, ["metadata": "left out: too much of it"], Self.maximumValueBytes) }
+        guard valueBytes > 16 else { return self.line(event, ["metadata": "omitted: too large"], Self.maximumValueBytes) }
         return self.line(event, metadata, valueBytes / 4)
     }
 

@@ -1,7 +1,6 @@
 import Synchronization
 
-/// Tells a connection's task that the connection has ended, and with which answer if a request was
-/// interrupted.
+/// Signals the end of a connection to its task. It carries the answer if a request was interrupted.
 final class ConnectionEnd: Sendable {
     private let state = Mutex(State())
 

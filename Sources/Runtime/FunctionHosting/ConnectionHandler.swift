@@ -4,8 +4,8 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
 
-/// The part of a request that arrived at once. For most requests it is all of it. Each part costs a
-/// hop between threads.
+/// The part of a request that one read returned. Most requests have a single part. Each part costs
+/// a hop between threads.
 struct RequestPart: Sendable {
     /// Set in a request's first part.
     var head: HTTPRequest?
@@ -14,7 +14,7 @@ struct RequestPart: Sendable {
     var isEnd = false
 }
 
-/// A write of a request's task.
+/// The output of a request's task.
 enum ResponsePart: Sendable {
     case `continue`
     case answer(Answer)
@@ -34,8 +34,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let end: ConnectionEnd
     private let logger: Logger
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
-    /// Whether each unanswered request, the oldest first, is a HEAD, which is answered without a
-    /// body.
+    /// Whether each unanswered request is a HEAD, oldest first. The answer to a HEAD has no body.
     private var isHead: [Bool] = []
     /// The part that was read but not handed on yet.
     private var pending: RequestPart?
@@ -110,7 +109,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         handOn(context)
         state.bytesRead(at: .now())
-        // Nobody else asks for what is thrown away.
+        // Discarded input has no consumer that would request more.
         if state.isOver { context.read() }
         keepTime(context)
         context.fireChannelReadComplete()
@@ -193,8 +192,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         context.read()
     }
 
-    /// Keeps a timer that fires at the deadline or before it. Most deadlines move on before they
-    /// are reached; moving a deadline later costs nothing.
+    /// Keeps a timer that fires no later than the deadline. Most deadlines are postponed before
+    /// they are reached, so postponing one costs nothing.
     private func keepTime(_ context: ChannelHandlerContext) {
         guard let deadline = state.deadline else {
             timer?.task.cancel()

@@ -26,8 +26,8 @@ struct ConnectionState {
         var lingerBytes = 1 << 20
     }
 
-    /// NIO's clock. Its instant is one number, which takes one instruction to compare. The standard
-    /// library's clock pays for calls into the runtime.
+    /// NIO's clock. Its instant is a single number, compared in one instruction. The standard
+    /// library's clock calls into the runtime.
     typealias Instant = NIODeadline
 
     /// What the channel must do now.
@@ -65,7 +65,8 @@ struct ConnectionState {
         var readUntil: Instant
         /// The answer deadline of the oldest request.
         var answerUntil: Instant
-        /// No request is taken after the newest one, because one of the two sides asked for that.
+        /// The newest request is the connection's last, because the client or the server has asked
+        /// to close it.
         var isLastRequest = false
         /// The client was told that the oldest request's answer is the last. This holds even if the
         /// rest of the request arrives while the answer is written.

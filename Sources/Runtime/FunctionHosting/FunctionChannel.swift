@@ -28,7 +28,7 @@ struct FunctionChannel: ServerChildChannel {
                 connection: try NIOAsyncChannel(
                     wrappingChannelSynchronously: channel,
                     configuration: .init(
-                        // Requests that a client sends ahead of its answers; each may have a head of 160 KB.
+                        // Limits pipelined requests, each of which may have a head of 160 KB.
                         backPressureStrategy: .init(lowWatermark: 1, highWatermark: 4),
                         isOutboundHalfClosureEnabled: true
                     )
@@ -102,7 +102,7 @@ struct FunctionChannel: ServerChildChannel {
                     try await value.channel.closeFuture.get()
                 }
             } onCancel: {
-                // After an interruption the client gets to read the answer.
+                // After an interruption, the client must still be able to read the answer.
                 if value.end.interruption == nil { value.channel.close(mode: .input, promise: nil) }
             }
         } catch {

@@ -117,7 +117,7 @@ extension Answer {
         switch error {
         case let error as EnvelopeError: self.init(error)
         case FunctionFailure.unprocessable(let reason): self = .unprocessable(reason)
-        default: self = .malformed("the event is not of the kind that this function takes")
+        default: self = .malformed("the function does not accept this kind of event")
         }
     }
 }

@@ -117,7 +117,7 @@ public struct FunctionServer: Service {
     }
 
     /// The number of connections that the process may open, with some files left for the function's
-    /// own calls. A listener that has no file left to accept a connection spins.
+    /// own calls. Without a free file descriptor to accept a connection, a listener spins.
     private static var connectionsByFileLimit: Int {
         var limit = rlimit()
         #if canImport(Glibc)

@@ -23,8 +23,8 @@ public struct LogOutput: Sendable {
     /// of lines is buffered; further lines are dropped and counted. When the process exits, an
     /// `atexit` handler flushes the buffer for up to a second. When it is killed, the buffer is lost.
     ///
-    /// The first use ignores SIGPIPE for the whole process, so that a reader who leaves does not end
-    /// it. NIO does the same when it opens a socket.
+    /// The first use ignores SIGPIPE for the whole process, so that a closed pipe does not end it.
+    /// NIO does the same when it opens a socket.
     public static let standardError = LogOutput(isText: isatty(STDERR_FILENO) == 1, write: standardErrorWriter.write)
 
     /// Human-readable lines on standard error, even if it is not a terminal.
@@ -48,7 +48,7 @@ public struct LogOutput: Sendable {
 
 private let standardErrorWriter: LogWriter = {
     let writer = LogWriter(descriptor: STDERR_FILENO) { count in
-        let text = "log lines dropped: nobody reads them fast enough"
+        let text = "log lines dropped: the reader is too slow"
         let fields = #""message":"\#(text)","count":\#(count),"logger":"log""#
         return isatty(STDERR_FILENO) == 1
             ? "\(text) count=\(count)\n" : #"{"severity":"WARNING","time":"\#(LogOutput.now(fractionDigits: 6))",\#(fields)}"# + "\n"

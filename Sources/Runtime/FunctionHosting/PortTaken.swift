@@ -9,17 +9,17 @@ import Musl
 import Darwin
 #endif
 
-/// A server cannot listen, because another process listens on its port.
+/// The error of a server whose port is in use by another process.
 public struct PortTaken: Error, CustomStringConvertible {
     public let port: Int
 
-    public var description: String { "port \(port) is taken: end what listens there, or choose another" }
+    public var description: String { "port \(port) is in use: stop the process that listens there, or choose another" }
 }
 
 extension Server {
     /// Runs the server on a port.
     ///
-    /// - Throws: ``PortTaken`` in place of NIO's error, which does not name the port.
+    /// - Throws: ``PortTaken`` instead of NIO's error, which does not name the port.
     func run(port: Int) async throws {
         do {
             try await run()

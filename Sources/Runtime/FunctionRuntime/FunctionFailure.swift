@@ -1,4 +1,4 @@
-/// A failure that a function reports on purpose. ``FunctionHandler`` says what follows from each
+/// A failure that a function reports on purpose. ``FunctionHandler`` lists the consequences of each
 /// case.
 ///
 /// No case will be added: any other error is a failure of the function itself.

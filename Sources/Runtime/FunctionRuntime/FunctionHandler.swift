@@ -1,6 +1,6 @@
 /// A serverless function: one method, called once for each delivery of an event.
 ///
-/// How the method ends decides whether the event is done:
+/// The method's result decides whether the event is done:
 ///
 /// | method ends by | HTTP answer | what Pub/Sub does |
 /// |---|---|---|
@@ -11,16 +11,16 @@
 /// | still running at the deadline | 504; the task is canceled | the same |
 /// | still running when the caller disconnects or the instance stops | 503; the task is canceled | the same |
 ///
-/// ## What a handler must do
+/// ## Requirements
 ///
 /// - Be idempotent. Deliveries may be repeated, concurrent and out of order.
 /// - Finish the event's work before returning. Between two invocations the instance may be stopped
 ///   or get no CPU. Work that several events share belongs in ``run()``.
-/// - Cooperate with cancellation. The caller gets its answer at once, but a canceled handler is
-///   not killed. Until the method ends, it counts against the concurrency limit and the server
-///   cannot stop. Pass cancellation on to what you await, and check `Task.isCancelled` in long
-///   computations. After SIGTERM, two seconds are left for that. How a canceled handler ends does
-///   not matter: the event is delivered again.
+/// - Cooperate with cancellation. The caller gets its answer at once, but a canceled handler is not
+///   killed. Until the method ends, it counts against the concurrency limit and the server cannot
+///   stop. Pass cancellation on to what you await, and check `Task.isCancelled` in long
+///   computations. After SIGTERM, two seconds are left for that. The result of a canceled handler
+///   is ignored: the event is delivered again.
 public protocol FunctionHandler<Event>: Sendable {
     /// The events that the function takes: ``PubSub`` with the
     /// payload's type, ``PubSubMessage`` for its bytes, or ``CloudEvent`` for any event.

@@ -52,7 +52,7 @@ extension PushClaims {
             return .unauthenticated("the token's audience is not the one in PUSH_AUDIENCE")
         }
         guard email_verified == true, email == settings.serviceAccount else {
-            return .forbidden("the token's e-mail is not that of PUSH_SERVICE_ACCOUNT, or not verified")
+            return .forbidden("the token's email is not PUSH_SERVICE_ACCOUNT, or is not verified")
         }
         return nil
     }

@@ -16,7 +16,7 @@ final class PushKeys: Sendable {
     private static let callTimeout = Duration.seconds(5)
 
     /// - Parameters:
-    ///   - path: where the issuer's server has the keys.
+    ///   - path: the path of the keys on the issuer's server.
     ///   - http: the transport to that server.
     init(path: String, _ http: any OutboundTransport, time: TimeSource) {
         self.path = path
@@ -26,7 +26,7 @@ final class PushKeys: Sendable {
 
     /// The keys, including the one with this id.
     func keys(with id: String) async throws(CallerRejection) -> JWTKeyCollection {
-        let late = CallerRejection.unavailable("the keys of PUSH_KEYS_URL did not come in time, so no token can be verified")
+        let late = CallerRejection.unavailable("the keys of PUSH_KEYS_URL did not arrive in time, so no token can be verified")
         return try await cache.value(before: Deadline(after: Self.callTimeout * 2, time), late: late) { cache throws(CallerRejection) in
             try keys(with: id, in: cache)
         } fetch: { () async throws(CallerRejection) in

@@ -63,15 +63,15 @@ public struct PushTokenCheck: CallerCheck {
         }
         if token.hasSuffix(".SIGNATURE_REMOVED_BY_GOOGLE") {
             throw .unauthenticated(
-                "Cloud Run has taken the token's signature away "
+                "Cloud Run has removed the token's signature "
                     + "(SIGNATURE_REMOVED_BY_GOOGLE), as it does with tokens that gcloud makes for people; "
-                    + "if Pub/Sub's own pushes come so, only the platform can check them: leave PUSH_AUDIENCE and "
+                    + "if Pub/Sub's own pushes arrive like this, only the platform can check them: leave PUSH_AUDIENCE and "
                     + "PUSH_SERVICE_ACCOUNT empty"
             )
         }
         let keys = try await keys.keys(with: id)
         guard let claims = try? await keys.verify(token, as: PushClaims.self) else {
-            throw .unauthenticated("the token's signature does not hold, or its claims have the wrong form")
+            throw .unauthenticated("the token's signature is invalid, or its claims are malformed")
         }
         if let rejection = claims.rejection(settings, secondsSince1970: time.secondsSince1970()) { throw rejection }
     }

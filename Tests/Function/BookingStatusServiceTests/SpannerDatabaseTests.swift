@@ -62,7 +62,7 @@ struct SpannerDatabaseTests {
         }
     }
 
-    @Test("a session that Spanner forgot is made anew, whatever status says so", arguments: [404, 500])
+    @Test("a session that Spanner has deleted is replaced, whatever status reports it", arguments: [404, 500])
     func forgottenSession(status: Int) async throws {
         try await StandIn().serve { standIn, database in
             _ = try await database.read(["b-1"], deadline: deadline)

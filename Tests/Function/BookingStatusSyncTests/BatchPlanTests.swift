@@ -41,7 +41,7 @@ struct BatchPlanTests {
         #expect(plan.write?.writesTag == false)
     }
 
-    @Test("a stale change causes no write, and of a hand edit only the version moves")
+    @Test("a stale change causes no write, and a hand edit updates only the version")
     func stale() {
         let kept = KeptVersion(bookingID: "b", version: version(2), tag: "c")
         let byHand = plan(TicketState(bookingID: "b", tag: "a", kept: kept), [change("a", "b", 1), change("c", "d", 3)])

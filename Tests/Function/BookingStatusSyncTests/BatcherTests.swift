@@ -151,7 +151,7 @@ struct BatcherTests {
         #expect(bench.batches[2].numbers == [9, 3, 4, 5, 6, 7, 8])
     }
 
-    @Test("who cannot be served before its deadline is refused at once, and takes nobody along")
+    @Test("a request that cannot meet its deadline is refused at once, and fails alone")
     func refuses() {
         let bench = Bench(readsPerMinute: 2, size: 10)
         bench.run { bench in
@@ -172,7 +172,7 @@ struct BatcherTests {
         #expect(bench.batches.map(\.numbers) == [[1], [3]])
     }
 
-    @Test("what a request of low priority would have to wait refuses no urgent one")
+    @Test("the wait of a low-priority request does not refuse an urgent one")
     func lowRefusal() {
         let bench = Bench(readsPerMinute: 20, size: 10) { $0.isAlone = { true } }
         bench.run { bench in
@@ -192,7 +192,7 @@ struct BatcherTests {
         }
     }
 
-    @Test("a request ends at its own deadline, though its batch goes on")
+    @Test("a request ends at its own deadline, though its batch continues")
     func deadline() {
         let bench = Bench { $0.isAlone = { true } }
         bench.duration = .seconds(9)
@@ -210,7 +210,7 @@ struct BatcherTests {
         }
     }
 
-    @Test("what waits is divided over the free places, but not below what is enough")
+    @Test("waiting requests are spread over the free places, but not in batches that are too small")
     func divides() {
         let bench = Bench(size: 100) { policy in
             policy.enough = 15
@@ -244,7 +244,7 @@ struct BatcherTests {
         }
     }
 
-    @Test("if nobody runs it, it says so instead of hanging")
+    @Test("a request fails instead of hanging if nothing runs the batcher")
     func notRunning() {
         let bench = Bench()
         bench.executor.run {

@@ -106,7 +106,7 @@ struct EmptySearchTests {
         }
     }
 
-    @Test("a blind index is looked at once in half a minute, and what is found goes on")
+    @Test("a blind index is checked once in half a minute, and bookings with hits continue")
     func storm() async throws {
         let world = world(brands: [700, 701])
         for booking in ["W01x", "W02x", "W11x", "W12x"] { _ = await deliver(world, booking) }
@@ -127,7 +127,7 @@ struct EmptySearchTests {
         #expect(try await world.sweepAll().tickets == 1)
     }
 
-    @Test("a list that begins with closed tickets says nothing")
+    @Test("closed tickets at the start of the list prove nothing")
     func closedFirst() async throws {
         let world = HandlerWorld()
         world.open(500, booking: "guest-1x")
@@ -158,7 +158,7 @@ struct EmptySearchTests {
         #expect(await deliver(world, "none-1x").contains(isReadable ? "search_is_blind" : "cannot be read"))
     }
 
-    @Test("where a ticket has to match all terms, that is found out with one ticket, and then each booking is searched alone")
+    @Test("if a ticket must match all terms, one ticket reveals it, and each booking is then searched alone")
     func allTerms() async throws {
         let world = world()
         for id in 11...15 { open(world, id, booking: "guest-\(id)x") }
@@ -212,7 +212,7 @@ struct EmptySearchTests {
         #expect([11, 13, 14].allSatisfy { world.status($0) == "Booked" })
     }
 
-    @Test("witnesses that were deleted, closed or re-booked are no reason to doubt", arguments: [1, 2, 3])
+    @Test("deleted, closed or re-booked witnesses cast no doubt on the index", arguments: [1, 2, 3])
     func goneWitnesses(count: Int) async throws {
         let world = world()
         for booking in ["W01x", "W02x", "W03x"] { _ = await deliver(world, booking) }
@@ -236,7 +236,7 @@ struct EmptySearchTests {
         #expect(await deliver(world, "none-1x") == "no_ticket")
     }
 
-    @Test("where no ticket names a booking, the list of tickets says so once in ten minutes")
+    @Test("if no ticket names a booking, the list of tickets is read once in ten minutes")
     func bare() async throws {
         let world = HandlerWorld()
         for id in 1...250 {
@@ -273,7 +273,7 @@ struct EmptySearchTests {
         #expect(spoiled.withLock { $0 } == 1)
     }
 
-    @Test("a full sweep over an index that is down ends with the reason before it begins")
+    @Test("a full sweep refuses to start, with the reason, while the index is down")
     func sweepAll() async throws {
         let world = world()
         for id in 1...3 { world.age(id, by: 700) }
@@ -284,7 +284,7 @@ struct EmptySearchTests {
         #expect(try await world.sweepAll().tickets == 3)
     }
 
-    @Test("while only tickets too young for the index name a booking, nothing is believed")
+    @Test("while only tickets too young for the index name a booking, no empty answer counts")
     func young() async throws {
         let world = HandlerWorld()
         world.transport.withAccount { account, _ in account.searchLag = 300...300 }

@@ -36,7 +36,7 @@ struct LanesTests {
         return starts
     }
 
-    @Test("a booking is in work once; what arrives before its search is answered joins, what comes later waits for the next turn")
+    @Test("a booking is in work once; a change that arrives before its search is answered joins, a later one waits for the next turn")
     func joins() {
         var lanes = lanes()
         #expect(submit(&lanes, changes(["a"]), id: 1))
@@ -139,7 +139,7 @@ struct LanesTests {
         #expect(submit(&lanes, changes((0..<200).map { "b-\($0)" }), id: 6))
     }
 
-    @Test("what is withdrawn does not begin; what is in work goes on, and nobody waits for it")
+    @Test("withdrawn changes do not start; those in work continue, but nobody waits for them")
     func withdraws() {
         var lanes = lanes { $0.inWork = 1 }
         #expect(submit(&lanes, changes(["a", "b", "c"]), id: 1))
@@ -157,7 +157,7 @@ struct LanesTests {
         #expect(lanes.isEmpty)
     }
 
-    @Test("when a submission is withdrawn, others that left their turn to it go on")
+    @Test("when a submission is withdrawn, others that relied on its turn continue")
     func withdrawnBefore() {
         var lanes = lanes { $0.inWork = 2 }
         #expect(submit(&lanes, changes(["x"]), id: 1))

@@ -12,7 +12,7 @@ struct SettledChangesTests {
         return (0..<rows).map { change(of: "b-\($0)", from: .none, to: "Booked", version) }
     }
 
-    @Test("a redelivered record goes on with what is unsettled, hopeless rows last")
+    @Test("a redelivered record continues with its unsettled rows, hopeless ones last")
     func continues() {
         let settled = SettledChanges()
         let changes = record(1, rows: 6)
@@ -26,7 +26,7 @@ struct SettledChangesTests {
         #expect(settled.open(changes, maximum: 10).changes.count == changes.count)
     }
 
-    @Test("what it remembers is bounded in all its parts, and what was used lately is kept", arguments: [true, false])
+    @Test("all parts of the memory are bounded, and recently used records are kept", arguments: [true, false])
     func bounded(isHopeless: Bool) {
         let settled = SettledChanges(maximumRows: 80)
         func remember(_ changes: [BookingChange]) {

@@ -342,7 +342,7 @@ struct SharedCallsTests {
         #expect(world.transport.requests.count { $0.target.contains("show_many") || $0.target.contains("tickets/1.") } == 2)
     }
 
-    @Test("a change alone in flight does not wait for its predecessor, which could not come while it does")
+    @Test("a change alone in flight does not wait for its predecessor, which could not arrive meanwhile")
     func parkedAlone() async throws {
         let world = Self.world(1, others: [])
         world.setByHand(1, "Tentative")

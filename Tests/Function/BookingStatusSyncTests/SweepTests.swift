@@ -121,7 +121,7 @@ struct SweepTests {
         #expect(world.bookings.state.withLock(\.reads) == [["b"]])
     }
 
-    @Test("a pass cut short by its limit says so once, and the next ones go on where it stopped")
+    @Test("a pass cut short by its limit logs that once, and the next ones continue where it stopped")
     func cut() async throws {
         let world = HandlerWorld()
         for id in 1...3100 {
@@ -208,7 +208,7 @@ struct SweepTests {
         #expect(world.outcomes.filter { $0.hasSuffix("unknown_booking") } == ["2 unknown_booking"])
     }
 
-    @Test("a database that lacks most bookings clears no ticket until a person says so")
+    @Test("if the database lacks most bookings, no ticket is cleared until a person approves")
     func wrongDatabase() async throws {
         var world = HandlerWorld()
         for id in 1...30 { world.open(id, booking: "b-\(id)x") }

@@ -81,7 +81,7 @@ struct TicketReaderTests {
         #expect((1...100).filter { !isRead(found[$0]) }.count <= 25)
     }
 
-    @Test("if nothing can be read, Zendesk is down, which few calls show")
+    @Test("if nothing can be read, a few calls show that Zendesk is down")
     func down() async throws {
         spoil(Set(1...100)) { OutboundResponse(status: 500, body: Data()) }
         let found = try await read(Array(1...100), with: reader())
@@ -89,7 +89,7 @@ struct TicketReaderTests {
         #expect(world.transport.requests.count == 7)
     }
 
-    @Test("a Retry-After concerns the account, and no page is asked for again in halves")
+    @Test("a page that gets a Retry-After is not split, because the wait concerns the account")
     func busy() async throws {
         spoil(Set(1...100)) { OutboundResponse(status: 503, headers: ["retry-after": "60"], body: Data()) }
         let found = try await read(Array(1...100), with: reader())

@@ -20,7 +20,7 @@ struct DataChangeRecordTests {
         #expect(Fixtures.records.count == 9)
     }
 
-    @Test("the same change is read alike from both producers", arguments: ["google-template", "mercari-0.9", "mercari-head"])
+    @Test("both producers' records of a change are read the same", arguments: ["google-template", "mercari-0.9", "mercari-head"])
     func change(producer: String) throws {
         let record = try DataChangeRecord(json: Fixtures.record("\(producer).update-booked"))
         #expect(record.modType == .update)

@@ -104,7 +104,7 @@ struct RateBudgetTests {
         #expect(wait(&budget, at: .seconds(50)) == .zero)
     }
 
-    @Test("of calls of one level, the first of a caller go before the later ones of others")
+    @Test("within a level, a caller's first calls go before other callers' later ones")
     func turns() {
         var budget = RateBudget(perMinute: 1)
         let later = budget.join(.high.turn(7))
@@ -169,7 +169,7 @@ struct RateBudgetTests {
         #expect(budget.limit == 50)
     }
 
-    @Test("of the last tenth of the account's limit a call is made every two seconds, until the window ends")
+    @Test("in the last tenth of the account's limit, a call starts every two seconds until the window ends")
     func lastTenth() {
         var budget = RateBudget(perMinute: 50)
         budget.learn(RateLimitWindow(total: 100, remaining: 11, resets: .seconds(30)), now: .zero)

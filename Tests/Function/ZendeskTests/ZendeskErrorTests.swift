@@ -112,7 +112,7 @@ struct ZendeskErrorTests {
         )
     }
 
-    @Test("an edge's answer sends nobody to roles and scopes")
+    @Test("an edge's answer does not blame roles or scopes")
     func edge() {
         let text = message(403, "<html>secret</html>", headers: ["content-type": "text/html; charset=UTF-8"]).description
         #expect(text.hasPrefix("something in front of Zendesk answered 403 (text/html): "))

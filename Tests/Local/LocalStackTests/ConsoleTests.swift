@@ -65,7 +65,7 @@ struct ConsoleTests {
         }
     }
 
-    @Test("an event that came past the broker counts its time from its first step, and holds nothing up")
+    @Test("an event that bypassed the broker is timed from its first step, and holds nothing up")
     func sentDirectly() async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         try await LocalStack.run(LocalStack.Configuration(account: LocalAccount.example()), logger: logger) { stack in

@@ -140,7 +140,7 @@ struct LoopbackHTTPTests {
         }
     }
 
-    @Test("lines of a streamed answer are passed on whole, whatever parts they come in")
+    @Test("lines of a streamed answer are passed on whole, however they are split")
     func lines() async throws {
         try await withStandIn { _ in
             let body = ResponseBody { writer in

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The end of a connection", .timeLimit(.minutes(5)))
 struct ConnectionEndTests {
-    @Test("is waited for once, whether it comes before, while or after somebody waits; the first answer counts")
+    @Test("ends the wait, whether it happens before or during it; the first answer counts")
     func races() async {
         await withDiscardingTaskGroup { group in
             for number in 0..<2000 {

@@ -106,7 +106,7 @@ struct FunctionServerTests {
     }
 
     @Test(
-        "a rejected caller is told why before the body is looked at",
+        "a rejected caller is told why before the body is read",
         arguments: [
             (CallerRejection.unauthenticated("who?"), 401, "unauthenticated"), (.forbidden("not you"), 403, "forbidden"),
             (.unavailable(after: .seconds(3), "not now"), 503, "try_again"),

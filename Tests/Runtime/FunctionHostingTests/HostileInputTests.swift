@@ -34,7 +34,7 @@ struct HostileInputTests {
 
     /// Data that is not an envelope counts as unwrapped. The server does not judge it.
     @Test(
-        "is answered, and the server goes on",
+        "gets an answer, and the server keeps running",
         arguments: [
             Input(
                 "5,000 attributes",

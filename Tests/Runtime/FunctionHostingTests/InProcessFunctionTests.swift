@@ -78,7 +78,7 @@ struct InProcessFunctionTests {
         #expect(work.all.count == 4 && work.all.last == "ends")
     }
 
-    @Test("a call returns when it is answered, while others go on")
+    @Test("a call returns when it is answered, while others continue")
     func ownAnswer() async throws {
         let begun = Recorder<String>()
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
@@ -123,7 +123,7 @@ struct InProcessFunctionTests {
     }
 
     @Test(
-        "data is decoded for the handler, and data that does not decode is 422 by name",
+        "data is decoded for the handler; undecodable data gets 422 with the member's name",
         arguments: [
             (#"{"number":7,"items":[{"price":1}]}"#, nil),
             (#"{"items":[]}"#, "number is missing"),
@@ -165,7 +165,7 @@ struct InProcessFunctionTests {
         #expect(log.entries.map { $0.metadata["delivery_attempt"] } == ["3", "3"])
     }
 
-    @Test("an event of another kind is no message to decode: 400")
+    @Test("an event of another kind gets 400")
     func otherKind() async {
         let function = InProcessFunction { (_: PubSub<Order>, _) in }
         let event = CloudEvent(id: "1", source: "/kitchen", type: "com.example.lights", data: Data("{}".utf8))

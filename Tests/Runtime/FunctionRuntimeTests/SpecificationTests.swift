@@ -7,7 +7,7 @@ import Testing
 
 /// What senders may send. Sources: CloudEvents HTTP protocol binding 1.0.2 and JSON event format
 /// 1.0.2; RFC 3339; googleapis/google-cloudevents.
-@Suite("What the specifications let senders send")
+@Suite("Forms that the specifications allow")
 struct SpecificationTests {
     private func request(_ fields: [String: String]) -> HTTPRequest {
         var request = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
@@ -18,14 +18,14 @@ struct SpecificationTests {
     private let binary = ["ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t", "content-type": "application/json"]
     private let structured = #"{"specversion":"1.0","id":"7","source":"s","type":"t","data":1}"#
 
-    @Test("a structured event may have ce- headers as well, which say nothing")
+    @Test("a structured event may also have ce- headers, which are ignored")
     func structuredWithHeaders() throws {
         let headers = binary.merging(["content-type": "application/cloudevents+json"]) { $1 }
         #expect(try CloudEvent(request(headers), body: Data(structured.utf8)).id == "7")
     }
 
     @Test(
-        "a batch, another format and a content coding are not supported, whatever headers come along",
+        "a batch, another format and a content coding are not supported, whatever the other headers",
         arguments: [
             ["content-type": "application/cloudevents-batch+json"], ["content-type": "application/cloudevents+avro"],
             ["content-encoding": "gzip"], ["content-encoding": "br"],
@@ -70,7 +70,7 @@ struct SpecificationTests {
         #expect(try CloudEvent(request(binary.merging(["ce-time": text]) { $1 }), body: Data()).time != nil)
     }
 
-    @Test("a fraction without digits is no time", arguments: ["2026-11-23T20:13:31.Z", "2026-11-23T20:13:31.1a23456789Z"])
+    @Test("a time with a malformed fraction is refused", arguments: ["2026-11-23T20:13:31.Z", "2026-11-23T20:13:31.1a23456789Z"])
     func noFraction(text: String) { #expect(RFC3339(text) == nil) }
 
     @Test("null data and null base64 data are absent")
@@ -103,7 +103,7 @@ struct SpecificationTests {
         #expect(try PubSubMessage(CloudEvent(request([:]), body: Data(body.utf8))).deliveryAttempt == read)
     }
 
-    @Test("a structured event with another content type is told the right one", arguments: ["application/json", "text/plain"])
+    @Test("the error for a structured event with another content type names the right one", arguments: ["application/json", "text/plain"])
     func unmarked(type: String) {
         let error = #expect(throws: EnvelopeError.self) { try CloudEvent(request(["content-type": type]), body: Data(structured.utf8)) }
         #expect(error?.description.contains("application/cloudevents+json") == true)

@@ -63,8 +63,7 @@ struct PushTokenCheckTests {
             }
             // A key of somebody else's under an id that the issuer has.
             let forger = try Issuer()
-            await #expect(throws: CallerRejection.unauthenticated("the token's signature does not hold, or its claims have the wrong form"))
-            {
+            await #expect(throws: CallerRejection.unauthenticated("the token's signature is invalid, or its claims are malformed")) {
                 try await check(try await forger.token(Self.claims))
             }
         }

@@ -32,7 +32,7 @@ struct AccountCheck: Sendable {
     func findings(ticket: Int?) async -> [Finding] {
         let me = await answer { () async throws(ZendeskError) in try await administration.currentUser() }
         if case .failure(let error) = me {
-            // Whatever else is asked for would fail alike, and take as long.
+            // All other requests would fail in the same way, and take as long.
             let facts = AccountFacts(
                 user: .failure(error),
                 token: .failure(error),

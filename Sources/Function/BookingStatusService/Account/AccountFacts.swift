@@ -10,7 +10,8 @@ struct AccountFacts: Sendable {
     var fields: Answer<[TicketFieldDefinition]>
     var triggers: Answer<[TriggerDefinition]>
     var forms: Answer<[TicketFormDefinition]>
-    /// Whether the search index shows what the list of tickets shows: why that is not known, or nil.
+    /// The comparison of search with the list of tickets: nil if they agree, or why it is
+    /// inconclusive.
     var index: Answer<ZendeskError?>?
     /// Whether the sweep can read the bookings; nil without a database.
     var database: Result<Void, BookingSourceError>?

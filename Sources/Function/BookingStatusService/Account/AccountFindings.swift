@@ -21,12 +21,12 @@ extension AccountFacts {
     private func who() -> [Finding] {
         switch user {
         case .failure(let error) where error.kind == .unavailable:
-            return [.problem("\(error)", "look at ZENDESK_URL, and at Zendesk's status page")]
+            return [.problem("\(error)", "check ZENDESK_URL, and Zendesk's status page")]
         case .failure(let error):
             return [
                 .problem(
                     "the credentials are not accepted: \(error)",
-                    "if that does not say enough, look at ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET "
+                    "if that does not help, check ZENDESK_URL, ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET "
                         + "(a confidential OAuth client, in the Admin Center under Apps and integrations, APIs, OAuth clients)"
                 )
             ]
@@ -40,7 +40,7 @@ extension AccountFacts {
             if let restriction = user.ticket_restriction {
                 findings.append(
                     .problem(
-                        "that user sees only some tickets (\(restriction)): search finds nothing of the others, and says nothing",
+                        "that user sees only some tickets (\(restriction)): search omits the others without an error",
                         "give the user access to all tickets, in every group and brand"
                     )
                 )
@@ -65,7 +65,7 @@ extension AccountFacts {
         switch database {
         case .success?: [.good("the sweep can read the bookings")]
         case .failure(let error)? where error.needsPerson:
-            [.problem("the sweep cannot read the bookings: \(error)", "look at SPANNER_DATABASE, BOOKING_TABLE and the database role")]
+            [.problem("the sweep cannot read the bookings: \(error)", "check SPANNER_DATABASE, BOOKING_TABLE and the database role")]
         case .failure(let error)?:
             [.warning("whether the sweep can read the bookings is not known: \(error)", "run it on the deployed image")]
         case nil: []
@@ -149,7 +149,7 @@ extension AccountFacts {
                     "\"\(field.title)\" has a default option "
                         + "(\(option.value)): a new ticket would show it as if somebody had set it, and no change would "
                         + "be written over it",
-                    "take the default away"
+                    "remove the default"
                 )
             )
         }
@@ -191,7 +191,7 @@ extension AccountFacts {
             )
         } else {
             findings.append(
-                .warning("the account does not tell its limit", "look it up under the plan, and set ZENDESK_READS_PER_MINUTE below half")
+                .warning("the account does not report its limit", "look it up under the plan, and set ZENDESK_READS_PER_MINUTE below half")
             )
         }
         if let updates = safeUpdate?.updatesPerMinute, settings.writesPerMinute * 2 > updates {
@@ -253,7 +253,7 @@ extension AccountFacts {
                 findings.append(
                     .problem(
                         "the trigger \"\(trigger.title)\" (\(trigger.id)) sets the status field",
-                        "take that action away: the function sets it"
+                        "remove that action: the function sets the field"
                     )
                 )
             } else if trigger.tellsSomebody, trigger.mayFire(onUpdatesBy: user?.id, of: field) {

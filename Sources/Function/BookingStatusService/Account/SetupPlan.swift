@@ -45,7 +45,7 @@ struct SetupPlan: Equatable, Sendable {
         for tag in wanted.statuses.map(\.tag) {
             guard let other = elsewhere.first(where: { $0.custom_field_options?.contains { $0.value == tag } == true }) else { continue }
             obstacles.append(
-                "the tag \(tag) belongs to an option of \"\(other.title)\" (\(other.id)): a tag can have one option only, take another"
+                "the tag \(tag) belongs to an option of \"\(other.title)\" (\(other.id)): a tag can have only one option: use another"
             )
         }
         guard let found = find(WantedAccount.statusTitle, "tagger", fields) else { return }

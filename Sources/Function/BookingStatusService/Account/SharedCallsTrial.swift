@@ -3,7 +3,7 @@ import FoundationEssentials
 import Support
 import Zendesk
 
-/// Tries on an account what changes in flight can share: a search for several bookings, and updates
+/// Tests whether changes can share calls on an account: a search for several bookings, and updates
 /// in a job that honor stamps. It writes the version field of two tickets, and restores it
 /// afterwards.
 struct SharedCallsTrial: Sendable {
@@ -33,8 +33,8 @@ struct SharedCallsTrial: Sendable {
     var plan: [String] {
         [
             "set the booking version of ticket \(tickets.own) to \"\(Self.marker)\", in a job",
-            "ask the same for ticket \(tickets.stale) with an outdated stamp, which has to be refused",
-            "put back the former booking version of both",
+            "ask the same for ticket \(tickets.stale) with an outdated stamp, which Zendesk must refuse",
+            "restore the former booking version of both",
         ]
     }
 
@@ -45,7 +45,7 @@ struct SharedCallsTrial: Sendable {
             guard let stale = reading(tickets.stale, readings), let own = reading(tickets.own, readings), stale.isApart(from: own) else {
                 return [
                     .problem(
-                        "tickets \(tickets.stale) and \(tickets.own) do not serve for the trial",
+                        "tickets \(tickets.stale) and \(tickets.own) are not suitable for the trial",
                         "Name two unsolved tickets of two bookings, neither of whose IDs is contained in the other."
                     )
                 ]

@@ -1,5 +1,5 @@
-/// How many items share a call. A simulation injects small numbers, so that a few bookings reach
-/// all of them.
+/// Limits of the items that share a call. A simulation uses small ones, so that a few bookings
+/// reach all of them.
 package struct BatchSizes: Sendable {
     /// Bookings in a search, besides its witnesses.
     package var bookingsPerSearch = 23
@@ -16,7 +16,7 @@ package struct BatchSizes: Sendable {
 
     package init() {}
 
-    /// One booking in a search, and updates of one ticket.
+    /// One booking per search, and one ticket per update.
     package static var single: BatchSizes {
         var sizes = BatchSizes()
         (sizes.bookingsPerSearch, sizes.jobs) = (1, 0)

@@ -3,12 +3,11 @@ import Synchronization
 import Support
 import Zendesk
 
-/// Makes one call for the requests of many tasks.
+/// Combines the requests of many tasks into one call.
 ///
-/// While a call runs, requests for the next one gather. A batch is formed when its call is admitted
-/// to the budget, the most urgent requests first: the scarcer the calls, the fuller they are. It
-/// runs until its latest deadline. Each request has its own deadline, and leaves without taking
-/// others along.
+/// While a call runs, requests for the next one gather. A batch is formed when the budget admits
+/// its call, with the most urgent requests first, so batches are fuller when calls are scarce. It
+/// runs until its latest deadline. A request that reaches its own deadline fails alone.
 final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
     typealias Reply = Result<Answer, ZendeskError>
     typealias Admission = @Sendable (CallPriority, _ canWait: (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall
@@ -26,12 +25,12 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
     struct Policy: Sendable {
         /// Maximum requests in a batch.
         var size: @Sendable () -> Int
-        /// A batch of this size begins at once; nil for a full one. What waits is divided over the
-        /// free places, but not into smaller batches.
+        /// A batch of this size starts at once; nil requires a full one. Waiting requests are
+        /// spread over the free places, but not in smaller batches.
         var enough: Int?
         /// How long a smaller batch waits for company.
         var pause: @Sendable () -> Duration = { .milliseconds(20) }
-        /// Whether nobody else could join, so that a batch need not wait.
+        /// Whether no other request can join, so that a batch need not wait.
         var isAlone: @Sendable () -> Bool = { false }
         /// Maximum batches at once.
         var width: @Sendable () -> Int = { 4 }
@@ -85,17 +84,17 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
     fileprivate struct State {
         var groups: [Int: Group] = [:]
         var waiting = Heap<Member>()
-        /// The members of `waiting` whose groups have not left.
+        /// The number of members in `waiting` whose group is still open.
         var count = 0
         var deadlines = Heap<Due>()
-        /// When the first of those who wait came.
+        /// When the current wait began: the arrival of the first request, or the last batch.
         var since = Duration.zero
         /// The levels of batches whose calls wait for admission.
         var asked: [CallPriority.Level] = []
         /// When the running batches began.
         var running: [Int: Duration] = [:]
         var next = 0
-        /// When the batcher looks again, for either reason.
+        /// The next wake-up for each of the two reasons.
         var timers: [Timer: (id: Int, at: Duration)] = [:]
         var batches = 0
         var batched = 0
@@ -125,7 +124,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         self.perform = perform
     }
 
-    /// What the batcher has done so far, and what it has to do.
+    /// Counts of the finished and the waiting requests.
     var tally: BatchTally { state.withLock(\.tally) }
 
     // MARK: Requests
@@ -222,7 +221,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         if isCurrent { pump() }
     }
 
-    /// Nobody runs the batches.
+    /// Fails all requests, because no task runs the batches.
     private func fail() {
         let error = ZendeskError(.cancelled, "the handler is not running")
         resume(
@@ -247,7 +246,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
             state.withLock { $0.ended(asking: level) }
         }
         if let batch {
-            // Others may begin beside this one.
+            // Other batches may start beside this one.
             pump()
             let replies = await perform(batch.batch)
             let released = state.withLock { state in
@@ -282,7 +281,7 @@ extension Batcher.State {
         (group.open, group.waiting) = (0, 0)
         groups[id] = group
         steps += group.replies.count
-        // What nobody waits for must not pile up.
+        // Requests whose task has left must not pile up.
         if waiting.count > 2 * count + 64 {
             steps += waiting.count
             waiting = Heap(waiting.unordered.filter { groups[$0.group]?.isDone == false })
@@ -303,7 +302,8 @@ extension Batcher.State {
         return released
     }
 
-    /// Refuses those who cannot wait for a batch of this level. The more urgent have their own.
+    /// Refuses requests that cannot wait for a batch of this level. More urgent requests have their
+    /// own batch.
     mutating func refuse(_ refusal: ZendeskError, _ level: CallPriority.Level) -> [Batcher.Released] {
         let wait = refusal.retryAfter ?? .zero
         var released: [Batcher.Released] = []
@@ -320,7 +320,7 @@ extension Batcher.State {
             released.append(leave(due.group, refusal))
         }
         for due in kept { deadlines.insert(due) }
-        // Those of low priority wait only for a moment, whatever their deadline.
+        // Requests of low priority wait only briefly, whatever their deadline.
         while let last = waiting.max, last.priority.level == .low {
             guard let group = groups[last.group], group.waiting > 0 else {
                 waiting.removeMax()
@@ -402,13 +402,13 @@ extension Batcher.State {
     }
 }
 
-/// What batchers have done so far, and what they have to do.
+/// Counts of a batcher's finished and waiting work.
 struct BatchTally: Sendable {
     /// Requests that are in no batch yet.
     var waiting: Int
     var batches: Int
     var requests: Int
-    /// The work of keeping order. It may not grow faster than the number of requests.
+    /// The bookkeeping steps. Their number must not grow faster than the number of requests.
     var steps: Int
 
     static func + (left: BatchTally, right: BatchTally) -> BatchTally {

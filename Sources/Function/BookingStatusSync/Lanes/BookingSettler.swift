@@ -4,9 +4,9 @@ import Zendesk
 
 /// Settles bookings: applies the changes of events and sweeps to the tickets of their bookings.
 ///
-/// ``submit(_:readings:before:)`` only waits for results. ``Lanes`` decides which booking goes next,
-/// and ``settle(_:)`` is its way. Searches, readings and updates are shared where that is safe. All
-/// of it runs in ``run()``.
+/// ``submit(_:readings:before:)`` only waits for results. ``Lanes`` decides which booking goes
+/// next, and ``settle(_:)`` processes it. Searches, readings and updates are shared where that is
+/// safe. All of it runs in the handler's `run()`.
 final class BookingSettler: Sendable {
     private let zendesk: ZendeskClient
     private let settings: BookingStatusSettings
@@ -31,7 +31,7 @@ final class BookingSettler: Sendable {
     fileprivate typealias SharedState = Locked<State>
 
     fileprivate struct State {
-        /// Whether a task tells each minute what waits.
+        /// Whether a task logs the waiting work every minute.
         var isWatched = false
         var lanes: Lanes
         var submissions: [Int: Submission] = [:]
@@ -149,14 +149,14 @@ final class BookingSettler: Sendable {
         }
     }
 
-    // MARK: What waits
+    // MARK: Waiting work
 
-    /// The work of keeping order so far. It may not grow faster than the number of changes.
+    /// The bookkeeping steps so far. Their number must not grow faster than the number of changes.
     var steps: Int {
         state.withLock(\.lanes.steps) + finder.tally.steps + reader.tally.steps + jobs.tally.steps
     }
 
-    /// Logs each minute what waits, for as long as anything does.
+    /// Logs the waiting work every minute until there is none.
     private func watch() {
         let isWatched = state.withLock { state in
             defer { state.isWatched = true }
@@ -214,7 +214,7 @@ final class BookingSettler: Sendable {
             if entries.isEmpty { entries = state.withLock { $0.lanes.take(lane.bookingID, upTo: lane.latest) } }
             return refuse(lane, entries, TicketResult(error, ticket: nil))
         }
-        // Everybody who waited for it may have left.
+        // All callers may have left.
         guard !entries.isEmpty else { return finish(lane, []) }
         addReadings(of: entries, to: &tickets)
         entries.sort { $0.change.version.isListed(before: $1.change.version) }
@@ -235,7 +235,7 @@ final class BookingSettler: Sendable {
         guard TicketSearch.isPlain(lane.bookingID) else {
             throw ZendeskError(.rejected, "the booking's ID would change the meaning of a search")
         }
-        // As long as anyone waits for it.
+        // The latest deadline of its callers.
         let deadline = state.withLock { state in
             state.lanes.submissions(of: lane.bookingID).compactMap { state.submissions[$0]?.deadline }.max { $0.remaining < $1.remaining }
         }
@@ -248,8 +248,8 @@ final class BookingSettler: Sendable {
         CallPriority(level: entries.map(\.change.cause.level).max() ?? .high, turn: lane.turn)
     }
 
-    /// The tickets that have to be read although no search has found them. A sweep's readings may
-    /// have become old while they waited for capacity.
+    /// The tickets to read although no search has found them: those of parked changes, and those
+    /// whose reading by a sweep has become too old while it waited for capacity.
     private func known(_ entries: [Lanes.Entry]) -> [Int] {
         let old = entries.flatMap(\.readings).filter { reading in
             reading.readAt.map { time.secondsSince1970() - Double($0) > Self.freshness } ?? false
@@ -257,7 +257,7 @@ final class BookingSettler: Sendable {
         return Set(entries.flatMap { $0.parked?.tickets ?? [] } + old.map(\.ticket.id)).sorted()
     }
 
-    /// Adds what sweeps have read, unless it was read again since.
+    /// Adds the sweeps' readings, unless a ticket has been read again since.
     private func addReadings(of entries: [Lanes.Entry], to tickets: inout TicketReadings) {
         for reading in entries.flatMap(\.readings) {
             let id = reading.ticket.id
@@ -268,8 +268,8 @@ final class BookingSettler: Sendable {
         }
     }
 
-    /// Ends a lane's work without having reached a ticket. For lack of budget or time, one log line
-    /// counts the changes of a submission that were refused so.
+    /// Ends a lane's work that reached no ticket. If budget or time ran out, one log line counts
+    /// the refused changes of a submission.
     private func refuse(_ lane: Lanes.Start, _ entries: [Lanes.Entry], _ result: TicketResult) {
         guard result.isRefusal else { return finish(lane, entries.map { ($0, [result]) }) }
         state.withLock { state in
@@ -309,7 +309,7 @@ final class BookingSettler: Sendable {
 
     // MARK: One ticket
 
-    /// Does what the ticket's settlement says until it is done.
+    /// Carries out the ticket's settlement, action by action.
     private func settle(
         _ ticket: Int,
         _ reading: TicketReading?,
@@ -371,9 +371,9 @@ final class BookingSettler: Sendable {
         }
     }
 
-    /// Whether an update has to share a job: if it cannot go alone at once. Half of the budget is
-    /// left to second updates, and part of that half to the first change of each submission, such as
-    /// a guest's beside a large record.
+    /// Whether an update has to share a job, because it cannot be sent alone at once. Half of the
+    /// budget is reserved for second updates. The first change of each submission may use part of
+    /// that half, so that a single guest's change passes a large record.
     private func isScarce(_ priority: CallPriority) -> Bool {
         let usage = zendesk.usage
         return usage.writeWait > .seconds(1)

@@ -1,22 +1,22 @@
 import DequeModule
 import Zendesk
 
-/// A pure state machine that keeps the waiting changes in one lane for each booking, and decides
-/// which lane begins next. No operation costs more because more is waiting.
+/// Queues the waiting changes in one lane per booking, and decides which lane starts next. A pure
+/// state machine. The cost of an operation does not depend on how much is waiting.
 ///
-/// A lane is in work once at a time. A change that arrives before its booking's search is answered
-/// is taken along. After that, a ticket may have been opened that the search could not find, so a
-/// later change waits for the lane's next turn. Lanes begin in turns between submissions. A change
-/// that has to wait for the previous one is parked: the next change of its booking takes it along,
-/// or its tickets are read again when its time is over.
+/// A booking is processed once at a time. A change that arrives before the booking's search is
+/// answered joins the current turn. A later change waits for the lane's next turn, because a ticket
+/// may have been opened that the search could not find. Submissions take turns at starting lanes. A
+/// change that has to wait for the previous one is parked. The next change of its booking resumes
+/// it; otherwise its tickets are read again when its time is over.
 struct Lanes {
-    /// The limits of what waits and what is in work.
+    /// Limits of the waiting and the running work.
     struct Limits: Sendable {
         /// Lanes in work at once, besides the first of each submission.
         var inWork = 1000
         /// The same for sweeps.
         var swept = 100
-        /// Changes that wait.
+        /// Waiting changes.
         var changes = 100_000
         /// Submissions of more than ``largeRows`` changes.
         var large = 40
@@ -33,7 +33,7 @@ struct Lanes {
         /// The change's index in its submission.
         let index: Int
         fileprivate let number: Int
-        /// The booking's tickets, if a sweep has read them, or what is known of a parked change.
+        /// The booking's tickets if a sweep has read them, or the state of a parked change.
         fileprivate(set) var known: Known?
 
         /// The booking's tickets that a sweep has read.
@@ -50,7 +50,7 @@ struct Lanes {
         case parked(Parked)
     }
 
-    /// What is known of a change that waits for the previous one.
+    /// The state of a change that waits for the previous one.
     struct Parked: Sendable {
         var until: Duration
         /// The tickets on which the change waits.
@@ -95,7 +95,7 @@ struct Lanes {
         typealias Position = (submission: Int, number: Int)
 
         private var next: Deque<Position> = []
-        /// Those with no lane in work, which may always begin one.
+        /// Submissions with no lane in work. They may always start one.
         private var first: Deque<Position> = []
         var inWork = 0
 
@@ -122,7 +122,7 @@ struct Lanes {
 
     var inWork: Int { live.inWork + swept.inWork }
     var isEmpty: Bool { lanes.isEmpty && submissions.isEmpty && waiting == 0 }
-    /// Submissions that are not forgotten.
+    /// Submissions whose callers still wait.
     var inFlight: Int { submissions.count }
 
     // MARK: Submissions
@@ -166,7 +166,7 @@ struct Lanes {
             for entry in lane.waiting where entry.submission == id && entry.parked != nil { unpark(entry) }
             lane.waiting.removeAll { $0.submission == id }
             lanes[bookingID] = lane.waiting.isEmpty ? nil : lane
-            // Others may have left their turn to this submission.
+            // Other submissions may have relied on this one to start the lane.
             if let next = lane.waiting.first { resume(bookingID, next.submission) }
         }
         waiting -= withdrawn.count
@@ -180,7 +180,7 @@ struct Lanes {
         if submission.parked > 0 { parked -= 1 }
     }
 
-    /// Drops what nobody waits for any more.
+    /// Drops the changes whose callers have left.
     private mutating func clean(_ bookingID: String) {
         guard var lane = lanes[bookingID] else { return }
         let count = lane.waiting.count
@@ -200,7 +200,8 @@ struct Lanes {
             submissions[id]!.place = nil
             while let bookingID = submissions[id]!.queue.popFirst() {
                 steps += 1
-                // One in work begins again when it ends, and one may have been taken along.
+                // A lane in work starts again when it ends. Another may be empty, because its
+                // changes joined an earlier turn.
                 guard let lane = lanes[bookingID], !lane.isInWork, !lane.waiting.isEmpty else { continue }
                 let isKnown = lane.waiting.allSatisfy { !$0.readings.isEmpty || $0.parked.map { $0.until <= now } ?? false }
                 lanes[bookingID]!.isInWork = true
@@ -217,7 +218,7 @@ struct Lanes {
 
     private mutating func takeTurn(_ isSwept: Bool) -> Int? {
         while let place = isSwept ? swept.take(limit: limits.swept) : live.take(limit: limits.inWork) {
-            // A submission that has got a better place since has left this one.
+            // A submission that has got a better place since no longer uses this one.
             if submissions[place.submission]?.place == place.number { return place.submission }
         }
         return nil
@@ -247,7 +248,8 @@ struct Lanes {
         return taken
     }
 
-    /// Parks a change of a lane in work, if that leaves enough of the requests in flight.
+    /// Parks a change of a lane in work, unless too many of the requests in flight are parked
+    /// already.
     mutating func park(_ entry: Entry, _ parking: Parked) -> Bool {
         guard let submission = submissions[entry.submission] else { return false }
         if submission.parked == 0 {
@@ -277,7 +279,7 @@ struct Lanes {
         resume(bookingID, due.submission)
     }
 
-    /// Ends a lane's work. What has arrived meanwhile has its next turn.
+    /// Ends a lane's work. Changes that have arrived meanwhile get its next turn.
     mutating func leave(_ start: Start) {
         if start.isSwept { swept.inWork -= 1 } else { live.inWork -= 1 }
         steps += 1

@@ -3,8 +3,8 @@ import Synchronization
 /// Remembers the settled changes of unfinished records. A redelivered record with a thousand rows
 /// continues where it stopped.
 ///
-/// The records used last are kept, up to a number of rows, and the records before them, up to the
-/// same number. Forgetting one costs a few reads.
+/// Keeps two generations of records, each limited to the same number of rows: the recently used
+/// ones and those before them. A forgotten record costs a few reads.
 final class SettledChanges: Sendable {
     private let state = Mutex(State())
     private let maximumRows: Int
@@ -16,8 +16,8 @@ final class SettledChanges: Sendable {
     /// The settled rows of one record, which share their version.
     private struct Record {
         var bookings: Set<String> = []
-        /// Bookings that no delivery could settle so far. They come last, so that they do not keep
-        /// others out.
+        /// Bookings that no delivery could settle so far. They are tried last, so that they do not
+        /// block others.
         var hopeless: Set<String> = []
 
         var rows: Int { bookings.count + hopeless.count }

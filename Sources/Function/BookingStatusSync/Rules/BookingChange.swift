@@ -1,4 +1,4 @@
-/// A change of one booking's status, from the record or sweep that tells it to its log line.
+/// A change of one booking's status, as a change record or a sweep reports it.
 package struct BookingChange: Sendable {
     package let bookingID: String
     package let from: FormerStatus
@@ -17,7 +17,7 @@ package struct BookingChange: Sendable {
     package var isFresh: Bool { cause.isFresh }
     package var source: ChangeCause.Source { cause.source }
     var isSweep: Bool { cause.reported != nil }
-    /// Whether its new status has a tag, or is none.
+    /// Whether a ticket can show the new status: it has a tag, or the booking has no status.
     var hasTag: Bool { to == nil || to?.tag != nil }
     /// Our version on a ticket that shows this change.
     var kept: KeptVersion { KeptVersion(bookingID: bookingID, version: version, tag: to?.tag) }
@@ -60,8 +60,8 @@ extension BookingChange {
     /// The metadata for the ticket's audit.
     ///
     /// - Parameter status: the tag that the update sets, `none` for an emptied field; nil if it
-    ///   leaves the status field alone. It tells a tag that Zendesk dropped from one that a person
-    ///   replaced.
+    ///   leaves the status field alone. It distinguishes a tag that Zendesk dropped from one that a
+    ///   person replaced.
     func metadata(status: String?) -> [String: String] {
         var metadata = ["source": "booking-status-sync", "booking": bookingID, "event": cause.eventID, "version": kept.text]
         if let status { metadata["status"] = status }

@@ -1,13 +1,13 @@
 package import Logging
 import Zendesk
 
-/// What the changes of one record, or of one reading of a sweep, have in common.
+/// The properties shared by the changes of one record, or of one reading of a sweep.
 package final class ChangeCause: Sendable {
     package let version: BookingVersion
     /// Whether the previous change may still be on its way.
     package let isFresh: Bool
     package let source: Source
-    /// The id of the event that brought them.
+    /// The id of the event that carried them.
     let eventID: String
     let logger: Logger
     /// Low for a sweep beside live changes, which leaves half of the calls to them.

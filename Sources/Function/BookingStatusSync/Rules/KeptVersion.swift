@@ -11,10 +11,10 @@ import SpannerChangeStreams
 /// percent signs and spaces as `%2C`, `%p` and `%s`), and the booking's ID, which extends to the end.
 /// Text in any other form was edited by somebody and counts as no version.
 ///
-/// Zendesk's redaction blacks out digits that look like a payment card's, 12 to 19 in a row, also
-/// with other characters between them. So of nine such digits in a row the ninth is written as a
-/// letter, `%a` for 0 to `%j` for 9. A booking's ID with such a row is encoded in the same way, after
-/// the words `encoded booking`. Texts from before this rule remain readable.
+/// Zendesk redacts 12 to 19 digits in a row that look like a payment card's, even with other
+/// characters between them. Every ninth digit of a row is therefore written as a letter, `%a` for 0
+/// to `%j` for 9. A booking's ID with nine digits in a row is encoded in the same way, after the
+/// words `encoded booking`. Texts from before this rule remain readable.
 ///
 /// Sources: Zendesk help article 4408822124314; zendesk/credit_card_sanitizer.
 package struct KeptVersion: Equatable, Sendable {
@@ -71,7 +71,7 @@ package struct KeptVersion: Equatable, Sendable {
     private static let digitLetters = Array("abcdefghij".unicodeScalars)
     private static let longestRow = 8
 
-    /// Whether there are nine digits with nothing between them that the redaction does not skip.
+    /// Whether there are nine digits in a row, ignoring the characters that the redaction skips.
     private static func hasLongRow(_ text: String) -> Bool {
         var row = 0
         for scalar in text.unicodeScalars {
@@ -128,6 +128,6 @@ extension Substring {
 
 extension Unicode.Scalar {
     fileprivate var isDigit: Bool { ("0"..."9").contains(self) }
-    /// Whether the redaction takes no row of digits to go on after it.
+    /// Whether the character ends a row of digits for the redaction.
     fileprivate var isLetter: Bool { ("a"..."z").contains(self) || ("A"..."Z").contains(self) || self == "_" }
 }

@@ -1,12 +1,12 @@
-/// Applies the rules of this system. The first row that matches decides.
+/// Decides what one change does to one ticket. The first row that matches applies.
 ///
 /// Rows 3, 7 and 8 need a version field and never match without one.
 ///
-/// A sweep knows the current status, not only a change. So it also replaces what we wrote for a
-/// booking that the ticket no longer names. It runs again and again, so it writes a version only if
-/// there is none. A field that a person emptied stays empty: there our own version names the very
-/// status that the field does not show. For a booking that does not exist, a sweep takes back what
-/// we wrote and does nothing else.
+/// A sweep knows the current status, not only a change. It therefore also replaces what we wrote
+/// for a booking that the ticket no longer names. It runs repeatedly, so it writes a version only
+/// if there is none. A field that a person emptied stays empty: our own version then names the
+/// status that the field lacks. For a booking that does not exist, a sweep only clears what we
+/// wrote.
 ///
 /// - Parameters:
 ///   - ticket: the ticket as it was read.
@@ -40,8 +40,8 @@ package func decide(_ ticket: TicketState, _ change: BookingChange, keepsVersion
     // 5
     if ticket.tag == nil {
         guard change.from == .unknown || order == .unordered, let kept, kept.tag == to else { return write }
-        // A person emptied it. The version is still written. Without it, an older change that
-        // arrives later would be written.
+        // A person emptied it. The version is still written, or an older change that arrives later
+        // would fill the field.
         return change.source == .stream && order == .older ? .writeVersion(.unexpectedStatus) : .skip(.unexpectedStatus)
     }
     // 6
@@ -50,6 +50,6 @@ package func decide(_ ticket: TicketState, _ change: BookingChange, keepsVersion
     if isOurs { return write }
     // 8
     if keepsVersions, kept == nil, change.isFresh { return .skip(.waiting) }
-    // 9: a person's status stays. The newer version keeps older changes away from it.
+    // 9: a person's status stays. The newer version protects it from older changes.
     return change.source == .stream && order == .older ? .writeVersion(.unexpectedStatus) : .skip(.unexpectedStatus)
 }

@@ -8,7 +8,7 @@ struct TicketResult: Equatable, Sendable {
     var outcome: Outcome
     /// The reason, if the outcome alone does not tell.
     var reason: String?
-    /// When a retry makes sense, if that is known.
+    /// How long to wait before a retry, if that is known.
     var retryAfter: Duration?
     /// Whether a person has to fix something first, such as a wrong token.
     var needsPerson = false

@@ -7,7 +7,7 @@ import Zendesk
 extension BookingStatusHandler {
     /// Handles a message with the attribute `task=sweep`, which a schedule publishes.
     func handleSweep(_ message: PubSubMessage, _ context: FunctionContext) async throws(FunctionFailure) {
-        guard let sweep else { throw .unprocessable("SPANNER_DATABASE is not set: without it there is nothing to sweep from") }
+        guard let sweep else { throw .unprocessable("SPANNER_DATABASE is not set: a sweep needs the database") }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
         let now = time.secondsSince1970()
         var window: SweepWindow
@@ -25,12 +25,12 @@ extension BookingStatusHandler {
             report = try await sweep.runRecent(&window, caller)
         } catch {
             if error.needsPerson { context.logger.error("sweep", metadata: ["reason": "\(error)"]) }
-            throw .tryAgain(after: error.retryAfter ?? .seconds(10), "the sweep cannot go on: \(error)")
+            throw .tryAgain(after: error.retryAfter ?? .seconds(10), "the sweep cannot continue: \(error)")
         }
         if window.isCut, !wasCut, !report.isStopped {
             context.logger.warning(
                 "sweep",
-                metadata: ["reason": "more tickets were updated than one sweep looks at: the next ones go on until they have caught up"]
+                metadata: ["reason": "more tickets were updated than one sweep checks: the next sweeps continue until they have caught up"]
             )
         }
         context.logger.info("sweep", metadata: report.metadata)
@@ -56,7 +56,7 @@ extension BookingStatusHandler {
         // A job has its own instance, and with it its own budget.
         let caller = Sweep.Caller(id: "sweep --all", priority: .normal, deadline: deadline, logger: logger)
         do {
-            // A job remembers no ticket that the index has to show.
+            // A new process knows no ticket with which to check the index.
             let (zendesk, field) = (sweep.zendesk, sweep.settings.bookingIDField)
             try await SearchIndex.compareWithList(zendesk, field: field, time: time, priority: caller.priority, deadline: deadline)
         } catch {
@@ -65,7 +65,8 @@ extension BookingStatusHandler {
         var report = try await sweep.run(.createdFrom(start), caller, progress: progress)
         guard !report.isStopped else { return report }
         if report.held > 0, !sweep.clearing.isHolding {
-            // The first bookings were absent more often than all of them.
+            // Too many bookings were absent at first, but not overall: sweep again to clear the
+            // held tickets.
             report.held = 0
             report = try await sweep.run(.createdFrom(start), caller, into: report, progress: progress)
         }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Holds back a sweep that would clear most tickets, as a wrong database would make it. Deleted
-/// bookings are a small share of those that open tickets name.
+/// Stops a sweep from clearing most tickets, as it would with the wrong database. Normally only a
+/// small share of the bookings that open tickets name are deleted.
 final class ClearGuard: Sendable {
     private let lookups = Mutex<[String: Lookup]>([:])
     private let mayClear: Bool
@@ -16,8 +16,8 @@ final class ClearGuard: Sendable {
         var lookedUp: Int
         var absent: Int
 
-        /// Whether clearing has to wait for a person. Few bookings show nothing, and cost few
-        /// tickets.
+        /// Whether clearing needs a person's approval. A small sample proves nothing, and affects
+        /// few tickets.
         var isSuspicious: Bool { lookedUp >= ClearGuard.enough && absent * 2 > lookedUp }
     }
 
@@ -25,7 +25,7 @@ final class ClearGuard: Sendable {
     private static let enough = 20
     private static let maximum = 20_000
 
-    /// - Parameter mayClear: whether a person has released clearing.
+    /// - Parameter mayClear: whether a person has approved clearing.
     init(mayClear: Bool) { self.mayClear = mayClear }
 
     /// Whether clearing is held back now.
@@ -37,7 +37,8 @@ final class ClearGuard: Sendable {
 
     /// Records lookups before their tickets are cleared.
     ///
-    /// - Parameter bookings: those of which a ticket has a status of ours, and whether each is absent.
+    /// - Parameter bookings: bookings with a ticket that shows a status of ours, and whether each
+    ///   is absent.
     /// - Returns: the share that is suspicious; nil if tickets may be cleared.
     func note(_ bookings: [(id: String, isAbsent: Bool)], _ now: Duration) -> Share? {
         let share = lookups.withLock { lookups in

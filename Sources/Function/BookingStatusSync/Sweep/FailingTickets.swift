@@ -1,7 +1,8 @@
 import Synchronization
 
 /// Tickets that could not be read or updated. The minute sweep tries each again in its next pass,
-/// and then every ten minutes, whether or not it has been updated since. So none holds a pass back.
+/// and then every ten minutes, whether or not it has been updated since. None of them delays a
+/// pass.
 final class FailingTickets: Sendable {
     /// When to try each again.
     private let tickets = Mutex<[Int: Duration]>([:])
@@ -23,7 +24,7 @@ final class FailingTickets: Sendable {
 
     func forget(_ ticket: Int) { tickets.withLock { $0[ticket] = nil } }
 
-    /// Whether a sweep leaves the ticket for later.
+    /// Whether it is too early to try the ticket again.
     func isPutOff(_ ticket: Int, _ now: Duration) -> Bool { tickets.withLock { $0[ticket].map { $0 > now } ?? false } }
 
     /// The tickets to try now, up to a number.

@@ -10,8 +10,8 @@ final class SettledTickets: Sendable {
 
     func contains(_ reading: TicketReading) -> Bool { stamps.withLock { $0[reading.ticket.id] == reading.ticket.updatedStamp } }
 
-    /// - Parameter now: seconds since 1970. The ticket has to be old by both clocks. While search
-    ///   may not show it, a change of its booking does not find it.
+    /// - Parameter now: seconds since 1970. Only a ticket that is old by both clocks is noted.
+    ///   Search may not show a younger one yet, so a change of its booking may miss it.
     func note(_ reading: TicketReading, now: Double) {
         guard let stamp = RFC3339(reading.ticket.updatedStamp)?.seconds, let readAt = reading.readAt,
             min(readAt, Int64(now)) >= stamp + SweepWindow.length

@@ -6,8 +6,8 @@ extension Sweep {
     private static let maximumFailing = 500
 
     /// Sweeps the unsolved tickets that were updated within the window, latest first. It reads the
-    /// database's own list, because search shows a new ticket only minutes later. It goes on where
-    /// the pass before it was cut.
+    /// database's own list, because search shows a new ticket only minutes later. It continues
+    /// where the previous pass stopped.
     ///
     /// - Throws: ``SweepFailure`` if the sweep cannot continue.
     func runRecent(_ window: inout SweepWindow, _ caller: Caller) async throws(SweepFailure) -> SweepReport {
@@ -28,7 +28,7 @@ extension Sweep {
                 // A hidden field would make every ticket look as if it named no booking.
                 _ = try await zendesk.field(settings.bookingIDField, accepts: nil, priority: caller.priority, deadline: deadline)
             } catch {
-                // A place in the list that Zendesk does not know any more.
+                // Zendesk no longer accepts the cursor.
                 if error.kind == .rejected, window.cursor != nil {
                     window.startOver()
                     continue
@@ -63,7 +63,7 @@ extension Sweep {
         try await settleNamed(readings, caller, &report)
     }
 
-    /// The tickets of a page that are not known to be correct, or to fail.
+    /// The tickets of a page, without those known to be correct or to fail.
     private func unsettled(
         _ page: TicketPage,
         from start: Int64,
@@ -82,8 +82,8 @@ extension Sweep {
 
     private func updatedAt(_ reading: TicketReading) -> Int64 { RFC3339(reading.ticket.updatedStamp)?.seconds ?? .max }
 
-    /// Whether all following tickets were updated before the time. False if the list is not in its
-    /// order.
+    /// Whether all tickets after this page were updated before the time. False if the page is not
+    /// sorted.
     private func isBehind(_ page: TicketPage, _ start: Int64) -> Bool {
         let times = page.readings.map(updatedAt)
         return zip(times, times.dropFirst()).allSatisfy { $0 >= $1 } && times.last.map { $0 < start } ?? true

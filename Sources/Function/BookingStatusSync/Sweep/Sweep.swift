@@ -5,12 +5,12 @@ import SpannerChangeStreams
 import Support
 import Zendesk
 
-/// Starts from tickets instead of changes. It reads the bookings that the tickets name, and applies
-/// each status by the same rules.
+/// Compares tickets with their bookings, and corrects them. It reads the bookings that the tickets
+/// name, and applies each status by the same rules as a change.
 ///
 /// It covers tickets that no change reaches: a ticket opened after its booking's last change, a
 /// follow-up with an old ticket's values, a corrected booking ID, a lost change. It reads every
-/// ticket and ignores what a search shows of it.
+/// ticket, and never relies on a search result's values.
 struct Sweep: Sendable {
     let zendesk: ZendeskClient
     let settler: BookingSettler
@@ -27,7 +27,7 @@ struct Sweep: Sendable {
     private static let idsInAQuery = 100
     /// Maximum restarts of an export at the same place.
     private static let maximumRestarts = 3
-    /// Maximum tries of a job for the tickets of a page without progress.
+    /// Maximum tries of a sweep job without progress on a page.
     private static let maximumStillstands = 30
 
     /// Which unsolved tickets to sweep. Times are in seconds since 1970.
@@ -48,7 +48,7 @@ struct Sweep: Sendable {
         var deadline: Deadline
         var logger: Logger
 
-        /// Deadline for the calls of one page, so that a job notices when nothing moves.
+        /// Deadline for the calls of one page, so that a sweep job notices when it is stuck.
         func callDeadline(_ time: TimeSource) -> Deadline { Deadline(after: min(deadline.remaining, .seconds(600)), time) }
 
         /// Whether the sweep ends here and the next one continues.
@@ -125,7 +125,7 @@ struct Sweep: Sendable {
             case .failure(let error): failures.append((ticket, error))
             }
         }
-        // If none can be read, it is not the tickets that are at fault, unless they have failed before.
+        // If none can be read, the tickets are not at fault, unless all have failed before.
         let areAllNew = readings.isEmpty && !failures.allSatisfy { failing.contains($0.ticket) }
         for (ticket, error) in failures where error.mayConcernOneItem { failing.note(ticket, time.now()) }
         if let error = failures.first(where: { !$0.error.mayConcernOneItem || areAllNew })?.error {
@@ -251,8 +251,8 @@ struct Sweep: Sendable {
         return change.hasTag ? nil : (.unknownStatus, TicketResult.noTag(for: change.to?.name ?? ""))
     }
 
-    /// The items for tickets from which somebody removed the booking's ID. They take away what we
-    /// wrote for it.
+    /// Items for tickets from which somebody removed the booking's ID. They clear what we wrote for
+    /// it.
     private func forgotten(_ readings: [TicketReading], _ caller: Caller) -> [Item] {
         var seen: Set<Int> = []
         return readings.compactMap { reading in

@@ -8,7 +8,7 @@ package struct SweepReport: Equatable, Sendable {
     /// Written tickets that already carried a version of ours. A change for them must have been
     /// lost or is still on its way.
     package var repaired = 0
-    /// Tickets that would have been cleared, while that is held back.
+    /// Tickets that would be cleared if clearing were not held back.
     package internal(set) var held = 0
     /// Tickets that could not be processed, and the first reason.
     package var unfinished = 0
@@ -21,8 +21,8 @@ package struct SweepReport: Equatable, Sendable {
     private static let maximumNames = 50
     /// Whether budget or time ran out before the last page.
     private(set) var isStopped = false
-    /// Whether the pages so far came in order of creation. If not, no time can say what has been
-    /// seen.
+    /// Whether the pages so far were in order of creation. If not, no creation time marks the
+    /// progress.
     private var isRising = true
 
     package init() {}

@@ -1,17 +1,17 @@
 import Zendesk
 
-/// How far back the minute sweep has to look, and how far it has come. Times are in seconds since
-/// 1970, by Zendesk's clock.
+/// The range of updates that the minute sweep has to check, and its progress. Times are in seconds
+/// since 1970, by Zendesk's clock.
 struct SweepWindow: Equatable, Sendable {
     /// The earliest update to look at.
     private(set) var start: Int64
-    /// Where to go on in the list; nil at its top.
+    /// Where to continue in the list; nil at its top.
     var cursor: String?
     /// The time of the answer at the top. Later updates belong to the next pass.
     private var begin: Int64?
 
-    /// How far a sweep looks back before the last complete one. For that long a change may miss a
-    /// new ticket, because the search index lags.
+    /// How far a sweep looks back beyond the last complete one. The search index lags, so a change
+    /// may miss a ticket younger than this.
     static let length: Int64 = 15 * 60
 
     init(now: Int64) { start = now - Self.length }

@@ -7,7 +7,7 @@ struct BatchPlan: Equatable {
     private(set) var outcomes: [Outcome] = []
     /// The write for the end result; nil if the ticket already shows it.
     private(set) var write: Write?
-    /// Indexes of the changes decided on the ticket as the write will leave it, not as it is.
+    /// Indexes of the changes whose decision assumes that the write succeeds.
     private var dependent: Set<Int> = []
 
     struct Write: Equatable {

@@ -4,9 +4,9 @@ import Zendesk
 ///
 /// Jobs are trusted once this instance has seen that they honor stamps. A proof job has two items
 /// that change nothing: the one with a stale stamp must fail, and the other must succeed. A second
-/// one beside it swaps the two, since a ticket may fail for reasons of its own. The items name no
-/// fields. Even if stamps are ignored and the job runs minutes late, it cannot overwrite anything. A
-/// job that does not end, or cannot be read, closes jobs for 1, 2, 4 … minutes.
+/// proof job swaps the two, because a ticket may fail for other reasons. The items name no fields,
+/// so they overwrite nothing, even if stamps are ignored and the job runs minutes late. A job that
+/// does not end, or cannot be read, disables jobs for 1, 2, 4 … minutes.
 struct JobBoard {
     enum Trust { case unknown, proven, refuted }
 
@@ -32,7 +32,7 @@ struct JobBoard {
     func isOpen(_ now: Duration) -> Bool { maximumJobs > 0 && trust != .refuted && !isDraining && now >= closedUntil }
 
     /// How many jobs may run for live changes, or for sweeps, which have one place. The first one
-    /// goes alone, because it begins with the proof.
+    /// runs alone, because it begins with the proof.
     func places(isSwept: Bool) -> Int {
         guard trust == .proven else { return running.live + running.swept == 0 ? 1 : 0 }
         return isSwept ? (running.live < maximumJobs ? 1 : 0) : maximumJobs - running.swept

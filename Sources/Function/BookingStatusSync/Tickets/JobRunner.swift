@@ -2,7 +2,8 @@ import Support
 import Synchronization
 import Zendesk
 
-/// Runs jobs, from the proof that they honor stamps to the reading that shows what they did.
+/// Runs jobs. Proves first that they honor stamps, and afterwards reads the tickets to see the
+/// result.
 final class JobRunner: Sendable {
     typealias Reply = Result<JobAnswer, ZendeskError>
 
@@ -72,8 +73,8 @@ final class JobRunner: Sendable {
     }
 
     /// Whether each item's tag is an option. Reads the drop-down's options again first, unless they
-    /// were read within ten seconds: a job does not report the tags that it drops. The tickets of
-    /// the others are read again, so that their settlements see the missing tag.
+    /// were read within ten seconds: a job does not report the tags that it drops. Items with a
+    /// missing tag fail, so that their settlements read the tickets again and see that.
     private func accepts(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async throws(ZendeskError) -> [Bool] {
         zendesk.forgetOptions(of: statusField, olderThan: .seconds(10))
         var isAccepted: [Bool] = []
@@ -104,7 +105,7 @@ final class JobRunner: Sendable {
         let found = await reader.read(tickets, priority: batch.priority, deadline: callDeadline)
         return items.map { item in
             found[item.ticket]!.map { .reading($0) }
-                .mapError { ZendeskError(.outcomeUnknown, "what became of a job cannot be read: \($0)") }
+                .mapError { ZendeskError(.outcomeUnknown, "the result of a job cannot be read: \($0)") }
         }
     }
 
@@ -139,7 +140,7 @@ final class JobRunner: Sendable {
 
     // MARK: Proof
 
-    /// Whether jobs are known to honor stamps, if need be by a proof with two of the items.
+    /// Whether jobs honor stamps. If that is unknown, runs a proof with two of the items.
     private func isProven(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> Bool {
         guard await gate.enter(before: batch.deadline) else { return false }
         defer { gate.leave() }

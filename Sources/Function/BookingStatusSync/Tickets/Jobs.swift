@@ -4,9 +4,9 @@ import Zendesk
 
 /// Updates many tickets at once in jobs, as far as the ``JobBoard`` trusts them.
 ///
-/// A job begins when fifteen updates wait or the oldest has waited for a second. What waits is
-/// divided over the free places, since five jobs of twenty tickets end sooner than one of a
-/// hundred. One call asks for all jobs, each second, or as every fifth call of the budget.
+/// A job begins when fifteen updates wait or the oldest has waited for a second. Waiting updates
+/// are spread over the free places, because five jobs of twenty tickets end sooner than one of a
+/// hundred. One call polls all jobs: every second, or with a small budget as every fifth call.
 struct Jobs: Sendable {
     private let runner: JobRunner
     private let live: Batcher<JobItem, JobAnswer>

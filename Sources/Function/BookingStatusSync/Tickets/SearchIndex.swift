@@ -2,11 +2,12 @@ package import Support
 import Synchronization
 package import Zendesk
 
-/// Zendesk's search index, and the proof that it shows the tickets that exist.
+/// Checks that Zendesk's search index shows the tickets that exist.
 ///
-/// A search that finds nothing is answered like any other: while the index is down, when it lags,
-/// and when the token's owner has lost a brand or a group. So a booking has no ticket only if a
-/// ticket that is known to be in the index was found by the same search, or by one that began later.
+/// An empty answer looks the same if there is no ticket, if the index is down or lags, and if the
+/// token's owner has lost access to a brand or a group. A booking therefore counts as one without
+/// tickets only if the same search, or one that began later, found a ticket that is known to be in
+/// the index.
 ///
 /// Sources: Zendesk's incident of 14 October 2015 and help article 8539127480218 (answers without
 /// hits); Zendesk API reference, "List Tickets".
@@ -17,7 +18,7 @@ package final class SearchIndex: Sendable {
     private let pool: Mutex<WitnessPool>
     private let candidates = AsyncSemaphore()
     private let list = Mutex<ListVerdict?>(nil)
-    /// That the index is blind, and until when that is not looked at again.
+    /// Set while the index counts as blind: the error, and when to check again.
     private let blindness = Mutex<(error: ZendeskError, until: Duration)?>(nil)
 
     /// The first call may be admitted; others wait for their turn.
@@ -27,15 +28,15 @@ package final class SearchIndex: Sendable {
         var deadline: Deadline
     }
 
-    /// What the list of tickets says, as long as no search finds any.
+    /// The verdict of the list of tickets, used while no search finds any.
     private struct ListVerdict {
         var error: ZendeskError?
         var until: Duration
     }
 
-    /// How long a list's verdict holds, and after which time the index shows an update.
+    /// How long a list's verdict holds, and how long the index may take to show an update.
     private static let lag = Duration.seconds(600)
-    /// The same for a list that does not decide.
+    /// How long an undecided verdict holds.
     private static let undecided = Duration.seconds(60)
     private static let maximumPages = 10
     private static let maximumRounds = 4
@@ -207,16 +208,16 @@ package final class SearchIndex: Sendable {
         return !page.isWhole
     }
 
-    /// Looks at a witness that a search did not find, and forgets it if it is none any more.
+    /// Reads a witness that a search did not find, and forgets it if it no longer is one.
     ///
     /// - Returns: whether it still is one, and a search for it alone shows it.
-    /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index ought to show it, or if it
-    ///   is not the only one of its brand or group that cannot be read.
+    /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index should show it, or if
+    ///   another witness of its brand or group cannot be read either.
     @discardableResult func lookAt(_ witness: Witness, _ options: CallOptions) async throws(ZendeskError) -> Bool {
         try expectSight()
         switch try await read(witness, options) {
         case .isWitness:
-            // Perhaps every ticket has to match all terms.
+            // The search may have required each ticket to match all terms.
             guard try await !isShown(witness, options) else { return true }
             throw blind(witness, "does not show ticket \(witness.ticket), which is not closed and names a booking")
         case .isNone:
@@ -226,7 +227,8 @@ package final class SearchIndex: Sendable {
         case .isUnreadable(let status):
             for other in withPool({ pool, _ in pool.companions(of: witness) }) {
                 guard case .isUnreadable(let otherStatus) = try await read(other, options) else { continue }
-                // Nothing says whether a lost ticket is 403 or 404. Two of 404 may have been deleted.
+                // It is not documented whether an inaccessible ticket is 403 or 404. Two with 404
+                // may have been deleted.
                 let mayBeDeleted = status == 404 && otherStatus == 404
                 withPool { $0.lose([witness, other], until: mayBeDeleted ? $1 + Self.lag : nil) }
                 throw blind(witness, "shows no ticket like \(witness.ticket) and \(other.ticket), which cannot be read either (\(status))")
@@ -236,7 +238,8 @@ package final class SearchIndex: Sendable {
         }
     }
 
-    /// Reads the field anew. While it is hidden, no ticket seems to name a booking.
+    /// Checks with a fresh reading that the field exists. While it is hidden, no ticket seems to
+    /// name a booking.
     private func expectField(_ options: CallOptions) async throws(ZendeskError) {
         zendesk.forgetOptions(of: field, olderThan: .seconds(1))
         _ = try await zendesk.field(field, accepts: nil, priority: options.priority, deadline: options.deadline)
@@ -274,8 +277,7 @@ package final class SearchIndex: Sendable {
 
     // MARK: The list of tickets
 
-    /// Asks the list of tickets, which comes from the database, whether a search that finds nothing
-    /// is right.
+    /// Checks an empty search against the list of tickets, which comes from the database.
     private func proveByList(_ options: CallOptions) async throws(ZendeskError) {
         let now = time.now()
         let verdict: ListVerdict
@@ -291,7 +293,7 @@ package final class SearchIndex: Sendable {
 
     /// Compares an account's index with its list of tickets, for a caller that knows no witness.
     ///
-    /// - Returns: why that decides nothing, if it does not.
+    /// - Returns: the reason if the comparison is inconclusive; otherwise nil.
     /// - Throws: ``ZendeskError``; of kind `searchIsBlind` if the index lacks a ticket.
     @discardableResult package static func compareWithList(
         _ zendesk: ZendeskClient,

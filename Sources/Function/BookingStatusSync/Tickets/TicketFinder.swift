@@ -8,8 +8,8 @@ struct TicketFinder: Sendable {
     private let searches: Batcher<String, Found>
 
     struct Found: Sendable {
-        /// Tickets that may belong to the booking. Only the exact value of the field, when it is
-        /// read, tells.
+        /// Tickets that may belong to the booking. Only the field's exact value, once it is read,
+        /// decides.
         var tickets: [Int]
         /// The number of the last change that had arrived when the search was answered.
         var latest: Int
@@ -118,7 +118,7 @@ private struct BookingSearch: Sendable {
                 case .refused: break
                 case .unproven(let missing, let found, let hits):
                     do throws(ZendeskError) {
-                        // One is enough to tell that it is the terms.
+                        // One such witness is enough to blame the terms.
                         for witness in missing where try await index.lookAt(witness, options) {
                             guard missing.count == witnesses.count else { break }
                             // A ticket has to match all terms.
@@ -176,7 +176,7 @@ private struct BookingSearch: Sendable {
         return .whole(await proven(found, page.hits, since: number, options))
     }
 
-    /// Lets a booking that no hit names have no ticket only if the index is complete.
+    /// Checks the index before a booking without a hit counts as one without tickets.
     private func proven(_ found: Findings, _ hits: [SearchHit], since number: Int, _ options: CallOptions) async -> Findings {
         let named = Set(hits.compactMap(\.text))
         guard found.contains(where: { !named.contains($0.booking) }), !index.isComplete(since: number) else { return found }
@@ -188,14 +188,14 @@ private struct BookingSearch: Sendable {
         }
     }
 
-    /// A booking that a hit names has a ticket, whatever the search lacks.
+    /// Keeps the findings of bookings that a hit names. The others get the error.
     private static func named(_ found: Findings, _ hits: [SearchHit], or error: ZendeskError) -> Findings {
         let named = Set(hits.compactMap(\.text))
         return found.map { named.contains($0.booking) ? $0 : ($0.booking, .failure(error)) }
     }
 
     /// Assigns hits to bookings. A hit belongs to the bookings whose ID its own ID contains, as
-    /// search compares them. One that none of the terms explains may belong to any booking.
+    /// search compares them. A hit that matches none of the terms may belong to any booking.
     private static func assign(_ hits: [SearchHit], to bookings: [String], besides others: [String], _ latest: Int) -> Findings {
         let cores = (bookings + others).map { Witness.core($0) }
         let texts = hits.map { $0.text.map { Witness.core($0) } }
@@ -206,10 +206,10 @@ private struct BookingSearch: Sendable {
         }
     }
 
-    // MARK: Fewer at once
+    // MARK: Smaller searches
 
-    /// Asks in halves and with other witnesses, since one of the tickets spoils the search. If both
-    /// halves fail, Zendesk is down.
+    /// Searches in halves and with other witnesses, to isolate the ticket that spoils the search.
+    /// If both halves fail, Zendesk is down.
     private func findAroundOne(_ bookings: [String], _ options: CallOptions, without spoilers: [Witness]) async -> Findings {
         guard bookings.count > 1 else { return await findSingly(bookings, options) }
         let middle = bookings.count / 2
@@ -219,7 +219,7 @@ private struct BookingSearch: Sendable {
             found.allSatisfy { if case .failure(let error) = $0.result { error.mayConcernOneItem } else { false } }
         }
         if hasFailed == [false, false] {
-            // It was a witness.
+            // Both halves work with other witnesses, so a witness was at fault.
             index.withPool { $0.avoid(spoilers, $1) }
         }
         guard let index = hasFailed.firstIndex(of: true), hasFailed != [true, true] else { return found.flatMap(\.self) }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The notes of an instance. There are few, and a lost one costs one call.
+/// Keeps an instance's notes about tickets. There are few, and a lost one costs one call.
 final class TicketMemory: Sendable {
     private let notes = Mutex<[Int: TicketNotes]>([:])
     private static let maximumNotes = 10_000

@@ -1,4 +1,4 @@
-/// What an instance remembers of a ticket between two settlements.
+/// An instance's notes about a ticket between two settlements.
 struct TicketNotes: Equatable, Sendable {
     /// A write of ours that replaced a person's status. The status is put back before anything
     /// else.

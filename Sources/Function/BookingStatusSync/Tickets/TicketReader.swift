@@ -4,8 +4,7 @@ import Zendesk
 /// The result of reading each ticket, by id. A ticket that is gone has no reading.
 typealias TicketReadings = [Int: Result<TicketReading?, ZendeskError>]
 
-/// Reads tickets: ids in, a result for each ticket out. What one ticket answers concerns that
-/// ticket alone.
+/// Reads tickets, with a result for each. One ticket's failure does not affect the others.
 struct TicketReader: Sendable {
     private let pages: Batcher<Int, TicketReading?>
 

@@ -4,8 +4,8 @@ import Zendesk
 /// Decides step by step how the changes of one booking reach one ticket. A state machine: it names
 /// the next action and performs none itself.
 ///
-/// It decides on retries, lost answers and taking back, and on the limits of all of these. The
-/// driver performs each action and reports the result.
+/// It also decides how to retry, what to do about a lost answer, when to take a write back, and
+/// when to stop. The driver performs each action and reports the result.
 struct TicketSettlement: Sendable {
     enum Event: Sendable {
         case reading(TicketReading)
@@ -51,8 +51,8 @@ struct TicketSettlement: Sendable {
     static let maximumPause = Duration.seconds(3)
     /// Maximum age of the last check of the fields.
     static let fieldsAge = Duration.seconds(60)
-    /// Minimum age of a stamp in seconds before a safe update. A change within the same second as
-    /// the stamp would escape the update. Two seconds are safe.
+    /// Minimum age of a stamp in seconds before a safe update. A safe update does not notice a
+    /// change within the stamp's own second. Two seconds are safe.
     static let stampAge: Int64 = 2
 
     let ticket: Int
@@ -210,8 +210,8 @@ struct TicketSettlement: Sendable {
     private enum StampAge: Equatable {
         case old
         case young
-        /// Ahead of every clock by this many seconds. Until then an edit would not change the
-        /// stamp, and would escape a safe update.
+        /// Ahead of every clock by this many seconds. Until then an edit does not change the stamp,
+        /// and a safe update does not notice it.
         case ahead(Double)
     }
 
@@ -447,8 +447,8 @@ struct TicketSettlement: Sendable {
 }
 
 extension TicketAudit {
-    /// Whether this is our write of the version. Putting one back does not count. It is not
-    /// documented that a job keeps metadata.
+    /// Whether this is our write of the version. Putting one back does not count. Zendesk does not
+    /// document whether a job keeps metadata.
     fileprivate func wrote(_ version: KeptVersion, to field: Int) -> Bool {
         let text = metadata["version"] ?? (metadata["takes_back"] == nil ? set[field] ?? nil : nil)
         return text.flatMap { KeptVersion(text: $0) } == version

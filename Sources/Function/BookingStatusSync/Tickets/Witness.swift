@@ -1,7 +1,7 @@
 package import Zendesk
 
-/// A booking whose open ticket an earlier search found. A search that also finds this one has
-/// looked for all of its bookings.
+/// A booking whose open ticket an earlier search found. If a search for several bookings also finds
+/// the witnesses among its terms, it has covered all terms.
 ///
 /// Zendesk does not document what several terms of one field mean, or how many of them count. So
 /// the first and the last term are witnesses. One of the two would be missing if every ticket had

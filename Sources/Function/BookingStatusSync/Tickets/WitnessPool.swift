@@ -1,7 +1,7 @@
 import Zendesk
 
-/// What an instance knows of the search index: its witnesses, how many bookings a search may ask
-/// for, and since when an empty answer counts. A pure state machine.
+/// An instance's knowledge of the search index: the witnesses, the limit of bookings per search,
+/// and which empty answers count. A pure state machine.
 struct WitnessPool: Sendable {
     /// Maximum bookings in one search, excluding the witnesses.
     let maximum: Int
@@ -15,10 +15,9 @@ struct WitnessPool: Sendable {
     private var searches = 0
     /// The number of the last search that showed a ticket of a brand.
     private var shownBy: [Int?: Int] = [:]
-    /// Until when no ticket names a booking, as the list of tickets says.
+    /// How long the list's verdict holds that no ticket names a booking.
     private var bareUntil: Duration?
-    /// Witnesses without which a search worked that had failed as a whole, and until when searches
-    /// leave them out.
+    /// Witnesses suspected of making a search fail as a whole, and until when searches omit them.
     private var spoilers: [Int: Duration] = [:]
     private var lookedAt: Duration?
     private var halved: (limit: Int, until: Duration)?
@@ -65,8 +64,8 @@ struct WitnessPool: Sendable {
     /// Records that candidates were searched for.
     mutating func looked(_ now: Duration) { lookedAt = now }
 
-    /// The witnesses for a search: one of each brand, and two at least if it asks for several
-    /// bookings; nil if not that many are apart from its bookings and from each other.
+    /// The witnesses for a search: one of each brand, and at least two for several bookings. Nil if
+    /// there are not enough whose IDs cannot be confused with its bookings' or with each other.
     func witnesses(for bookings: [String], without others: [Witness], _ now: Duration) -> [Witness]? {
         var chosen: [Witness] = []
         let apart = witnesses.reversed().filter { witness in
@@ -85,7 +84,8 @@ struct WitnessPool: Sendable {
     }
 
     /// The witnesses that show whether the index is complete: the lost ones, and one of each brand.
-    /// Where searches may be shared two at least, since that also shows whether terms are alternatives.
+    /// If searches may be shared, at least two, since that also shows whether terms are
+    /// alternatives.
     func controls(_ now: Duration) -> [Witness] {
         var controls = lost
         let areShared = limit(now) > 1
@@ -110,7 +110,7 @@ struct WitnessPool: Sendable {
         return Array(Set([others.first { $0.brand == witness.brand }, ofGroup].compactMap(\.self))).sorted { $0.ticket < $1.ticket }
     }
 
-    /// Lets searches do without these for a while.
+    /// Leaves these out of searches for a while.
     mutating func avoid(_ witnesses: [Witness], _ now: Duration) {
         spoilers = spoilers.filter { $0.value > now }
         for witness in witnesses { spoilers[witness.ticket] = now + Self.caution }

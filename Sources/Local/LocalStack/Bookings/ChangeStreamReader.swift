@@ -119,7 +119,7 @@ enum ChangeStreamElement: Equatable {
         // partitions).
         return try values.flatMap { value in
             try (value.array ?? []).flatMap { change -> [ChangeStreamElement] in
-                guard let parts = change.array, parts.count == 3 else { throw Unreadable(description: "a change record of another shape") }
+                guard let parts = change.array, parts.count == 3 else { throw Unreadable(description: "a malformed change record") }
                 return try (parts[0].array ?? []).map { .record(try record($0)) }
                     + (parts[1].array ?? []).compactMap { $0.array?.first?.string.map { .heartbeat($0) } }
                     + (parts[2].array ?? []).map { .children(try children($0)) }
@@ -137,7 +137,7 @@ enum ChangeStreamElement: Equatable {
             let transaction = parts[2].string, let table = parts[4].string, let columns = parts[5].array, let mods = parts[6].array,
             let modType = parts[7].string, let captureType = parts[8].string, let records = parts[9].string.flatMap({ Int($0) }),
             let partitions = parts[10].string.flatMap({ Int($0) })
-        else { throw Unreadable(description: "a data change record of another shape") }
+        else { throw Unreadable(description: "a malformed data change record") }
         var record = ChangeRecord(
             commitTimestamp: time,
             transactionID: transaction,
@@ -165,7 +165,7 @@ enum ChangeStreamElement: Equatable {
     /// start_timestamp, record_sequence, child_partitions (token, parent_partition_tokens).
     private static func children(_ json: JSON) throws -> [PartitionTree.Partition] {
         guard let parts = json.array, parts.count == 3, let start = parts[0].string, let partitions = parts[2].array else {
-            throw Unreadable(description: "a child partitions record of another shape")
+            throw Unreadable(description: "a malformed child partitions record")
         }
         return partitions.compactMap { partition in
             guard let parts = partition.array, let token = parts.first?.string else { return nil }

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import ZendeskSimulator
 
-/// Two hundred guests who check in at once, and out at once.
+/// Checks two hundred guests in, or out, at the same time.
 enum CheckoutHour {
     static let guests = (1...200).map { "guest-\(1000 + $0)" }
 

@@ -7,10 +7,10 @@ import ServiceLifecycle
 import Synchronization
 import ZendeskSimulator
 
-/// The page that shows the stack at work, and what its buttons call. It has the port together with
-/// the simulated Zendesk.
+/// Serves the console's page and the actions of its buttons. It shares its port with the simulated
+/// Zendesk.
 final class Console: Sendable {
-    /// Where pushes come through on their way to the function.
+    /// The path of the push tap in front of the function.
     static let tapPath = "/push"
 
     private let state = Mutex<(stack: LocalStack, tap: PushTap)?>(nil)
@@ -20,7 +20,7 @@ final class Console: Sendable {
         state.withLock { $0 = (stack, tap) }
     }
 
-    /// - Returns: nil where the request is none of the console's.
+    /// - Returns: nil if the request is not for the console.
     func respond(to request: Request) async throws -> Response? {
         let path = request.uri.path
         let isForTap = path.hasPrefix("\(Self.tapPath)/")
@@ -31,7 +31,7 @@ final class Console: Sendable {
         }
         if isForTap { return try await tap.forward(request, path: String(path.dropFirst(Self.tapPath.count))) }
         var response = try await answer(request, path, stack)
-        // The page runs nobody else's code, and nobody else's page shows it.
+        // The page runs no foreign scripts, and no other page can frame it.
         response.headers[HTTPField.Name("content-security-policy")!] = "default-src 'self'; frame-ancestors 'none'"
         response.headers[HTTPField.Name("x-content-type-options")!] = "nosniff"
         response.headers[.cacheControl] = "no-store"
@@ -57,14 +57,15 @@ final class Console: Sendable {
                 try await CheckoutHour.turn(stack)
                 return json([:])
             case (.post, "/console/replay"): return try await replay(request, stack)
-            default: return refusal(.notFound, "the console has no such thing")
+            default: return refusal(.notFound, "the console has no such path")
             }
         } catch let error as DecodingError {
-            return refusal(.badRequest, "the body is not what it should be: \(error)")
+            return refusal(.badRequest, "the body is invalid: \(error)")
         }
     }
 
-    /// A page from elsewhere must not reach what listens on loopback, by whatever name it calls it.
+    /// Whether the request comes from this machine. Another site's page must not reach the console,
+    /// whatever host name it uses.
     private func comesFromHere(_ request: Request) -> Bool {
         let authority = request.head.authority ?? ""
         let host = authority.split(separator: ":").first
@@ -76,7 +77,7 @@ final class Console: Sendable {
         request.uri.queryParameters["booking"].flatMap { $0.isEmpty ? nil : String($0) }
     }
 
-    // MARK: What is shown
+    // MARK: Content
 
     private func file(_ name: String, _ type: String) throws -> Response {
         guard let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Page") else {
@@ -114,7 +115,7 @@ final class Console: Sendable {
                         try await writer.write(ByteBuffer(data: Data("data: ".utf8) + state + Data("\n\n".utf8)))
                         (shown, lastWrite) = (state, .now)
                     } else if ContinuousClock.now - lastWrite > .seconds(5) {
-                        // Whether anybody is still there shows only when something is written.
+                        // Only a write shows whether the client is still connected.
                         try await writer.write(ByteBuffer(string: ":\n\n"))
                         lastWrite = .now
                     }
@@ -141,7 +142,7 @@ final class Console: Sendable {
         return json(["record": .string(String(decoding: entry.record, as: UTF8.self)), "deliveries": .array(deliveries)])
     }
 
-    // MARK: What the buttons do
+    // MARK: Actions
 
     private func body<Body: Decodable>(_ request: Request, _ type: Body.Type = Body.self) async throws -> Body {
         try JSONDecoder().decode(type, from: Data(buffer: try await request.body.collect(upTo: 1 << 16)))
@@ -169,7 +170,7 @@ final class Console: Sendable {
             let id: Int?
             let subject: String?
             let booking: String?
-            /// For a ticket that there is: what an agent picks. Nil empties the field.
+            /// The status that an agent sets on an existing ticket. Nil empties the field.
             let status: String?
         }
         let change = try await body(request, Change.self)

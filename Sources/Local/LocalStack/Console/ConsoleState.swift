@@ -2,9 +2,9 @@ import FoundationEssentials
 import SpannerChangeStreams
 import ZendeskSimulator
 
-/// What the console shows, as its page reads it.
+/// The console's state, as JSON for its page.
 enum ConsoleState {
-    /// The switches: what each does.
+    /// The effects of the fault switches.
     static let slowness = Duration.milliseconds(800)
     static let searchLag = 5.0...15.0
     static let chance = 0.3
@@ -36,7 +36,7 @@ enum ConsoleState {
         let latestBookings = latest(statuses.map { $0 }) { changedAt[$0.key] ?? 0 }.sorted { $0.key < $1.key }
         let latestTickets = latest(view.rows) { $0.changedAt ?? 0 }
         let entries = observations.entries.filter { entry in
-            // A sweep that wrote nothing is no event that anybody waits for.
+            // A sweep that wrote nothing is not worth showing.
             if entry.isSweep { return booking == nil && !entry.writes.isEmpty }
             return booking == nil || entry.changes.contains { $0.bookingID == booking }
         }
@@ -71,7 +71,7 @@ enum ConsoleState {
         ]
     }
 
-    /// The rows that changed last, in their order.
+    /// The most recently changed rows, in their original order.
     private static func latest<Row>(_ rows: [Row], changedAt: (Row) -> Double) -> [Row] {
         let kept = rows.indices.sorted { (changedAt(rows[$0]), $1) > (changedAt(rows[$1]), $0) }.prefix(maximumRows)
         return kept.sorted().map { rows[$0] }
@@ -152,7 +152,7 @@ extension ConsoleState {
     }
 }
 
-/// How far an event has come: the stages of the page. Nobody sees one before it is published.
+/// An event's current stage, as the page shows it. Nobody sees one before it is published.
 enum Place: Int, CaseIterable {
     case spanner, stream, pubsub, function, zendesk, done
 
@@ -175,7 +175,7 @@ struct Latencies {
 
     init(_ values: [Double]) { sorted = values.sorted() }
 
-    /// The least value that so many of a hundred do not exceed; nil of none.
+    /// The nearest-rank percentile; nil if there are no values.
     func percentile(_ percent: Int) -> Double? {
         guard !sorted.isEmpty else { return nil }
         return sorted[max(0, (sorted.count * percent + 99) / 100 - 1)]

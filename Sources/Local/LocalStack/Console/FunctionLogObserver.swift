@@ -1,7 +1,6 @@
 package import Logging
 
-/// Reads the function's log on its way to the terminal: what became of each change is said there
-/// and nowhere else.
+/// Records each change's outcome from the function's log, the only place that states it.
 package struct FunctionLogObserver: LogHandler {
     package var logLevel: Logger.Level = .info
     package var metadata: Logger.Metadata = [:]

@@ -5,10 +5,10 @@ import SpannerChangeStreams
 import Synchronization
 import ZendeskSimulator
 
-/// What was seen of each message on its way, by those who saw it: the publisher, the tap before the
-/// function, the function's log, and Zendesk.
+/// Records the steps of each message, as seen by the publisher, the push tap, the function's log
+/// and Zendesk.
 ///
-/// All of it is observation: a step that nobody saw is not in it.
+/// It holds observations only: a step that was not observed is missing.
 package final class Journal: Sendable {
     private let state = Mutex(State())
 
@@ -18,8 +18,7 @@ package final class Journal: Sendable {
 
     private struct State {
         var entries: [String: Entry] = [:]
-        /// Ids of messages in the order in which they were first seen, with a hole for each that is
-        /// forgotten.
+        /// Message ids in the order in which they were first seen.
         var order: [String] = []
         var notes: [Note] = []
         var latencies: [Double] = []
@@ -34,9 +33,9 @@ package final class Journal: Sendable {
         package var changes: [Change] = []
         package var committedAt: Double?
         package var publishedAt: Double?
-        /// Asks for a sweep, and carries no record.
+        /// Whether the message requests a sweep. Then it has no record.
         package var isSweep = false
-        /// The pipeline published the same record before.
+        /// Whether the pipeline had published the same record before.
         package var isCopy = false
         /// It was a dead letter, and its record has been published again.
         package var isReplayed = false
@@ -44,10 +43,10 @@ package final class Journal: Sendable {
         package var outcomes: [Outcome] = []
         package var writes: [Write] = []
 
-        /// It came past the broker, as what `bookingstatus invoke` sends does.
+        /// Whether the message bypassed the broker, as one from `bookingstatus invoke` does.
         package var isDirect: Bool { publishedAt == nil && deliveries.isEmpty }
 
-        /// The answer that ended the matter.
+        /// Whether an answer has acknowledged the message.
         package var isAcknowledged: Bool {
             deliveries.contains { $0.answer?.status.map { (200..<300).contains($0) } == true }
         }
@@ -76,7 +75,7 @@ package final class Journal: Sendable {
         }
     }
 
-    /// What the function logged of a change and a ticket.
+    /// A log line of the function about a change and a ticket.
     package struct Outcome: Sendable {
         package var at: Double
         package var ticket: String?
@@ -84,11 +83,11 @@ package final class Journal: Sendable {
         package var reason: String?
     }
 
-    /// What Zendesk's audits say of an update that names the message.
+    /// An update that names the message, from Zendesk's audits.
     package struct Write: Sendable {
         package var at: Double
         package var ticket: Int
-        /// What the status field shows since then; nil where it was emptied.
+        /// The status field's value after the update; nil if it was emptied.
         package var tag: String?
     }
 
@@ -122,7 +121,7 @@ package final class Journal: Sendable {
 
     package func entry(_ messageID: String) -> Entry? { state.withLock { $0.entries[messageID] } }
 
-    /// Takes down what belongs to no message.
+    /// Records a note that belongs to no message.
     package func note(_ text: String) {
         let now = Self.now
         state.withLock { state in
@@ -190,7 +189,7 @@ extension Journal {
         update(messageID) { $0.outcomes.append(Outcome(at: now, ticket: ticket, outcome: outcome, reason: reason)) }
     }
 
-    /// Takes down an update of a ticket, if it names a message that is known.
+    /// Records an update of a ticket if it names a known message.
     func audited(_ ticket: Int, _ audit: SimulatedTicket.Audit) {
         let field = String(LocalAccount.bookingStatusField)
         guard let messageID = audit.metadata["event"]?.string, let change = audit.changes.last(where: { $0.field == field }) else { return }

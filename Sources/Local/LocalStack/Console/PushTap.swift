@@ -7,7 +7,7 @@ import NIOFoundationEssentialsCompat
 import ServiceLifecycle
 import Support
 
-/// Stands before the function, takes down each push and its answer, and changes neither.
+/// Forwards pushes to the function. Records each push and its answer, and changes neither.
 struct PushTap: Sendable {
     /// The transport to the function.
     let function: LoopbackHTTP

@@ -4,7 +4,7 @@ package import Support
 
 /// Posts messages to a function, as Pub/Sub and Eventarc do.
 package struct EventSender: Sendable {
-    /// The topic that local messages name as theirs.
+    /// The topic of local messages.
     static let topic = "projects/local/topics/bookings-table-status"
 
     private let http: LoopbackHTTP

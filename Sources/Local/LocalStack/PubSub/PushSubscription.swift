@@ -15,7 +15,7 @@ package final class PushSubscription: Broker, Service {
     private let publisher: AsyncStream<PubSubMessage>.Continuation
     private let state = Mutex(State())
 
-    /// As many as the function takes by default. Pub/Sub begins with fewer, and grows to that.
+    /// The function's default concurrency. Pub/Sub starts with fewer and grows to it.
     private static let maximumInFlight = 80
 
     package struct Settings: Sendable {

@@ -13,7 +13,7 @@ extension CloudEvent {
                 throw .malformed("\(name.cut(to: 64)) is not percent-encoded UTF-8")
             }
             let attribute = String(Substring(name.utf8.dropFirst(3)))
-            guard attributes[attribute] == nil else { throw .malformed("\(name.cut(to: 64)) is there more than once") }
+            guard attributes[attribute] == nil else { throw .malformed("\(name.cut(to: 64)) occurs more than once") }
             attributes[attribute] = value
         }
         return try attributes.event(dataContentType: headers.value(.contentType), data: body.isEmpty ? nil : body)

@@ -5,7 +5,7 @@ public struct EnvelopeError: Error, Equatable, CustomStringConvertible {
     /// Names the attribute that is wrong and says what is expected. Quotes nothing from the request
     /// but an event's type and the names of members.
     public let description: String
-    /// Whether it is the media type or the content coding that is not supported.
+    /// Whether the media type or the content coding is unsupported.
     package var isOfUnsupportedType = false
 
     /// The envelope breaks the rules of its form, or the event is not of the expected kind.
@@ -15,7 +15,7 @@ public struct EnvelopeError: Error, Equatable, CustomStringConvertible {
     public static func malformed(_ reason: String) -> EnvelopeError { EnvelopeError(description: reason) }
 
     /// Several events in one request (`application/cloudevents-batch+json`): send them one by one.
-    public static let batched = unsupported("batched CloudEvents are not supported: send one event a request")
+    public static let batched = unsupported("batched CloudEvents are not supported: send one event per request")
 
     /// The body's media type or content coding is not supported.
     static func unsupported(_ reason: String) -> EnvelopeError {

@@ -34,7 +34,7 @@ struct AccountCommandsTests {
         return (try await command(commands), lines.value)
     }
 
-    @Test("setup needs the account and the tags alone, plans first, then prints the settings that it made")
+    @Test("setup needs only the account and the tags, plans first, then prints the settings that it made")
     func setUp() async throws {
         let world = SetupWorld()
         let planned = try await run(Self.account, on: world) { try await $0.setUp(isMeant: false) }

@@ -294,7 +294,7 @@ function listen(booking = "") {
   source?.close();
   source = new EventSource(`/console/changes?booking=${encodeURIComponent(booking)}`);
   source.onopen = () => { byId("connection").textContent = "live"; };
-  source.onerror = () => { byId("connection").textContent = "not connected: what is shown is old"; };
+  source.onerror = () => { byId("connection").textContent = "not connected: the page is out of date"; };
   source.onmessage = (message) => {
     // States can come faster than they can be drawn: the last one counts.
     if (!latest) requestAnimationFrame(draw);
