@@ -9,7 +9,8 @@
 # function, its settings, and Zendesk's search. No ticket is changed.
 #
 # Exit status: 0 if the change has arrived; 75 if other changes arrive and this one waits in a
-# backlog; otherwise 1, after printing the answers and log lines found instead.
+# backlog; 2 if the log cannot be read; otherwise 1, after printing the answers and log lines found
+# instead.
 #
 #   --detached           the opposite, for use after `deploy.sh detach`: exit with 0 once nothing is
 #                        pushed anymore
@@ -30,7 +31,7 @@ set -eu
 case $* in
   '' | --detached) ;;
   help | --help)
-    sed -n '2,27s/^# \{0,1\}//p' "$0"
+    sed -n '2,28s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)

@@ -17,7 +17,7 @@ enum Command: Equatable {
 
     static let helpText = """
         usage: booking-status-function                            serve events
-               booking-status-function sweep --all [--from TIME]  look at every unsolved ticket created since TIME
+               booking-status-function sweep --all [--from TIME]  update every unsolved ticket [created since TIME]
                booking-status-function setup [--yes]              find or create the ticket fields and the view
                booking-status-function check [--ticket ID [--ticket ID [--yes]]]
                                                                   check the Zendesk account

@@ -11,11 +11,11 @@ struct DevCommand: AsyncParsableCommand {
         commandName: "dev",
         abstract: "Run the whole pipeline on loopback, with a simulated Zendesk and a console in the browser.",
         discussion: """
-            Runs production's function and Zendesk client. Bookings and messages are kept in \
-            memory; with --google they are in Google's \
-            Spanner and Pub/Sub emulators, which are started, or found on this machine by SPANNER_EMULATOR_HOST and \
-            PUBSUB_EMULATOR_HOST (the REST interface of \
-            Spanner's is expected ten ports above, as by default). The function uses half of the account's limits. Ctrl-C stops everything.
+            The function and the Zendesk client are the ones used in production. Bookings and messages are kept in \
+            memory or, with --google, in Google's Spanner and Pub/Sub emulators. The command starts the emulators, or uses \
+            running ones on this machine that SPANNER_EMULATOR_HOST and PUBSUB_EMULATOR_HOST name. (Spanner's REST port \
+            must be its gRPC port plus ten, the default.) The function uses half of the account's limits. Ctrl-C stops \
+            everything.
 
             Examples:
               bookingstatus dev
