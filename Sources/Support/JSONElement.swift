@@ -8,37 +8,6 @@ import Musl
 import Darwin
 #endif
 
-/// The position and kind of a value in a JSON text.
-struct JSONValue {
-    let kind: Kind
-    /// Offsets from the text's start.
-    let range: Range<Int>
-
-    enum Kind {
-        case null
-        case bool(Bool)
-        case number
-        case string(hasEscapes: Bool)
-        /// Elements are read on demand.
-        case array
-        case object([Member])
-        /// An object whose members were not kept, because it lies too deep or has too many.
-        case skippedObject
-    }
-
-    struct Member {
-        let name: JSONValue
-        let value: JSONValue
-    }
-}
-
-/// A fault in a JSON text. The reason names the place and quotes nothing.
-package struct JSONFault: Error, Equatable {
-    package var reason: String
-
-    package init(_ reason: String) { self.reason = reason }
-}
-
 /// A value in its JSON text, with its path for error messages.
 package struct JSONElement {
     private let text: Data

@@ -69,36 +69,6 @@ package struct ServiceSettings: Equatable, Sendable {
     }
 }
 
-/// The settings that `setup` needs: the account and its statuses.
-struct SetupSettings {
-    let zendeskURL: String
-    let credentials: ZendeskCredentials
-    let tags: StatusTags
-    let isDryRun: Bool
-
-    /// - Throws: ``ConfigurationFaults`` with all faults.
-    init(environment: @escaping (String) -> String?) throws(ConfigurationFaults) {
-        var values = EnvironmentValues(environment)
-        zendeskURL = values.url("ZENDESK_URL")
-        credentials = values.credentials()
-        isDryRun = values.flag("DRY_RUN", default: false)
-        guard let tags = values.tags("BOOKING_STATUS_TAGS"), values.faults.isEmpty else {
-            throw ConfigurationFaults(faults: values.faults)
-        }
-        self.tags = tags
-    }
-}
-
-/// All faults of a configuration.
-package struct ConfigurationFaults: Error, Equatable, CustomStringConvertible {
-    /// One sentence per fault. Each starts with the variable's name and holds no secret.
-    package var faults: [String]
-
-    package var description: String {
-        "the configuration has \(faults.count == 1 ? "a fault" : "\(faults.count) faults"):\n" + faults.map { "  - \($0)\n" }.joined()
-    }
-}
-
 extension ServiceSettings {
     /// Makes settings without an environment.
     package init(

@@ -1,7 +1,3 @@
-/// The rule for one change on one ticket: ``decide(_:_:keepsVersions:)``, unless a test injects
-/// another.
-package typealias Rule = @Sendable (_ ticket: TicketState, _ change: BookingChange, _ keepsVersions: Bool) -> Decision
-
 /// What to do with a ticket.
 package enum Decision: Equatable, Sendable {
     /// Leave the ticket as it is.
