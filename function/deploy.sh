@@ -19,6 +19,9 @@
 #                 keep the events' topic, dead letters, secret, accounts, images and monitoring
 #   help          print this help
 #
+# Exit status: 0 if all of it is deployed; 75 if only alerts are missing, because their metrics are
+# too new; 64 for invalid arguments, 78 for missing or invalid settings; otherwise 1.
+#
 # Settings are environment variables. Settings that are not given keep their deployed values.
 #
 # Always required:
@@ -67,7 +70,7 @@ case $part in
   all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
   help | --help)
-    sed -n '2,54s/^# \{0,1\}//p' "$0"
+    sed -n '2,57s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)
@@ -163,8 +166,29 @@ grant() {
   done
 }
 
-# A dry run only prints the grant.
-if $dry_run; then grant() { gcloud_ "$@"; }; fi
+# Creates or updates an alert. Retries, because it can take ten minutes until a new metric can be
+# referred to.
+alert() {
+  tries=${METRIC_TRIES:-120}
+  until error=$(gcloud_ "$@" 2>&1 > /dev/null); do
+    case $error in
+      *"Cannot find metric"*) ;;
+      *)
+        echo "$error" >&2
+        exit 1
+        ;;
+    esac
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || return 1
+    sleep 5
+  done
+}
+
+# A dry run only prints the command.
+if $dry_run; then
+  grant() { gcloud_ "$@"; }
+  alert() { gcloud_ "$@"; }
+fi
 
 # schedule KIND NAME FLAG...
 schedule() {
@@ -423,6 +447,16 @@ sweeps() {
     --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run"
 }
 
+# Exits with 75 if alerts are missing because their metrics are too new, after the rest is done.
+watch() {
+  late=
+  monitor
+  [ -z "$late" ] && return
+  echo "deploy.sh: everything works, but these alerts are missing, because their metrics are too new:$late
+run \`function/deploy.sh monitoring\` in ten minutes" >&2
+  exit 75
+}
+
 # Metrics first, because alerts refer to them. Without ALERT_CHANNELS, existing alerts keep their
 # channels.
 monitor() {
@@ -442,10 +476,12 @@ monitor() {
     policy=$(printf '%s\n' "$policies" | awk -F '\t' -v title="$title" '$2 == title { print $1 "\t" $3 }')
     if [ -n "$policy" ]; then
       fill_monitoring "alerts/${file##*/}" CHANNELS "${ALERT_CHANNELS:-${policy#*	}}"
-      gcloud_ alpha monitoring policies update "${policy%%	*}" --policy-from-file="$manifest" --format=none
+      alert alpha monitoring policies update "${policy%%	*}" --policy-from-file="$manifest" --format=none || late="$late
+  $title"
     else
       fill_monitoring "alerts/${file##*/}" CHANNELS "${ALERT_CHANNELS-}"
-      gcloud_ alpha monitoring policies create --policy-from-file="$manifest"
+      alert alpha monitoring policies create --policy-from-file="$manifest" || late="$late
+  $title"
     fi
   done
   dashboard=
@@ -473,7 +509,7 @@ subscribe() {
     --role=roles/iam.serviceAccountTokenCreator
   grant pubsub topics add-iam-policy-binding "$dead_letter_topic" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.publisher
 
-  say "The push subscription, last, because it starts the flow of events"
+  say "The push subscription, after all that it calls, because it starts the flow of events"
   create_or_update "$subscription" "$topic" \
     --push-endpoint="$url/projects/$PROJECT/topics/$topic" \
     --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
@@ -558,7 +594,7 @@ checked_account='' checked_audience=''
 case $part in
   delete) delete_all ;;
   detach) detach ;;
-  monitoring) monitor ;;
+  monitoring) watch ;;
   render)
     find_secret_version
     fill service.yaml
@@ -578,13 +614,13 @@ case $part in
     build
     deploy_service
     [ -z "${SPANNER_DATABASE-}" ] || sweeps
-    monitor
     subscribe
     say "Smoke test: a change to a booking that does not exist"
     run "$here/smoke.sh" || {
       [ $? -eq 75 ] || exit 1
-      say "Everything is deployed, but Pub/Sub still has a backlog: run function/smoke.sh later"
+      say "Pub/Sub still has a backlog: run function/smoke.sh later"
     }
+    watch
     say "Done. Next, start a pipeline that publishes to projects/$PROJECT/topics/$topic: see function/dataflow/README.md."
     ;;
 esac

@@ -52,9 +52,11 @@ class GoogleCloud:
         self.pubsub = pubsub
         # Called for what Cloud Logging has: a list of entries. None: nobody may read it.
         self.logged = self.log_of_a_function
-        self.things, self.policies, self.requests, self.uploads, self.pushed = {}, {}, [], [], []
+        self.things, self.policies, self.requests, self.uploads, self.pushed, self.asked_metrics = {}, {}, [], [], [], {}
         # Grants to be refused as if their account were too new to be known.
         self.refusals = 0
+        # How often an alert is refused because its metric is too new to be known.
+        self.metric_refusals = 2
         # The tables that the change stream watches: schema and name; none: no rights on the database.
         self.watched = [("", "Bookings")]
         self.lock = threading.RLock()
@@ -310,6 +312,16 @@ class GoogleCloud:
             return None
         if request.method == "GET":
             return 200, {kind: [thing for path, thing in self.things.items() if path.startswith(f"{resource}/")]}
+        # Sources: hashicorp/terraform-provider-google#11102, GoogleCloudPlatform/cloud-foundation-fabric#3739.
+        new = re.search(r"logging\.googleapis\.com/user/[\w-]+", str(request.body))
+        if kind == "alertPolicies" and new:
+            asked = self.asked_metrics[request.body["displayName"]] = self.asked_metrics.get(request.body["displayName"], 0) + 1
+            if asked <= self.metric_refusals:
+                reason = (
+                    f'Cannot find metric that matches type = "{new[0]}". If a metric was created recently, it could take up to 10 '
+                    "minutes to become available. Please try again soon."
+                )
+                return 404, error(404, "NOT_FOUND", reason)
         path = f"{resource}/{len(self.things)}"
         self.things[path] = {**request.body, "name": re.sub(r"^/v\d+/", "", path), "etag": "e1"}
         return 200, self.things[path]
@@ -362,10 +374,10 @@ def rfc3339():
 def push_log(service, status, trace=None, line=None, topic="bookings-table-status", moment=None):
     """The log of one push: of the request, and of the function that answers it.
 
-    Source: Cloud Run's documentation, "Log and view logs".
+    Source: Cloud Run's documentation, "Log and view logs"; the severities are those of real entries.
     """
     entry = {
-        "severity": "INFO" if status < 400 else "WARNING",
+        "severity": "INFO" if status < 400 else "WARNING" if status < 500 else "ERROR",
         "timestamp": moment or rfc3339(),
         "resource": {"type": "cloud_run_revision", "labels": {"service_name": service, "location": "europe-west1"}},
         **({"trace": trace} if trace else {}),

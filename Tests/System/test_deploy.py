@@ -50,6 +50,10 @@ def shell(cloud, command, **more):
     )
 
 
+# The alerts that refer to log-based metrics.
+OF_METRICS = {"No change for six hours", "Sweeps stay behind"}
+
+
 def seconds(text):
     return float(str(text).removesuffix("s"))
 
@@ -79,12 +83,41 @@ class DeployTests(unittest.TestCase):
         # Three accounts, secret, three topics, three subscriptions, repository, upload and build,
         # service, job and two schedules; and what watches.
         watched = len(list((FUNCTION / "monitoring").glob("*/*.yaml"))) + 1
-        self.assertEqual(len(created(0)), 17 + watched, created(0))
+        refused = deployment().cloud.metric_refusals * len(OF_METRICS)
+        self.assertEqual(len(created(0)), 17 + watched + refused, created(0))
         self.assertEqual(created(1), [])
 
     def test_a_role_that_cannot_be_granted_yet_is_granted_a_moment_later(self):
         self.assertEqual(deployment().results[0].stderr.count("Service account does not exist"), 1)
         self.assertIn("roles/secretmanager.secretAccessor", self.granted("/secrets/zendesk-client-secret"))
+
+    def test_an_alert_whose_metric_is_too_new_is_made_a_moment_later(self):
+        made = [request for request in deployment().requests[0] if request.method == "POST" and "alertPolicies" in request.path]
+        asked = [request.body["displayName"] for request in made]
+        self.assertEqual({name for name in asked if asked.count(name) > 1}, {f"booking-status-function: {name}" for name in OF_METRICS})
+        self.assertEqual({asked.count(f"booking-status-function: {name}") for name in OF_METRICS}, {3})
+
+    def test_without_the_alerts_of_new_metrics_everything_else_works(self):
+        cloud = GoogleCloud(self)
+        cloud.things.update({path: thing for path, thing in deployment().cloud.things.items() if "alertPolicies" not in path})
+        cloud.metric_refusals = 1000
+        result = run(cloud, "deploy.sh", METRIC_TRIES="1")
+        self.assertEqual(result.returncode, 75, result.stderr)
+        for name in OF_METRICS:
+            self.assertIn(f"booking-status-function: {name}", result.stderr)
+        self.assertIn("run `function/deploy.sh monitoring` in ten minutes", result.stderr)
+        requests = cloud.take_requests()
+        self.assertEqual(len([request for request in requests if request.method == "PATCH" and "/dashboards/" in request.path]), 1)
+        cloud.metric_refusals = 0
+        self.assertEqual(run(cloud, "deploy.sh", "monitoring").returncode, 0)
+
+    def test_events_flow_before_what_watches_them_is_made(self):
+        paths = [f"{request.method} {request.path}" for request in deployment().requests[0]]
+        [pushes] = [index for index, path in enumerate(paths) if path.startswith("PUT") and path.endswith("/bookings-table-status-push")]
+        smoke = next(index for index, path in enumerate(paths) if path.endswith(":publish"))
+        watched = [index for index, path in enumerate(paths) if "alertPolicies" in path or "/metrics" in path or "dashboards" in path]
+        self.assertLess(pushes, smoke)
+        self.assertLess(smoke, min(watched))
 
     def test_a_fresh_project_gets_what_it_lacks(self):
         enabled = {
@@ -331,8 +364,8 @@ class DeployTests(unittest.TestCase):
 
     def test_a_deployment_ends_with_a_change_that_goes_the_whole_way(self):
         for result in deployment().results:
-            self.assertIn("and answered 204: it works\n\n# Done", result.stdout)
-        self.assertTrue(deployment().requests[0][-1].path.endswith("/entries:list"))
+            self.assertIn("and answered 204: it works\n\n# Log-based metrics", result.stdout)
+            self.assertIn("\n\n# Done", result.stdout)
         self.assertEqual(len(deployment().cloud.pushed), 2)
 
     def test_the_pieces_fit_together(self):
