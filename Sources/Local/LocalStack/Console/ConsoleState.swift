@@ -10,7 +10,7 @@ enum ConsoleState {
     static let chance = 0.3
 
     /// Maximum rows and events on the page, the latest ones. The page says how many there are.
-    private static let maximumRows = 200
+    private static let maximumRows = 500
     private static let maximumEvents = 60
 
     /// - Parameter booking: shows the events of this booking only.
