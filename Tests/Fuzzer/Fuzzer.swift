@@ -54,7 +54,7 @@ private func read(_ body: Data, _ fields: HTTPFields) {
         path: "/",
         headerFields: [.contentType: "application/cloudevents+json"]
     )
-    guard let written = try? CloudEvent(json, body: event.json) else { fatalError("an event's JSON cannot be read") }
+    guard let written = try? CloudEvent(json, body: event.json()) else { fatalError("an event's JSON cannot be read") }
     guard written.id == event.id, written.source == event.source, written.type == event.type, written.timeText == event.timeText else {
         fatalError("an event's JSON reads as something else")
     }
