@@ -4,8 +4,8 @@ package import Zendesk
 
 /// Checks that Zendesk's search index shows the tickets that exist.
 ///
-/// An empty answer looks the same if there is no ticket, if the index is down or lags, and if the
-/// token's owner has lost access to a brand or a group. A booking therefore counts as one without
+/// A search also finds nothing while the index is down or lags, or after the token's owner has lost
+/// access to a brand or a group. A booking therefore counts as one without
 /// tickets only if the same search, or one that began later, found a ticket that is known to be in
 /// the index.
 ///
@@ -139,7 +139,7 @@ package final class SearchIndex: Sendable {
     /// The number of a search that begins now.
     func begin() -> Int { withPool { pool, _ in pool.begin() } }
 
-    /// Whether a search without hits proves that there is no ticket.
+    /// Whether an empty search result proves that the booking has no tickets.
     func isComplete(since search: Int) -> Bool { withPool { $0.isComplete(since: search, $1) } }
 
     /// Looks for a ticket of each known brand in the index.

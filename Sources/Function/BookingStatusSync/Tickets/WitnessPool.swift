@@ -150,8 +150,8 @@ struct WitnessPool: Sendable {
         return searches
     }
 
-    /// Whether a search without hits proves that there is no ticket: it, or a later search, has shown
-    /// a ticket of each brand.
+    /// Whether an empty search result proves that the booking has no tickets: this search, or a later
+    /// one, has shown a ticket of each brand.
     func isComplete(since search: Int, _ now: Duration) -> Bool {
         if let bareUntil, now < bareUntil, witnesses.isEmpty { return true }
         guard lost.isEmpty, !witnesses.isEmpty else { return false }

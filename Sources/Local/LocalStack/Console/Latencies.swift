@@ -6,7 +6,7 @@ struct Latencies {
 
     init(_ values: [Double]) { sorted = values.sorted() }
 
-    /// The nearest-rank percentile; nil if there are no values.
+    /// The nearest-rank percentile; nil without values.
     func percentile(_ percent: Int) -> Double? {
         guard !sorted.isEmpty else { return nil }
         return sorted[max(0, (sorted.count * percent + 99) / 100 - 1)]
