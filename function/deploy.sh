@@ -50,6 +50,7 @@
 #                                     the job's own budget; default 10 and 30
 #   CHECK_PUSH_TOKEN                  false: only Cloud Run checks the caller
 #   ALERT_CHANNELS                    projects/P/notificationChannels/N,...: where alerts go
+#   METRIC_TRIES                      how often to try an alert whose metric is new, every 5 s; default 120
 #   IMAGE                             an existing image to deploy, instead of building one
 #   SWIFT_IMAGE, RUNTIME_IMAGE        the images that the build uses and is based on
 #   SUFFIX                            such as -staging, for a second function beside the live one:
@@ -70,7 +71,7 @@ case $part in
   all | service | job | detach | monitoring | delete) ;;
   render) dry_run=true ;;
   help | --help)
-    sed -n '2,57s/^# \{0,1\}//p' "$0"
+    sed -n '2,58s/^# \{0,1\}//p' "$0"
     exit
     ;;
   *)
