@@ -32,7 +32,7 @@ struct EndToEndTests {
             ("insert", "Tentative"), ("update-booked", "Booked"), ("update-same-value", "Booked"), ("insert-three-mods", "Booked"),
             ("delete", nil),
         ]
-        try await LocalStack.run(.init(account: account(showing: nil)), logger: logger) { stack in
+        try await LocalSystem.run(.init(account: account(showing: nil)), logger: logger) { stack in
             let sender = EventSender(url: stack.functionURL)
             for step in steps where Fixtures.records.contains(where: { $0.lastPathComponent == "\(producer).\(step.sample).json" }) {
                 let data = try Fixtures.record("\(producer).\(step.sample)")
@@ -48,9 +48,9 @@ struct EndToEndTests {
 
     @Test("both producers' records lead to the same status", arguments: RecordLayout.allCases)
     func producers(layout: RecordLayout) async throws {
-        var configuration = LocalStack.Configuration(account: account(showing: nil))
+        var configuration = LocalSystem.Configuration(account: account(showing: nil))
         configuration.layout = layout
-        try await LocalStack.run(configuration, logger: logger) { stack in
+        try await LocalSystem.run(configuration, logger: logger) { stack in
             _ = try await stack.bookings.commit(booking, "Tentative")
             try await stack.drained()
             stack.zendesk.withAccount { account, _ in

@@ -14,7 +14,7 @@ struct SimulationTests {
     func deterministic() async {
         var lines = 0
         for seed in UInt64(1)...20 {
-            let runs = await onThreadThatGivesWay { (1...2).map { _ in Simulation.run(seed: seed, traces: true).trace } }
+            let runs = await onThreadThatGivesWay { (1...2).map { _ in Verdict.ofHistory(seed: seed, traces: true).trace } }
             #expect(runs[0] == runs[1])
             lines += runs[0].count
         }

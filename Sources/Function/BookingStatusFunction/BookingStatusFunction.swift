@@ -14,11 +14,11 @@ import Darwin
 @main
 enum BookingStatusFunction {
     /// Lives as long as the process.
-    private static let client = HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: OutboundHTTP.configuration)
+    private static let client = HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: HTTPTransport.configuration)
 
     static func main() async {
         let status = await BookingStatusMain.run { origin in
-            OutboundHTTP(client, origin: origin)
+            HTTPTransport(client, origin: origin)
         } verifier: { tokens in
             PushTokenCheck(tokens, client: client)
         }

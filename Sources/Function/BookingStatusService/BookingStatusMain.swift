@@ -30,7 +30,7 @@ package enum BookingStatusMain {
     ///   - verifier: makes the caller check for push tokens.
     /// - Returns: the exit status: 0 on success, 64 for unknown arguments, 78 for invalid
     ///   configuration, and 1 if it cannot serve, tickets are left, or the account has a problem.
-    package static func run(connect: @escaping BookingStatusService.Connect, verifier: @escaping BookingStatusService.Verifier) async
+    package static func run(connect: @escaping SyncService.Connect, verifier: @escaping SyncService.Verifier) async
         -> Int32
     {
         let signals = await stopSignals()
@@ -56,13 +56,13 @@ package enum BookingStatusMain {
                     throw ConfigurationFaults(faults: ["SPANNER_DATABASE is not set: a sweep compares tickets with the database"])
                 }
                 logger.logLevel = settings.server.logLevel
-                let service = BookingStatusService(settings: settings, connect: connect, logger: logger)
+                let service = SyncService(settings: settings, connect: connect, logger: logger)
                 let job = SweepJob(service: service, logger: logger, start: start)
                 return try await endedBySignals(signals, logger) { try await job.run() }
             case .serve:
                 let settings = try ServiceSettings(environment: environment)
                 logger.logLevel = settings.server.logLevel
-                let service = BookingStatusService(settings: settings, connect: connect, verifier: verifier, logger: logger) {
+                let service = SyncService(settings: settings, connect: connect, verifier: verifier, logger: logger) {
                     [logger, settings] port in
                     logger.info("listening", metadata: ["host": "\(settings.server.host)", "port": "\(port)"])
                 }

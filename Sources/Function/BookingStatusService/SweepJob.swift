@@ -6,7 +6,7 @@ import Zendesk
 /// The job `booking-status-function sweep --all`, which checks every unsolved ticket that names a
 /// booking once.
 struct SweepJob {
-    let service: BookingStatusService
+    let service: SyncService
     let logger: Logger
     /// The earliest creation time of the tickets to check, in seconds since 1970.
     let start: Int64

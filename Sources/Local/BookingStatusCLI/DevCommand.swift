@@ -66,7 +66,7 @@ struct DevCommand: AsyncParsableCommand {
         var logger = Logger(label: "dev") { CloudLogHandler(label: $0, output: .text) }
         logger.logLevel = verbose ? .info : .warning
         do {
-            try await LocalStack.run(try stack(), logger: logger) { stack in
+            try await LocalSystem.run(try stack(), logger: logger) { stack in
                 if !empty { try await commitExamples(stack) }
                 FileHandle.standardOutput.write(Data(greeting(stack).utf8))
                 for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { break }
@@ -84,10 +84,10 @@ struct DevCommand: AsyncParsableCommand {
         throw ExitCode(status)
     }
 
-    private func stack() throws -> LocalStack.Configuration {
+    private func stack() throws -> LocalSystem.Configuration {
         var zendesk = empty ? LocalAccount.empty() : LocalAccount.example()
         zendesk.limits = account.limits
-        var configuration = LocalStack.Configuration(account: zendesk)
+        var configuration = LocalSystem.Configuration(account: zendesk)
         configuration.layout = producer
         configuration.functionPort = port
         configuration.consolePort = consolePort
@@ -108,7 +108,7 @@ struct DevCommand: AsyncParsableCommand {
         return configuration
     }
 
-    private func commitExamples(_ stack: LocalStack) async throws {
+    private func commitExamples(_ stack: LocalSystem) async throws {
         guard try await stack.bookings.statuses().isEmpty else { return }
         let bookings = LocalAccount.exampleBookings
         for (id, status) in [
@@ -118,7 +118,7 @@ struct DevCommand: AsyncParsableCommand {
         }
     }
 
-    private func greeting(_ stack: LocalStack) -> String {
+    private func greeting(_ stack: LocalSystem) -> String {
         """
         console    \(stack.consoleURL)/
         Zendesk    \(stack.consoleURL)/api/v2/ (simulated; Authorization: Bearer \(LocalAccount.accessToken))

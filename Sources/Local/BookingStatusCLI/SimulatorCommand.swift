@@ -55,7 +55,7 @@ struct SimulatorCommand: AsyncParsableCommand {
         account.clients = [LocalAccount.client]
         let logger = Logger(label: "zendesk-simulator") { CloudLogHandler(label: $0, output: .text) }
         let count = account.tickets.count
-        let simulator = ZendeskSimulator(
+        let simulator = SimulatorServer(
             account,
             port: port,
             delay: .milliseconds(delayMs),

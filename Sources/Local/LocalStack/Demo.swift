@@ -24,7 +24,7 @@ package struct Demo: Sendable {
 
     /// - Returns: whether every ticket shows the expected status.
     package func run() async throws -> Bool {
-        try await LocalStack.run(.init(account: LocalAccount.example()), logger: logger) { stack in
+        try await LocalSystem.run(.init(account: LocalAccount.example()), logger: logger) { stack in
             print("Everything except HTTPS runs here: Zendesk is called over plain HTTP, with another HTTP client than production's.\n")
             print("Before: five guests have written, nobody knows who is in the house.\n")
             print("\(stack.zendesk.withAccount { account, _ in AgentsView(account) })\n")

@@ -36,13 +36,13 @@ public struct PushTokenCheck: CallerCheck {
     }
 
     /// Lives as long as the process.
-    private static let ownClient = HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: OutboundHTTP.configuration)
+    private static let ownClient = HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: HTTPTransport.configuration)
 
     /// - Parameters:
     ///   - settings: which tokens are accepted.
     ///   - client: fetches the keys; it should follow no redirects.
     public init(_ settings: PushTokenSettings, client: HTTPClient) {
-        self.init(settings, time: .system) { OutboundHTTP(client, origin: $0) }
+        self.init(settings, time: .system) { HTTPTransport(client, origin: $0) }
     }
 
     /// - Parameter connect: makes the transport to an origin, such as `https://www.googleapis.com`.

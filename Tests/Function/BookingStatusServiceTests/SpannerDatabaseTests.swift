@@ -96,7 +96,7 @@ struct SpannerDatabaseTests {
             let error = await #expect(throws: BookingSourceError.self) { try await database.read(["b-1"], deadline: deadline) }
             #expect(error == BookingSourceError("Spanner answers 403: no rights", needsPerson: true))
             let nowhere = SpannerSettings(database: Self.database, url: "http://127.0.0.1:1", metadataHost: "127.0.0.1:1")
-            let unreachable = SpannerDatabase(nowhere, bookings: Self.bookings()) { OutboundHTTP(.shared, origin: $0) }
+            let unreachable = SpannerDatabase(nowhere, bookings: Self.bookings()) { HTTPTransport(.shared, origin: $0) }
             let soon = Deadline(after: .seconds(1), .system)
             await #expect(throws: BookingSourceError.self) { try await unreachable.read(["b-1"], deadline: soon) }
         }
@@ -190,7 +190,7 @@ private final class StandIn: Sendable {
             try await body(
                 self,
                 SpannerDatabase(settings, bookings: SpannerDatabaseTests.bookings(table), time: self.time.source) {
-                    OutboundHTTP(.shared, origin: $0, time: callTime)
+                    HTTPTransport(.shared, origin: $0, time: callTime)
                 }
             )
         }

@@ -86,7 +86,7 @@ package struct Campaign: Sendable {
         var own = Tally()
         while let seed = progress.nextSeed() {
             if stopsAtFirst, progress.tally.withLock({ !$0.failures.isEmpty }) { break }
-            let verdict = Simulation.run(seed: seed, mutant: mutant, keepsVersions: keepsVersions)
+            let verdict = Verdict.ofHistory(seed: seed, mutant: mutant, keepsVersions: keepsVersions)
             own.histories += 1
             own.counts.merge(verdict.counts, uniquingKeysWith: +)
             for limit in verdict.knownLimits { own.knownLimits[limit, default: 0] += 1 }

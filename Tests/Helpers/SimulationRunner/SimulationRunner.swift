@@ -38,7 +38,7 @@ struct SimulationRunner: AsyncParsableCommand {
 
     func run() async throws {
         if let seed {
-            let verdict = Simulation.run(seed: seed, mutant: mutant, keepsVersions: !withoutVersions, traces: trace)
+            let verdict = Verdict.ofHistory(seed: seed, mutant: mutant, keepsVersions: !withoutVersions, traces: trace)
             verdict.trace.forEach { print($0) }
             verdict.violations.forEach { print("violation: \($0)") }
             verdict.knownLimits.forEach { print("known limit: \($0.rawValue)") }

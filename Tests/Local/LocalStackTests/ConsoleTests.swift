@@ -18,7 +18,7 @@ struct ConsoleTests {
 
     private func stack(_ body: @Sendable (_ url: String, _ ask: Ask) async throws -> Void) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        try await LocalStack.run(LocalStack.Configuration(account: LocalAccount.example()), logger: logger) { stack in
+        try await LocalSystem.run(LocalSystem.Configuration(account: LocalAccount.example()), logger: logger) { stack in
             try await body("\(stack.consoleURL)/", Ask())
         }
     }
@@ -68,7 +68,7 @@ struct ConsoleTests {
     @Test("an event that bypassed the broker is timed from its first step, and holds nothing up")
     func sentDirectly() async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        try await LocalStack.run(LocalStack.Configuration(account: LocalAccount.example()), logger: logger) { stack in
+        try await LocalSystem.run(LocalSystem.Configuration(account: LocalAccount.example()), logger: logger) { stack in
             let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../events/2-booked.google.json")
             let sender = EventSender(url: stack.functionURL)
             let sent = try await sender.send(.init(id: "direct", data: Data(contentsOf: file), publishTime: Date()))

@@ -10,11 +10,11 @@ import ZendeskSimulator
 struct PushSubscriptionTests {
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    private func stack<Result: Sendable>(_ body: @Sendable (LocalStack, PushSubscription) async throws -> Result) async throws -> Result {
-        var configuration = LocalStack.Configuration(account: LocalAccount.example())
+    private func stack<Result: Sendable>(_ body: @Sendable (LocalSystem, PushSubscription) async throws -> Result) async throws -> Result {
+        var configuration = LocalSystem.Configuration(account: LocalAccount.example())
         configuration.push.maximumDeliveryAttempts = 3
         configuration.push.minimumBackoff = .milliseconds(100)
-        return try await LocalStack.run(configuration, logger: logger) { stack in
+        return try await LocalSystem.run(configuration, logger: logger) { stack in
             try await body(stack, #require(stack.broker as? PushSubscription))
         }
     }

@@ -69,8 +69,8 @@ struct OutboundHTTPTests {
 
     @Test("if nothing listens, the request counts as not sent")
     func refused() async throws {
-        try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
-            let transport = OutboundHTTP(client, origin: "http://127.0.0.1:1")
+        try await HTTPClient.withHTTPClient(configuration: HTTPTransport.configuration) { client in
+            let transport = HTTPTransport(client, origin: "http://127.0.0.1:1")
             do throws(OutboundError) {
                 _ = try await transport.send(OutboundRequest(.put, "/"), timeout: .seconds(60))
                 Issue.record("there was an answer")
@@ -85,11 +85,11 @@ struct OutboundHTTPTests {
 
     private func serving(
         _ respond: @escaping @Sendable (Request) async throws -> Response,
-        _ body: @escaping @Sendable (OutboundHTTP) async throws -> Void
+        _ body: @escaping @Sendable (HTTPTransport) async throws -> Void
     ) async throws {
         try await withStandIn(respond) { url in
-            try await HTTPClient.withHTTPClient(configuration: OutboundHTTP.configuration) { client in
-                try await body(OutboundHTTP(client, origin: "\(url)/"))
+            try await HTTPClient.withHTTPClient(configuration: HTTPTransport.configuration) { client in
+                try await body(HTTPTransport(client, origin: "\(url)/"))
             }
         }
     }

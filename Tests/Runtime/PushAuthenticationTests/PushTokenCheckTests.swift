@@ -176,7 +176,7 @@ struct PushTokenCheckTests {
             settings.keysURL = url
             try await HTTPClient.withHTTPClient(configuration: .init(redirectConfiguration: .disallow)) { [settings] client in
                 try await body(
-                    PushTokenCheck(settings, time: clock.source) { OutboundHTTP(client, origin: $0, time: clock.source) },
+                    PushTokenCheck(settings, time: clock.source) { HTTPTransport(client, origin: $0, time: clock.source) },
                     issuer
                 )
             }

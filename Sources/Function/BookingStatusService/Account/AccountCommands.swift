@@ -6,7 +6,7 @@ import Zendesk
 struct AccountCommands {
     /// The value of a variable.
     let environment: @Sendable (String) -> String?
-    let connect: BookingStatusService.Connect
+    let connect: SyncService.Connect
     var time = TimeSource.system
     /// Prints one line for that person.
     let print: (String) -> Void

@@ -9,7 +9,7 @@ enum CheckoutHour {
     static func inHouse(_ statuses: [String: String]) -> Int { guests.count { statuses[$0] == "InStay" } }
 
     /// Checks everybody out if somebody is in the house, else everybody in. Each guest has a ticket.
-    static func turn(_ stack: LocalStack) async throws {
+    static func turn(_ stack: LocalSystem) async throws {
         let status = inHouse(try await stack.bookings.statuses()) > 0 ? "CheckedOut" : "InStay"
         stack.zendesk.withAccount { account, now in
             let known = Set(account.tickets.values.compactMap { $0.text(of: LocalAccount.bookingIDField) })

@@ -13,9 +13,9 @@ final class Console: Sendable {
     /// The path of the push tap in front of the function.
     static let tapPath = "/push"
 
-    private let state = Mutex<(stack: LocalStack, tap: PushTap)?>(nil)
+    private let state = Mutex<(stack: LocalSystem, tap: PushTap)?>(nil)
 
-    func open(_ stack: LocalStack) {
+    func open(_ stack: LocalSystem) {
         let tap = PushTap(function: LoopbackHTTP(stack.functionURL), journal: stack.journal)
         state.withLock { $0 = (stack, tap) }
     }
@@ -38,7 +38,7 @@ final class Console: Sendable {
         return response
     }
 
-    private func answer(_ request: Request, _ path: String, _ stack: LocalStack) async throws -> Response {
+    private func answer(_ request: Request, _ path: String, _ stack: LocalSystem) async throws -> Response {
         do {
             switch (request.method, path) {
             case (.get, "/"): return try file("index.html", "text/html; charset=utf-8")
@@ -103,7 +103,7 @@ final class Console: Sendable {
     /// The state whenever it has changed, as server-sent events.
     ///
     /// Source: WHATWG HTML, "Server-sent events".
-    private func changes(_ stack: LocalStack, _ booking: String?) -> Response {
+    private func changes(_ stack: LocalSystem, _ booking: String?) -> Response {
         var response = Response(
             status: .ok,
             body: .init { writer in
@@ -128,7 +128,7 @@ final class Console: Sendable {
         return response
     }
 
-    private func message(_ request: Request, _ stack: LocalStack) -> Response {
+    private func message(_ request: Request, _ stack: LocalSystem) -> Response {
         guard let entry = request.uri.queryParameters["id"].flatMap({ stack.journal.entry(String($0)) }) else {
             return refusal(.notFound, "the message is not known, or forgotten")
         }
@@ -148,7 +148,7 @@ final class Console: Sendable {
         try JSONDecoder().decode(type, from: Data(buffer: try await request.body.collect(upTo: 1 << 16)))
     }
 
-    private func changeBooking(_ request: Request, _ stack: LocalStack) async throws -> Response {
+    private func changeBooking(_ request: Request, _ stack: LocalSystem) async throws -> Response {
         struct Change: Decodable {
             /// Nil makes up an ID.
             let id: String?
@@ -164,7 +164,7 @@ final class Console: Sendable {
         return json(["id": .string(id)])
     }
 
-    private func changeTicket(_ request: Request, _ stack: LocalStack) async throws -> Response {
+    private func changeTicket(_ request: Request, _ stack: LocalSystem) async throws -> Response {
         struct Change: Decodable {
             /// Nil opens a new ticket.
             let id: Int?
@@ -188,7 +188,7 @@ final class Console: Sendable {
         return json(["id": .int(id)])
     }
 
-    private func changeFaults(_ request: Request, _ stack: LocalStack) async throws -> Response {
+    private func changeFaults(_ request: Request, _ stack: LocalSystem) async throws -> Response {
         struct Change: Decodable {
             let duplicates: Bool?
             let reordering: Bool?
@@ -211,7 +211,7 @@ final class Console: Sendable {
         return json([:])
     }
 
-    private func replay(_ request: Request, _ stack: LocalStack) async throws -> Response {
+    private func replay(_ request: Request, _ stack: LocalSystem) async throws -> Response {
         struct Choice: Decodable {
             /// Nil replays all.
             let id: String?

@@ -14,7 +14,7 @@ enum ConsoleState {
     private static let maximumEvents = 60
 
     /// - Parameter booking: shows the events of this booking only.
-    static func json(of stack: LocalStack, booking: String?) async throws -> JSON {
+    static func json(of stack: LocalSystem, booking: String?) async throws -> JSON {
         let observations = stack.journal.observations()
         let deadLetters = (try? await stack.broker.deadLetters()) ?? []
         let statuses: [String: String]

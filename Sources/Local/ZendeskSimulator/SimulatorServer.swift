@@ -9,7 +9,7 @@ import ServiceLifecycle
 import Synchronization
 
 /// Serves the simulated account over HTTP, for local work and tests. It listens on loopback only.
-package final class ZendeskSimulator: Service {
+package final class SimulatorServer: Service {
     private let account: Mutex<SimulatedZendesk>
     private let port: Int
     private let currentDelay: Mutex<Duration>

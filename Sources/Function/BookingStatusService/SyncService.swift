@@ -8,7 +8,7 @@ import Zendesk
 
 /// Builds the production handler and its server from the settings. Local runs use the same
 /// composition, with another transport.
-package struct BookingStatusService: Service {
+package struct SyncService: Service {
     /// Makes the transport to an origin, such as `https://example.zendesk.com`.
     package typealias Connect = @Sendable (_ origin: String) -> any OutboundTransport
     /// Makes the check of push tokens. Only the deployed executable links the verifier, because its

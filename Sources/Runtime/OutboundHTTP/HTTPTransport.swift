@@ -17,7 +17,7 @@ import Darwin
 /// Calls a service with AsyncHTTPClient.
 ///
 /// AsyncHTTPClient's own deadline ends with the response's head, so it is not used.
-package struct OutboundHTTP: OutboundTransport {
+package struct HTTPTransport: OutboundTransport {
     private let client: HTTPClient
     private let origin: String
     private let time: TimeSource

@@ -21,14 +21,14 @@ package enum KnownLimit: String, CaseIterable, Sendable {
     case copiedUnfinished = "a follow-up ticket with fields copied from an update whose tag was dropped, before it was made good"
 }
 
-package enum Simulation {
+extension Verdict {
     /// Runs the history of a seed.
     ///
     /// - Parameters:
     ///   - mutant: a mistake to wrap around the product.
     ///   - keepsVersions: false to play without a version field.
     ///   - traces: whether the verdict includes a trace, line by line.
-    package static func run(seed: UInt64, mutant: Mutant? = nil, keepsVersions: Bool = true, traces: Bool = false) -> Verdict {
+    package static func ofHistory(seed: UInt64, mutant: Mutant? = nil, keepsVersions: Bool = true, traces: Bool = false) -> Verdict {
         World(seed: seed, mutant: mutant, keepsVersions: keepsVersions, traces: traces).run()
     }
 }

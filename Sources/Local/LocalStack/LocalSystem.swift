@@ -10,8 +10,8 @@ package import ZendeskSimulator
 
 /// The whole system in one process, on loopback: bookings, change stream, pipeline, push, the
 /// function as in production, a simulated Zendesk, and a console to watch all of it.
-package struct LocalStack: Sendable {
-    package let zendesk: ZendeskSimulator
+package struct LocalSystem: Sendable {
+    package let zendesk: SimulatorServer
     package let bookings: any BookingStore
     package let pipeline: Pipeline
     package let broker: any Broker
@@ -53,7 +53,7 @@ package struct LocalStack: Sendable {
     package static func run<Result: Sendable>(
         _ configuration: Configuration,
         logger: Logger,
-        _ body: @Sendable (LocalStack) async throws -> Result
+        _ body: @Sendable (LocalSystem) async throws -> Result
     ) async throws -> Result {
         guard let google = configuration.google else { return try await run(configuration, nil, logger, body) }
         let emulators = try await GoogleEmulators.start()
@@ -65,7 +65,7 @@ package struct LocalStack: Sendable {
         _ configuration: Configuration,
         _ google: (emulators: GoogleEmulators, statements: [String])?,
         _ logger: Logger,
-        _ body: @Sendable (LocalStack) async throws -> Result
+        _ body: @Sendable (LocalSystem) async throws -> Result
     ) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             var services: [ServiceGroup] = []
@@ -74,7 +74,7 @@ package struct LocalStack: Sendable {
             var account = configuration.account
             account.onAudit = { journal.audited($0, $1) }
             let (consolePorts, consoleListens) = AsyncStream.makeStream(of: Int.self)
-            let zendesk = ZendeskSimulator(
+            let zendesk = SimulatorServer(
                 account,
                 port: configuration.consolePort,
                 logger: logger,
@@ -95,7 +95,7 @@ package struct LocalStack: Sendable {
             var functionURL = configuration.functionURL
             if functionURL == nil {
                 let (functionPorts, functionListens) = AsyncStream.makeStream(of: Int.self)
-                let function = BookingStatusService(
+                let function = SyncService(
                     settings: functionSettings(configuration, zendeskURL: consoleURL, parts.database),
                     connect: { LoopbackHTTP($0) },
                     bookings: parts.source,
@@ -112,7 +112,7 @@ package struct LocalStack: Sendable {
                 services.append(tasks.start(schedule.subscription, logger))
                 services.append(tasks.start(schedule, logger))
             }
-            let stack = LocalStack(
+            let stack = LocalSystem(
                 zendesk: zendesk,
                 bookings: parts.bookings,
                 pipeline: parts.pipeline,
@@ -134,7 +134,7 @@ package struct LocalStack: Sendable {
     }
 }
 
-extension LocalStack {
+extension LocalSystem {
     private static func functionSettings(
         _ configuration: Configuration,
         zendeskURL: String,
@@ -191,7 +191,7 @@ extension LocalStack {
     }
 }
 
-extension LocalStack {
+extension LocalSystem {
     /// Returns once every commit is acknowledged or given up.
     ///
     /// - Throws: ``NotDrained`` if that takes longer than `time`.
