@@ -1,5 +1,5 @@
 import FoundationEssentials
-package import Support
+import Support
 
 /// Updates many tickets at once, in a Zendesk job.
 ///
@@ -14,12 +14,7 @@ extension ZendeskClient {
     /// - Parameter updates: at most ``ticketsPerCall``, each for a different ticket.
     /// - Throws: ``ZendeskError``; of kind `tooManyJobs` if Zendesk's limit of queued and running
     ///   jobs is reached.
-    package func begin(
-        _ updates: [(ticket: Int, update: TicketUpdate)],
-        admitted: AdmittedCall? = nil,
-        priority: CallPriority,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> JobStatus {
+    package func begin(_ updates: [(ticket: Int, update: TicketUpdate)], _ options: CallOptions) async throws(ZendeskError) -> JobStatus {
         let body: Data
         do {
             body = try TicketUpdate.json(updates)
@@ -27,20 +22,15 @@ extension ZendeskClient {
             throw ZendeskError(.rejected, "the updates cannot be written as JSON: \(error)")
         }
         let request = OutboundRequest(.put, "/api/v2/tickets/update_many.json", body: body)
-        let answer: JobAnswer = try await send(request, .read, priority, deadline, admitted: admitted).value
+        let answer: JobAnswer = try await send(request, .read, options).value
         beganJob()
         return answer.job_status
     }
 
     /// The status of jobs. Zendesk may leave some out.
-    package func jobs(
-        _ ids: [String],
-        admitted: AdmittedCall? = nil,
-        priority: CallPriority,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> [JobStatus] {
+    package func jobs(_ ids: [String], _ options: CallOptions) async throws(ZendeskError) -> [JobStatus] {
         let target = "/api/v2/job_statuses/show_many.json?ids=\(ids.map(percentEncoded).joined(separator: ","))"
-        let answer: JobsAnswer = try await get(target, priority, deadline, repeats: 0, admitted: admitted).value
+        let answer: JobsAnswer = try await get(target, options, repeats: 0).value
         return answer.job_statuses
     }
 

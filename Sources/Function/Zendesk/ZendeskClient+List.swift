@@ -1,4 +1,4 @@
-package import Support
+import Support
 
 extension ZendeskClient {
     /// A page of all tickets in any status, most recently updated first. It comes from the database
@@ -8,15 +8,11 @@ extension ZendeskClient {
     ///
     /// Source: Zendesk API reference, "List Tickets" and "Pagination"; the sorting is that of
     /// Zendesk's guide to cursor pagination.
-    package func ticketsByUpdate(
-        after cursor: String?,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> TicketPage {
+    package func ticketsByUpdate(after cursor: String?, _ options: CallOptions) async throws(ZendeskError) -> TicketPage {
         let target =
             "/api/v2/tickets.json?sort=-updated_at&page%5Bsize%5D=\(limits.items)"
             + (cursor.map { "&page%5Bafter%5D=\(percentEncoded($0))" } ?? "")
-        let answer: (value: TicketListAnswer, readAt: Int64?) = try await get(target, priority, deadline)
+        let answer: (value: TicketListAnswer, readAt: Int64?) = try await get(target, options)
         let meta = answer.value.meta
         guard meta.has_more else { return TicketPage(answer.value, answer.readAt, next: nil) }
         guard let next = meta.after_cursor, next != cursor else {

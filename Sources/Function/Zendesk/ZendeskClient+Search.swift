@@ -1,4 +1,4 @@
-package import Support
+import Support
 
 /// Finds tickets by search, through the search's export, and in the list of tickets.
 extension ZendeskClient {
@@ -9,22 +9,16 @@ extension ZendeskClient {
     ///
     /// - Throws: ``ZendeskError``; of kind `unavailable` if the search counts more tickets than it
     ///   shows, twice.
-    package func allHits(
-        _ search: TicketSearch,
-        showing field: Int,
-        admitted: AdmittedCall? = nil,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> [SearchHit] {
+    package func allHits(_ search: TicketSearch, showing field: Int, _ options: CallOptions) async throws(ZendeskError) -> [SearchHit] {
         try await whole { () async throws(ZendeskError) in
             var hits: [SearchHit] = []
             var seen: Set<Int> = []
             var held = 0
             for page in 1...(limits.hits / limits.items) {
                 let target = search.target(page: page, size: limits.items)
-                let answer: SearchAnswer = try await get(target, priority, deadline, admitted: admitted).value
+                let answer: SearchAnswer = try await get(target, options).value
                 guard answer.count <= limits.hits else {
-                    let hits = try await exportedHits(search, field, priority, deadline)
+                    let hits = try await exportedHits(search, field, options)
                     return (hits, 0)
                 }
                 held += answer.results.count
@@ -51,16 +45,11 @@ extension ZendeskClient {
         return answer.hits
     }
 
-    private func exportedHits(
-        _ search: TicketSearch,
-        _ field: Int,
-        _ priority: CallPriority,
-        _ deadline: Deadline
-    ) async throws(ZendeskError) -> [SearchHit] {
+    private func exportedHits(_ search: TicketSearch, _ field: Int, _ options: CallOptions) async throws(ZendeskError) -> [SearchHit] {
         var hits: [SearchHit] = []
         var position = ExportPosition()
         while true {
-            let page = try await exportedPage(search, after: position.cursor, priority: priority, deadline: deadline)
+            let page = try await exportedPage(search, after: position.cursor, options)
             hits += page.results.map { SearchHit($0, field) }
             guard try position.advance(to: page.next) else { return hits }
         }
@@ -76,10 +65,9 @@ extension ZendeskClient {
     package func exportedTickets(
         _ search: TicketSearch,
         after cursor: String?,
-        priority: CallPriority = .normal,
-        deadline: Deadline
+        _ options: CallOptions
     ) async throws(ZendeskError) -> (tickets: [(id: Int, createdAt: Int64?)], next: String?) {
-        let page = try await exportedPage(search, after: cursor, priority: priority, deadline: deadline)
+        let page = try await exportedPage(search, after: cursor, options)
         return (page.results.map { ($0.id, $0.created_at.flatMap { RFC3339($0)?.seconds }) }, page.next)
     }
 
@@ -87,15 +75,14 @@ extension ZendeskClient {
     private func exportedPage(
         _ search: TicketSearch,
         after cursor: String?,
-        priority: CallPriority,
-        deadline: Deadline
+        _ options: CallOptions
     ) async throws(ZendeskError) -> (results: [SearchAnswer.Hit], next: String?) {
         var size = limits.items
         var answer: ExportAnswer?
         while answer == nil {
             let repeats = size == limits.items ? Self.maximumRepeats : 0
             do throws(ZendeskError) {
-                answer = try await get(search.exportTarget(after: cursor, size: size), priority, deadline, repeats: repeats).value
+                answer = try await get(search.exportTarget(after: cursor, size: size), options, repeats: repeats).value
             } catch {
                 guard error.kind != .rejected, error.mayConcernOneItem, size > 1 else { throw error }
                 size /= 2
@@ -118,14 +105,12 @@ extension ZendeskClient {
         showing field: Int,
         isNewestFirst: Bool = false,
         repeats: Int = maximumRepeats,
-        admitted: AdmittedCall? = nil,
-        priority: CallPriority = .normal,
-        deadline: Deadline
+        _ options: CallOptions
     ) async throws(ZendeskError) -> SearchPage {
         let target = search.target(page: 1, size: limits.items, isNewestFirst: isNewestFirst)
         var isWhole = true
         let hits = try await whole { () async throws(ZendeskError) in
-            let answer: SearchAnswer = try await get(target, priority, deadline, repeats: repeats, admitted: admitted).value
+            let answer: SearchAnswer = try await get(target, options, repeats: repeats).value
             isWhole = answer.next_page == nil && answer.count <= limits.hits
             return (answer.results.map { SearchHit($0, field) }, isWhole ? answer.count - answer.results.count : 0)
         }

@@ -79,11 +79,6 @@ package final class ZendeskClient: Sendable {
         try await governor.admit(.read, priority, canWait: canWait)
     }
 
-    /// Whether a call can wait this long for its turn.
-    package static func canWait(_ wait: Duration, _ priority: CallPriority, before deadline: Deadline) -> Bool {
-        CallGovernor.canWait(wait, priority, before: deadline)
-    }
-
     /// Reserves a place for the reading that follows a search.
     package func reserveReading() -> Reservation { governor.reserve() }
 
@@ -92,14 +87,9 @@ package final class ZendeskClient: Sendable {
     ///
     /// - Parameter tag: nil checks only the field.
     /// - Throws: ``ZendeskError``; of kind `misconfigured` if the field is missing or deactivated.
-    package func field(
-        _ field: Int,
-        accepts tag: String?,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> Bool {
-        try await fields.accepts(tag, field: field, before: deadline) { () async throws(ZendeskError) in
-            let answer: FieldAnswer = try await self.get("/api/v2/ticket_fields/\(field).json", priority, deadline).value
+    package func field(_ field: Int, accepts tag: String?, _ options: CallOptions) async throws(ZendeskError) -> Bool {
+        try await fields.accepts(tag, field: field, before: options.deadline) { () async throws(ZendeskError) in
+            let answer: FieldAnswer = try await self.get("/api/v2/ticket_fields/\(field).json", options).value
             guard answer.ticket_field.active ?? true else {
                 throw ZendeskError(.misconfigured, "the ticket field \(field) is deactivated: activate it, or check its id")
             }
@@ -114,29 +104,19 @@ package final class ZendeskClient: Sendable {
     package func forgetOptions(of field: Int, olderThan age: Duration = .zero) { fields.forget(field, olderThan: age) }
 
     /// The current tickets. Zendesk may leave some out. Only
-    /// ``ticket(_:admitted:priority:deadline:)`` shows whether one is gone.
+    /// ``ticket(_:_:)`` shows whether one is gone.
     ///
-    /// - Parameters:
-    ///   - repeats: how often a temporary failure is tried again.
-    ///   - admitted: the first call's admission, if it has one.
+    /// - Parameter repeats: how often a temporary failure is tried again.
     package func tickets(
         _ ids: [Int],
         repeats: Int = maximumRepeats,
-        admitted: AdmittedCall? = nil,
-        priority: CallPriority = .normal,
-        deadline: Deadline
+        _ options: CallOptions
     ) async throws(ZendeskError) -> [TicketReading] {
         var readings: [TicketReading] = []
         for start in stride(from: 0, to: ids.count, by: limits.ids) {
             let chunk = ids[start..<min(start + limits.ids, ids.count)]
             let target = "/api/v2/tickets/show_many.json?ids=\(chunk.map(String.init).joined(separator: ","))"
-            let answer: (value: TicketsAnswer, readAt: Int64?) = try await get(
-                target,
-                priority,
-                deadline,
-                repeats: repeats,
-                admitted: admitted
-            )
+            let answer: (value: TicketsAnswer, readAt: Int64?) = try await get(target, options, repeats: repeats)
             readings += answer.value.tickets.map { TicketReading(ticket: $0, readAt: answer.readAt) }
         }
         return readings
@@ -145,18 +125,8 @@ package final class ZendeskClient: Sendable {
     /// The current ticket.
     ///
     /// - Throws: ``ZendeskError``; of kind `notFound` if it has been deleted or merged.
-    package func ticket(
-        _ id: Int,
-        admitted: AdmittedCall? = nil,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> TicketReading {
-        let answer: (value: TicketAnswer, readAt: Int64?) = try await get(
-            "/api/v2/tickets/\(id).json",
-            priority,
-            deadline,
-            admitted: admitted
-        )
+    package func ticket(_ id: Int, _ options: CallOptions) async throws(ZendeskError) -> TicketReading {
+        let answer: (value: TicketAnswer, readAt: Int64?) = try await get("/api/v2/tickets/\(id).json", options)
         return TicketReading(ticket: answer.value.ticket, readAt: answer.readAt)
     }
 
@@ -167,17 +137,13 @@ package final class ZendeskClient: Sendable {
     ///
     /// Source: Zendesk API reference, "Ticket audits", which the token's scope has to cover with a
     /// global `read`.
-    package func audits(
-        of id: Int,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> [TicketAudit] {
+    package func audits(of id: Int, _ options: CallOptions) async throws(ZendeskError) -> [TicketAudit] {
         var audits: [TicketAudit] = []
         var cursor: String?
         for _ in 0..<50 {
             let target =
                 "/api/v2/tickets/\(id)/audits.json?page%5Bsize%5D=100" + (cursor.map { "&page%5Bafter%5D=\(percentEncoded($0))" } ?? "")
-            let answer: AuditsAnswer = try await get(target, priority, deadline).value
+            let answer: AuditsAnswer = try await get(target, options).value
             audits += answer.audits.map(\.entry)
             guard answer.meta?.has_more == true, let next = answer.meta?.after_cursor, next != cursor else { return audits }
             cursor = next
@@ -188,12 +154,7 @@ package final class ZendeskClient: Sendable {
     /// Updates a ticket if it has not changed since it was read.
     ///
     /// Zendesk silently drops an unknown tag of a drop-down. Check the answer's ticket.
-    package func update(
-        _ id: Int,
-        _ update: TicketUpdate,
-        priority: CallPriority = .normal,
-        deadline: Deadline
-    ) async throws(ZendeskError) -> TicketUpdateAnswer {
+    package func update(_ id: Int, _ update: TicketUpdate, _ options: CallOptions) async throws(ZendeskError) -> TicketUpdateAnswer {
         let body: Data
         do {
             body = try update.json
@@ -201,7 +162,7 @@ package final class ZendeskClient: Sendable {
             throw ZendeskError(.rejected, "the update cannot be written as JSON: \(error)")
         }
         let request = OutboundRequest(.put, "/api/v2/tickets/\(id).json", body: body)
-        let answer: TicketAnswer = try await send(request, .write, priority, deadline).value
+        let answer: TicketAnswer = try await send(request, .write, options).value
         return TicketUpdateAnswer(ticket: answer.ticket, audit: answer.audit?.entry)
     }
 
@@ -218,31 +179,29 @@ package final class ZendeskClient: Sendable {
 
     /// Makes any other call and returns the answer, whatever its status.
     package func respond(to request: OutboundRequest, _ deadline: Deadline) async throws(ZendeskError) -> OutboundResponse {
-        try await exchange(request, .init(request), nil, .normal, deadline)
+        try await exchange(request, .init(request), .before(deadline))
     }
 
     /// Makes a GET request. Repeats it a few times after a temporary failure.
     func get<Answer: Decodable>(
         _ target: String,
-        _ priority: CallPriority,
-        _ deadline: Deadline,
-        repeats maximumRepeats: Int = ZendeskClient.maximumRepeats,
-        admitted: AdmittedCall? = nil
+        _ options: CallOptions,
+        repeats maximumRepeats: Int = ZendeskClient.maximumRepeats
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
         let request = OutboundRequest(.get, target)
         var repeats = 0
         while true {
             do throws(ZendeskError) {
-                return try await send(request, .read, priority, deadline, admitted: admitted)
+                return try await send(request, .read, options)
             } catch {
                 switch error.kind {
                 // The budget, or the mint, is already blocked for as long as Zendesk asked, so the
                 // next call waits there.
-                case .limited where error.status != nil && (error.retryAfter ?? .zero) < deadline.remaining: continue
+                case .limited where error.status != nil && (error.retryAfter ?? .zero) < options.deadline.remaining: continue
                 case .unavailable where repeats < maximumRepeats:
                     repeats += 1
                     let wait = error.retryAfter ?? Duration.milliseconds(100 + Int(time.random() * 400)) * repeats
-                    guard wait < deadline.remaining else { throw error }
+                    guard wait < options.deadline.remaining else { throw error }
                     try await time.pause(wait)
                 default: throw error
                 }
@@ -253,11 +212,9 @@ package final class ZendeskClient: Sendable {
     func send<Answer: Decodable>(
         _ request: OutboundRequest,
         _ kind: CallGovernor.Kind,
-        _ priority: CallPriority,
-        _ deadline: Deadline,
-        admitted: AdmittedCall? = nil
+        _ options: CallOptions
     ) async throws(ZendeskError) -> (value: Answer, readAt: Int64?) {
-        let response = try await exchange(request, kind, admitted, priority, deadline)
+        let response = try await exchange(request, kind, options)
         return (try value(of: response, to: request, kind), response.headers["date"].flatMap { HTTPDate.seconds($0) })
     }
 
@@ -282,23 +239,20 @@ package final class ZendeskClient: Sendable {
     private func exchange(
         _ request: OutboundRequest,
         _ kind: CallGovernor.Kind,
-        _ admitted: AdmittedCall?,
-        _ priority: CallPriority,
-        _ deadline: Deadline
+        _ options: CallOptions
     ) async throws(ZendeskError) -> OutboundResponse {
         var isSecondTry = false
         while true {
-            let token = try await tokens.token(before: deadline)
+            let token = try await tokens.token(before: options.deadline)
             let ended: @Sendable () -> Void
-            if let end = admitted?.take() {
+            if let end = options.admitted?.take() {
                 ended = end
             } else {
-                let canWait = { (refusal: ZendeskError) in CallGovernor.canWait(refusal.retryAfter ?? .zero, priority, before: deadline) }
-                ended = try await governor.admit(kind, priority, canWait: canWait).take()!
+                ended = try await governor.admit(kind, options.priority) { options.canWait($0.retryAfter ?? .zero) }.take()!
             }
             let response: OutboundResponse
             do throws(ZendeskError) {
-                response = try await answer(to: request, token, deadline)
+                response = try await answer(to: request, token, options.deadline)
                 ended()
             } catch {
                 ended()

@@ -51,7 +51,7 @@ struct BatcherTests {
             running += 1
             most = max(most, running)
             defer { running -= 1 }
-            let end = batch.call.take()
+            let end = batch.options.admitted?.take()
             defer { end?() }
             do {
                 try await executor.sleep(duration)
@@ -71,7 +71,7 @@ struct BatcherTests {
         }
 
         func ask(_ number: Int, priority: CallPriority = .normal, within limit: Duration = .seconds(30)) async -> Numbers.Reply {
-            await batcher.ask([number], priority: priority, deadline: Deadline(after: limit, time))[0]
+            await batcher.ask([number], CallOptions(priority, before: Deadline(after: limit, time)))[0]
         }
     }
 
@@ -303,7 +303,7 @@ struct BatcherTests {
                                         race.addTask {
                                             let requests = (0..<count).map { number * 3 + $0 }
                                             let deadline = Deadline(after: .milliseconds(Int(limit * 1000)), bench.time)
-                                            return await bench.batcher.ask(requests, priority: level.turn(number % 5), deadline: deadline)
+                                            return await bench.batcher.ask(requests, CallOptions(level.turn(number % 5), before: deadline))
                                         }
                                         race.addTask {
                                             try? await executor.sleep(.milliseconds(Int(leave * 1000)))

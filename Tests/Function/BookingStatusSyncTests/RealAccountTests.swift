@@ -134,7 +134,7 @@ struct RealAccountTests {
         let reader = TicketReader(client, scope: scope, isAlone: { true }, time: world.time.source)
         let results = try await world.time.run {
             await scope.whileRunning {
-                await reader.read([1, 2, 3], priority: .normal, deadline: Deadline(after: .seconds(30), world.time.source))
+                await reader.read([1, 2, 3], .before(Deadline(after: .seconds(30), world.time.source)))
             }
         }
         #expect(try [1, 3].map { try #require(results[$0]).get()?.ticket.id } == [1, 3])

@@ -21,7 +21,7 @@ struct TicketReaderTests {
     private func read(_ tickets: [Int], with reader: TicketReader) async throws -> TicketReadings {
         try await world.time.run { [scope, world] in
             await scope.whileRunning {
-                await reader.read(tickets, priority: .normal, deadline: Deadline(after: .seconds(30), world.time.source))
+                await reader.read(tickets, .before(Deadline(after: .seconds(30), world.time.source)))
             }
         }
     }

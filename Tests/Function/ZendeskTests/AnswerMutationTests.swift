@@ -31,16 +31,16 @@ struct AnswerMutationTests {
     ]
 
     private static let calls: [@Sendable (ZendeskClient, Deadline) async throws -> Void] = [
-        { _ = try await $0.ticket(1, deadline: $1) },
-        { _ = try await $0.tickets([1, 2], deadline: $1) },
-        { _ = try await $0.allHits(#require(TicketSearch(customField: 2, text: "b")), showing: 2, deadline: $1) },
-        { _ = try await $0.hits(#require(TicketSearch(customField: 2, text: "b")), showing: 2, deadline: $1) },
-        { _ = try await $0.exportedTickets(#require(TicketSearch(customField: 2, text: "b")), after: nil, deadline: $1) },
-        { _ = try await $0.ticketsByUpdate(after: nil, deadline: $1) },
-        { _ = try await $0.audits(of: 1, deadline: $1) },
-        { _ = try await $0.field(2, accepts: "booked", deadline: $1) },
-        { _ = try await $0.jobs(["8b7"], priority: .normal, deadline: $1) },
-        { _ = try await $0.update(1, TicketUpdate(customFields: [2: "booked"], updatedStamp: "2026-11-23T20:13:31Z"), deadline: $1) },
+        { _ = try await $0.ticket(1, .before($1)) },
+        { _ = try await $0.tickets([1, 2], .before($1)) },
+        { _ = try await $0.allHits(#require(TicketSearch(customField: 2, text: "b")), showing: 2, .before($1)) },
+        { _ = try await $0.hits(#require(TicketSearch(customField: 2, text: "b")), showing: 2, .before($1)) },
+        { _ = try await $0.exportedTickets(#require(TicketSearch(customField: 2, text: "b")), after: nil, .before($1)) },
+        { _ = try await $0.ticketsByUpdate(after: nil, .before($1)) },
+        { _ = try await $0.audits(of: 1, .before($1)) },
+        { _ = try await $0.field(2, accepts: "booked", .before($1)) },
+        { _ = try await $0.jobs(["8b7"], .before($1)) },
+        { _ = try await $0.update(1, TicketUpdate(customFields: [2: "booked"], updatedStamp: "2026-11-23T20:13:31Z"), .before($1)) },
     ]
 
     @Test("each call ends in time, and no number in an answer blocks calls for longer than ten minutes")
@@ -83,7 +83,7 @@ struct AnswerMutationTests {
             transport.before { _, _ in nil }
             time.advance(.seconds(601))
             await #expect(throws: Never.self, "seed \(seed)") {
-                try await client.ticket(1, deadline: Deadline(after: .seconds(61), time.source))
+                try await client.ticket(1, .before(Deadline(after: .seconds(61), time.source)))
             }
         }
         #expect(successes > Int(Mutation.count) / 50)

@@ -20,7 +20,7 @@ struct ZendeskClientTests {
             return #"{"results":[\#(ids.map { #"{"id":\#($0)}"# }.joined(separator: ","))],"next_page":\#(next),"count":201}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b 1&x=é"))
-        let ids = try await client.allHits(search, showing: 2, deadline: deadline).map(\.ticket)
+        let ids = try await client.allHits(search, showing: 2, .before(deadline)).map(\.ticket)
         #expect(ids == Array(0..<100) + Array(101..<200) + [250])
         #expect(
             asked.withLock { $0 }
@@ -42,7 +42,7 @@ struct ZendeskClientTests {
                 : #"{"results":[{"id":1},{"id":2}],"meta":{"has_more":true,"after_cursor":"c"}}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b"))
-        #expect(try await client.allHits(search, showing: 2, deadline: deadline).map(\.ticket) == [1, 2, 3])
+        #expect(try await client.allHits(search, showing: 2, .before(deadline)).map(\.ticket) == [1, 2, 3])
         // The export takes no type in the query.
         #expect(asked.withLock { $0.count == 3 && !$0[1].contains("type%3Aticket") })
     }
@@ -55,7 +55,7 @@ struct ZendeskClientTests {
                 : #"{"results":[],"next_page":null,"count":1001}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b"))
-        await #expect(throws: ZendeskError.self) { try await client.allHits(search, showing: 2, deadline: deadline) }
+        await #expect(throws: ZendeskError.self) { try await client.allHits(search, showing: 2, .before(deadline)) }
     }
 
     @Test("an export that runs in a circle does not loop forever")
@@ -70,7 +70,7 @@ struct ZendeskClientTests {
             return #"{"results":[{"id":\#(number)}],"meta":{"has_more":\#(number < 1000),"after_cursor":"c\#(number % 3)"}}"#
         }
         let search = try #require(TicketSearch(customField: 7, text: "b"))
-        await #expect(throws: ZendeskError.self) { try await client.allHits(search, showing: 2, deadline: deadline) }
+        await #expect(throws: ZendeskError.self) { try await client.allHits(search, showing: 2, .before(deadline)) }
         #expect(calls.withLock { $0 } == 4)
     }
 
@@ -83,10 +83,10 @@ struct ZendeskClientTests {
             let tickets = ids.map { #"{"id":\#($0),"status":"open","updated_at":"2026-11-23T20:13:31Z","custom_fields":[]}"# }
             return #"{"tickets":[\#(tickets.joined(separator: ","))],"count":\#(ids.count)}"#
         }
-        let readings = try await client.tickets(Array(1...250), deadline: deadline)
+        let readings = try await client.tickets(Array(1...250), .before(deadline))
         #expect(readings.map(\.ticket.id) == Array(1...250))
         #expect(sizes.withLock { $0 } == [100, 100, 50])
-        #expect(try await client.tickets([], deadline: deadline).isEmpty)
+        #expect(try await client.tickets([], .before(deadline)).isEmpty)
     }
 
     @Test("custom fields may be of any type, empty or missing")
@@ -97,7 +97,7 @@ struct ZendeskClientTests {
             {"id":3,"value":null},{"id":4},{"id":5,"value":7},{"id":6,"value":true},{"id":7,"value":["a"]},{"id":8,"value":{"odd":1}}]}}
             """#
         }
-        let ticket = try await client.ticket(1, deadline: deadline).ticket
+        let ticket = try await client.ticket(1, .before(deadline)).ticket
         #expect(ticket.customFields == [1: .text("x"), 5: .number("7"), 6: .flag(true), 7: .list(["a"]), 8: .list([])])
         #expect([1, 2, 3, 4, 5, 6].map(ticket.text) == ["x", nil, nil, nil, "7", nil])
     }
@@ -114,7 +114,7 @@ struct ZendeskClientTests {
                 """#
         }
         let update = TicketUpdate(customFields: [3: nil, 2: "x"], updatedStamp: "2026-11-23T20:13:31Z", metadata: ["source": "test"])
-        let answer = try await client.update(1, update, deadline: deadline)
+        let answer = try await client.update(1, update, .before(deadline))
         #expect(answer.audit == TicketAudit(metadata: ["version": "v"], replaced: [2: "w", 3: nil], set: [2: nil, 3: nil]))
         let request = try #require(sent.withLock { $0 })
         #expect(request.method == .put)
@@ -144,10 +144,10 @@ struct ZendeskClientTests {
         let client = client(time) { request in
             request.target.contains("update_many") ? #"{"job_status":{"id":"j1","status":"queued"}}"# : #"{"tickets":[],"count":0}"#
         }
-        _ = try await client.tickets([1, 2], deadline: Deadline(after: .seconds(60), time.source))
+        _ = try await client.tickets([1, 2], .before(Deadline(after: .seconds(60), time.source)))
         let update = TicketUpdate(customFields: [2: "x"], updatedStamp: "2026-11-23T20:13:31Z")
         let updates = (1...5).map { (ticket: $0, update: update) }
-        _ = try await client.begin(updates, priority: .normal, deadline: Deadline(after: .seconds(60), time.source))
+        _ = try await client.begin(updates, .before(Deadline(after: .seconds(60), time.source)))
         func numbers(_ usage: CallUsage) -> [Int] { [usage.reads, usage.readLimit, usage.writes, usage.writeLimit, usage.jobs] }
         #expect(numbers(client.usage) == [2, 350, 0, 50, 1])
         time.advance(.seconds(61))

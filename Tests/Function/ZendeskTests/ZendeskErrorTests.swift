@@ -94,8 +94,8 @@ struct ZendeskErrorTests {
         let deadline = Deadline(after: .seconds(5), ManualTime().source)
         do throws(ZendeskError) {
             switch answer.method {
-            case .get: _ = try await client.ticket(1, deadline: deadline)
-            default: _ = try await client.update(1, TicketUpdate(customFields: [1: "x"], updatedStamp: "s"), deadline: deadline)
+            case .get: _ = try await client.ticket(1, .before(deadline))
+            default: _ = try await client.update(1, TicketUpdate(customFields: [1: "x"], updatedStamp: "s"), .before(deadline))
             }
             Issue.record("no error")
         } catch {
@@ -155,7 +155,7 @@ struct ZendeskErrorTests {
             time: ManualTime().source
         )
         do throws(ZendeskError) {
-            _ = try await client.ticket(1, deadline: Deadline(after: .seconds(5), ManualTime().source))
+            _ = try await client.ticket(1, .before(Deadline(after: .seconds(5), ManualTime().source)))
             Issue.record("no error")
         } catch {
             #expect(error.description.contains(advice))
@@ -179,8 +179,8 @@ struct ZendeskErrorTests {
         let deadline = Deadline(after: .seconds(5), ManualTime().source)
         do throws(ZendeskError) {
             switch method {
-            case .get: _ = try await client.ticket(1, deadline: deadline)
-            default: _ = try await client.update(1, TicketUpdate(customFields: [:], updatedStamp: "s"), deadline: deadline)
+            case .get: _ = try await client.ticket(1, .before(deadline))
+            default: _ = try await client.update(1, TicketUpdate(customFields: [:], updatedStamp: "s"), .before(deadline))
             }
             Issue.record("no error")
         } catch {
@@ -201,6 +201,6 @@ struct ZendeskErrorTests {
             credentials: .accessToken("t"),
             time: ManualTime().source
         )
-        await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
+        await #expect(throws: ZendeskError.self) { try await client.ticket(1, .before(deadline)) }
     }
 }

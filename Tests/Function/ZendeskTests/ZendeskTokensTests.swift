@@ -27,13 +27,13 @@ struct ZendeskTokensTests {
     @Test("a token is minted once and used until shortly before it expires")
     func renewed() async throws {
         let (transport, client) = world()
-        for _ in 0..<3 { _ = try await client.ticket(1, deadline: deadline) }
+        for _ in 0..<3 { _ = try await client.ticket(1, .before(deadline)) }
         #expect(mints(transport) == 1)
         time.advance(.seconds(1619))
-        _ = try await client.ticket(1, deadline: deadline)
+        _ = try await client.ticket(1, .before(deadline))
         #expect(mints(transport) == 1)
         time.advance(.seconds(2))
-        _ = try await client.ticket(1, deadline: deadline)
+        _ = try await client.ticket(1, .before(deadline))
         #expect(mints(transport) == 2)
         #expect(transport.requests.count == 7)
     }
@@ -41,12 +41,12 @@ struct ZendeskTokensTests {
     @Test("a rejected token is replaced once")
     func revoked() async throws {
         let (transport, client) = world()
-        _ = try await client.ticket(1, deadline: deadline)
+        _ = try await client.ticket(1, .before(deadline))
         transport.withAccount { account, _ in account.revokeTokens() }
-        _ = try await client.ticket(1, deadline: deadline)
+        _ = try await client.ticket(1, .before(deadline))
         #expect(mints(transport) == 2)
         transport.before { request, _ in request.method == .get ? OutboundResponse(status: 401) : nil }
-        await #expect { try await client.ticket(1, deadline: deadline) } throws: { ($0 as? ZendeskError)?.kind == .misconfigured }
+        await #expect { try await client.ticket(1, .before(deadline)) } throws: { ($0 as? ZendeskError)?.kind == .misconfigured }
         #expect(mints(transport) == 3)
     }
 
@@ -60,10 +60,10 @@ struct ZendeskTokensTests {
             guard request.target == "/oauth/tokens" else { return OutboundResponse(status: 200, body: Data(#"{"ticket":{"id":1}}"#.utf8)) }
             return OutboundResponse(status: 200, body: Data(#"{"access_token":"t","expires_in":\#(expiresIn)}"#.utf8))
         }
-        for _ in 0..<3 { _ = try? await client.ticket(1, deadline: deadline) }
+        for _ in 0..<3 { _ = try? await client.ticket(1, .before(deadline)) }
         #expect(mints(transport) == 1)
         time.advance(.seconds(86_400))
-        _ = try? await client.ticket(1, deadline: deadline)
+        _ = try? await client.ticket(1, .before(deadline))
         #expect(mints(transport) == 2)
     }
 
@@ -73,7 +73,7 @@ struct ZendeskTokensTests {
         transport.before { request, _ in
             request.target == "/oauth/tokens" ? OutboundResponse(status: 200, body: Data(#"{"access_token":"\#(token)"}"#.utf8)) : nil
         }
-        let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
+        let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, .before(deadline)) }
         #expect(error.map { "\($0)" }?.contains("x-header") == false)
         #expect(transport.requests.allSatisfy { $0.target == "/oauth/tokens" })
     }
@@ -90,7 +90,7 @@ struct ZendeskTokensTests {
         let (transport, client) = world()
         transport.before { _, _ in OutboundResponse(status: status, body: Data(body.utf8)) }
         let soon = Deadline(after: .seconds(1), time.source)
-        let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: soon) }
+        let error = await #expect(throws: ZendeskError.self) { try await client.ticket(1, .before(soon)) }
         #expect(error.map { "\($0)" }?.contains("tale") == false)
     }
 
@@ -98,7 +98,7 @@ struct ZendeskTokensTests {
     func wrongSecret() async throws {
         let (_, client) = world(secret: "wrong-secret")
         do throws(ZendeskError) {
-            _ = try await client.ticket(1, deadline: deadline)
+            _ = try await client.ticket(1, .before(deadline))
             Issue.record("no error")
         } catch {
             #expect(error.kind == .misconfigured)
@@ -115,7 +115,7 @@ struct ZendeskTokensTests {
         }
         for _ in 0..<20 {
             do throws(ZendeskError) {
-                _ = try await client.ticket(1, deadline: Deadline(after: .seconds(30), time.source))
+                _ = try await client.ticket(1, .before(Deadline(after: .seconds(30), time.source)))
                 Issue.record("no error")
             } catch {
                 #expect((error.retryAfter ?? .zero) > .seconds(30))
@@ -124,7 +124,7 @@ struct ZendeskTokensTests {
         #expect(mints(transport) == 1)
         transport.before { _, _ in nil }
         time.advance(.seconds(61))
-        _ = try await client.ticket(1, deadline: deadline)
+        _ = try await client.ticket(1, .before(deadline))
         #expect(mints(transport) == 2)
     }
 
@@ -133,7 +133,7 @@ struct ZendeskTokensTests {
         let (transport, client) = world()
         let headers = ["retry-after": "5", "zendesk-ratelimit-per-ticket-updates": "total=30; remaining=0; resets=5"]
         transport.before { request, _ in request.method == .get ? OutboundResponse(status: 429, headers: headers) : nil }
-        await #expect(throws: ZendeskError.self) { try await client.ticket(1, deadline: deadline) }
+        await #expect(throws: ZendeskError.self) { try await client.ticket(1, .before(deadline)) }
         #expect(transport.requests.count < 8)
     }
 
@@ -141,25 +141,25 @@ struct ZendeskTokensTests {
     func options() async throws {
         let (transport, client) = world()
         func reads() -> Int { transport.requests.count { $0.target.contains("ticket_fields") } }
-        for _ in 0..<3 { #expect(try await client.field(2, accepts: "booked", deadline: deadline)) }
+        for _ in 0..<3 { #expect(try await client.field(2, accepts: "booked", .before(deadline))) }
         #expect(reads() == 1)
-        #expect(try await !client.field(2, accepts: "vip", deadline: deadline))
+        #expect(try await !client.field(2, accepts: "vip", .before(deadline)))
         #expect(reads() == 1)
         transport.withAccount { account, _ in account.fields[0].options?.append(.init(name: "VIP", tag: "vip")) }
         time.advance(.seconds(31))
-        #expect(try await client.field(2, accepts: "vip", deadline: deadline))
+        #expect(try await client.field(2, accepts: "vip", .before(deadline)))
         #expect(reads() == 2)
         time.advance(.seconds(61))
-        #expect(try await client.field(2, accepts: "vip", deadline: deadline))
+        #expect(try await client.field(2, accepts: "vip", .before(deadline)))
         #expect(reads() == 3)
-        #expect(try await client.field(3, accepts: "anything", deadline: deadline))
+        #expect(try await client.field(3, accepts: "anything", .before(deadline)))
     }
 
     @Test("options read within the last second are kept if that is fresh enough")
     func forgottenOptions() async throws {
         let (transport, client) = world()
         func reads() async throws -> Int {
-            _ = try await client.field(2, accepts: "booked", deadline: deadline)
+            _ = try await client.field(2, accepts: "booked", .before(deadline))
             return transport.requests.count { $0.target.contains("ticket_fields") }
         }
         #expect(try await reads() == 1)
@@ -183,10 +183,10 @@ struct ZendeskTokensTests {
             writesPerMinute: 1,
             time: time.source
         )
-        _ = try await client.ticket(1, deadline: deadline)
+        _ = try await client.ticket(1, .before(deadline))
         let before = time.secondsSince1970
         do throws(ZendeskError) {
-            _ = try await client.ticket(1, deadline: deadline)
+            _ = try await client.ticket(1, .before(deadline))
             Issue.record("no error")
         } catch {
             #expect(error.kind == .limited(.account))
@@ -194,10 +194,10 @@ struct ZendeskTokensTests {
         }
         #expect(time.secondsSince1970 == before)
         // With more time it waits, and is done.
-        _ = try await client.ticket(1, deadline: Deadline(after: .seconds(90), time.source))
+        _ = try await client.ticket(1, .before(Deadline(after: .seconds(90), time.source)))
         #expect(time.secondsSince1970 == before + 60)
         #expect(client.usage.freeWrites == 1)
-        _ = try await client.update(1, TicketUpdate(customFields: [3: "x"], updatedStamp: "2026-11-23T20:13:31Z"), deadline: deadline)
+        _ = try await client.update(1, TicketUpdate(customFields: [3: "x"], updatedStamp: "2026-11-23T20:13:31Z"), .before(deadline))
         #expect(client.usage.freeWrites == 0)
     }
 }

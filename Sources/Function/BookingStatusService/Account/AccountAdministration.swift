@@ -61,7 +61,7 @@ struct AccountAdministration: Sendable {
 
     /// Updates a ticket with an outdated stamp, setting a field to its current value.
     func updateWithOutdatedStamp(_ id: Int, _ field: Int) async throws(ZendeskError) -> AccountFacts.SafeUpdateTrial {
-        let ticket = try await zendesk.ticket(id, deadline: deadline).ticket
+        let ticket = try await zendesk.ticket(id, .before(deadline)).ticket
         let update = TicketUpdate(customFields: [field: ticket.text(of: field)], updatedStamp: "2000-01-01T00:00:00Z")
         let request: OutboundRequest
         do {

@@ -51,7 +51,7 @@ struct AccountCheck: Sendable {
             forms: await answer { () async throws(ZendeskError) in try await administration.ticketForms() }
         )
         facts.index = await answer { () async throws(ZendeskError) in
-            try await SearchIndex.compareWithList(zendesk, field: settings.bookingStatus.bookingIDField, time: time, deadline: deadline)
+            try await SearchIndex.compareWithList(zendesk, field: settings.bookingStatus.bookingIDField, time: time, .before(deadline))
         }
         if let bookings {
             do {

@@ -41,7 +41,7 @@ struct SharedCallsTrial: Sendable {
     /// Runs the trial.
     func findings() async -> [Finding] {
         do throws(ZendeskError) {
-            let readings = try await zendesk.tickets([tickets.stale, tickets.own], deadline: deadline)
+            let readings = try await zendesk.tickets([tickets.stale, tickets.own], .before(deadline))
             guard let stale = reading(tickets.stale, readings), let own = reading(tickets.own, readings), stale.isApart(from: own) else {
                 return [
                     .problem(
@@ -78,7 +78,7 @@ struct SharedCallsTrial: Sendable {
         guard let search = TicketSearch(customField: field, anyOf: [first.bookingID, last.bookingID]) else {
             return .problem("a booking ID has a quote or a backslash in it", "No search can find such a ticket.")
         }
-        let page = try await zendesk.hits(search, showing: field, deadline: deadline)
+        let page = try await zendesk.hits(search, showing: field, .before(deadline))
         let found = [first, last].filter { subject in
             page.hits.contains { Witness(ticket: subject.ticket.id, bookingID: subject.bookingID).isFound(in: $0) }
         }
@@ -105,8 +105,7 @@ struct SharedCallsTrial: Sendable {
         do throws(ZendeskError) {
             job = try await zendesk.begin(
                 [(stale.ticket.id, mark(field, outdated)), (own.ticket.id, mark(field, own.ticket.updatedStamp))],
-                priority: .normal,
-                deadline: deadline
+                .before(deadline)
             )
         } catch  where error.kind == .tooManyJobs {
             return .warning("jobs were not tried: \(error)", "Another integration has many of them; try again later.")
@@ -143,7 +142,7 @@ struct SharedCallsTrial: Sendable {
         for _ in 0..<60 {
             try await time.pause(.seconds(1))
             // A job with an unreadable status is not over. The tickets show the result.
-            let statuses = try? await zendesk.jobs([job.id], priority: .normal, deadline: deadline)
+            let statuses = try? await zendesk.jobs([job.id], .before(deadline))
             if statuses?.first?.isOver == true { return true }
         }
         return false
@@ -167,7 +166,7 @@ struct SharedCallsTrial: Sendable {
         for attempt in 0..<5 {
             // A stamp from the second of the write does not protect a person's edit in that second.
             if attempt > 0 { try await time.pause(.seconds(2)) }
-            let now = try await zendesk.ticket(before.id, deadline: deadline).ticket
+            let now = try await zendesk.ticket(before.id, .before(deadline)).ticket
             guard now.text(of: field) == Self.marker else { return attempt > 0 }
             let update = TicketUpdate(
                 customFields: [field: before.text(of: field)],
@@ -175,7 +174,7 @@ struct SharedCallsTrial: Sendable {
                 metadata: ["source": "booking-status-sync", "task": "check"]
             )
             do throws(ZendeskError) {
-                _ = try await zendesk.update(before.id, update, deadline: deadline)
+                _ = try await zendesk.update(before.id, update, .before(deadline))
                 return true
             } catch  where error.kind == .conflict {
                 continue

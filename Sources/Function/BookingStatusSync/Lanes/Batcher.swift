@@ -12,13 +12,10 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
     typealias Reply = Result<Answer, ZendeskError>
     typealias Admission = @Sendable (CallPriority, _ canWait: (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall
 
-    /// The requests of a batch, and their admitted call.
     struct Batch: Sendable {
         var requests: [Request]
-        var call: AdmittedCall
-        var priority: CallPriority
-        /// The latest of its requests.
-        var deadline: Deadline
+        /// The admitted call, with the highest priority and the latest deadline of the requests.
+        var options: CallOptions
     }
 
     /// How batches form.
@@ -61,8 +58,7 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
     /// The requests of one task.
     fileprivate struct Group {
         let requests: [Request]
-        let deadline: Deadline
-        let priority: CallPriority
+        let options: CallOptions
         var replies: [Reply?]
         var open: Int
         /// Requests that are in no batch yet.
@@ -129,14 +125,14 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
 
     // MARK: Requests
 
-    func ask(_ request: Request, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> Answer {
-        try await ask([request], priority: priority, deadline: deadline)[0].get()
+    func ask(_ request: Request, _ options: CallOptions) async throws(ZendeskError) -> Answer {
+        try await ask([request], options)[0].get()
     }
 
     /// - Returns: a reply to each request.
-    func ask(_ requests: [Request], priority: CallPriority, deadline: Deadline) async -> [Reply] {
+    func ask(_ requests: [Request], _ options: CallOptions) async -> [Reply] {
         guard !requests.isEmpty else { return [] }
-        let id = add(requests, priority, deadline)
+        let id = add(requests, options)
         pump()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -154,21 +150,20 @@ final class Batcher<Request: Sendable, Answer: Sendable>: Sendable {
         }
     }
 
-    private func add(_ requests: [Request], _ priority: CallPriority, _ deadline: Deadline) -> Int {
+    private func add(_ requests: [Request], _ options: CallOptions) -> Int {
         let now = time.now()
         return state.withLock { state in
             let id = state.number()
             if state.count == 0 { state.since = now }
             for index in requests.indices {
-                state.waiting.insert(Member(group: id, index: index, priority: priority, number: state.number()))
+                state.waiting.insert(Member(group: id, index: index, priority: options.priority, number: state.number()))
             }
             state.count += requests.count
             state.steps += requests.count
-            state.deadlines.insert(Due(at: now + deadline.remaining, group: id))
+            state.deadlines.insert(Due(at: now + options.deadline.remaining, group: id))
             state.groups[id] = Group(
                 requests: requests,
-                deadline: deadline,
-                priority: priority,
+                options: options,
                 replies: Array(repeating: nil, count: requests.count),
                 open: requests.count,
                 waiting: requests.count
@@ -309,12 +304,12 @@ extension Batcher.State {
         var released: [Batcher.Released] = []
         var kept: [Batcher.Due] = []
         while level > .low, let due = deadlines.min {
-            guard let group = groups[due.group], group.waiting > 0, group.priority.level <= level else {
+            guard let group = groups[due.group], group.waiting > 0, group.options.priority.level <= level else {
                 if groups[due.group] != nil { kept.append(due) }
                 deadlines.removeMin()
                 continue
             }
-            guard !ZendeskClient.canWait(wait, group.priority, before: group.deadline) else { break }
+            guard !group.options.canWait(wait) else { break }
             deadlines.removeMin()
             steps += 1
             released.append(leave(due.group, refusal))
@@ -326,7 +321,7 @@ extension Batcher.State {
                 waiting.removeMax()
                 continue
             }
-            guard !ZendeskClient.canWait(wait, group.priority, before: group.deadline) else { break }
+            guard !group.options.canWait(wait) else { break }
             released.append(leave(last.group, refusal))
         }
         return released
@@ -396,9 +391,10 @@ extension Batcher.State {
         batched += members.count
         let id = number()
         running[id] = now
-        let deadline = members.map { groups[$0.group]!.deadline }.max { $0.remaining < $1.remaining }!
+        let deadline = members.map { groups[$0.group]!.options.deadline }.max { $0.remaining < $1.remaining }!
         let requests = members.map { groups[$0.group]!.requests[$0.index] }
-        return (members, id, Batcher.Batch(requests: requests, call: call, priority: members[0].priority, deadline: deadline))
+        let options = CallOptions(members[0].priority, before: deadline, admitted: call)
+        return (members, id, Batcher.Batch(requests: requests, options: options))
     }
 }
 

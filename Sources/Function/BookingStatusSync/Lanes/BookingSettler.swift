@@ -87,8 +87,8 @@ final class BookingSettler: Sendable {
     func drain() { jobs.drain() }
 
     /// Reads tickets for a sweep.
-    func read(_ tickets: [Int], priority: CallPriority, deadline: Deadline) async -> TicketReadings {
-        await reader.read(tickets, priority: priority, deadline: deadline)
+    func read(_ tickets: [Int], _ options: CallOptions) async -> TicketReadings {
+        await reader.read(tickets, options)
     }
 
     // MARK: Submitting
@@ -203,12 +203,12 @@ final class BookingSettler: Sendable {
                 entries = state.withLock { $0.lanes.take(lane.bookingID, upTo: lane.latest) }
             } else {
                 let found = try await find(lane)
-                tickets = await reader.read(found.tickets, priority: .high.turn(lane.turn), deadline: deadline)
+                tickets = await reader.read(found.tickets, CallOptions(.high.turn(lane.turn), before: deadline))
                 entries = state.withLock { $0.lanes.take(lane.bookingID, upTo: found.latest) }
             }
             // Parked changes know tickets that this search may have left out.
             let more = known(entries).filter { tickets[$0] == nil }
-            tickets.merge(await reader.read(more, priority: priority(entries, lane), deadline: deadline)) { first, _ in first }
+            tickets.merge(await reader.read(more, CallOptions(priority(entries, lane), before: deadline))) { first, _ in first }
         } catch {
             if entries.isEmpty { entries = state.withLock { $0.lanes.take(lane.bookingID, upTo: lane.latest) } }
             return refuse(lane, entries, TicketResult(error, ticket: nil))
@@ -220,10 +220,10 @@ final class BookingSettler: Sendable {
         guard !tickets.isEmpty else {
             return finish(lane, entries.map { ($0, [TicketResult(ticket: nil, outcome: .noTicket)]) })
         }
-        let (changes, priority) = (entries.map(\.change), priority(entries, lane))
+        let (changes, options) = (entries.map(\.change), CallOptions(priority(entries, lane), before: deadline))
         let settled = await concurrently(tickets.sorted { $0.key < $1.key }, width: Self.width) { ticket, reading in
             switch reading {
-            case .success(let reading): await self.settler.settle(ticket, reading, changes, priority, deadline)
+            case .success(let reading): await self.settler.settle(ticket, reading, changes, options)
             case .failure(let error): changes.map { _ in TicketResult(error, ticket: ticket) }
             }
         }
@@ -239,8 +239,8 @@ final class BookingSettler: Sendable {
             state.lanes.submissions(of: lane.bookingID).compactMap { state.submissions[$0]?.deadline }.max { $0.remaining < $1.remaining }
         }
         let limit = deadline ?? Deadline(after: .zero, time)
-        try await zendesk.expectFields(settings, priority: .normal.turn(lane.turn), deadline: limit)
-        return try await finder.find(lane.bookingID, priority: .normal.turn(lane.turn), deadline: limit)
+        try await zendesk.expectFields(settings, CallOptions(.normal.turn(lane.turn), before: limit))
+        return try await finder.find(lane.bookingID, CallOptions(.normal.turn(lane.turn), before: limit))
     }
 
     private func priority(_ entries: [Lanes.Entry], _ lane: Lanes.Start) -> CallPriority {

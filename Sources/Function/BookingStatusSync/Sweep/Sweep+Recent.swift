@@ -14,19 +14,19 @@ extension Sweep {
         var report = SweepReport()
         let due = failing.due(time.now(), maximum: Self.maximumFailing)
         if !due.isEmpty {
-            let readings = try await read(due, caller, caller.callDeadline(time), &report)
+            let readings = try await read(due, caller, caller.page(time), &report)
             let (open, over) = (readings.filter(isOpen), readings.filter { !isOpen($0) })
             for reading in over { failing.forget(reading.ticket.id) }
             if !report.isStopped { try await settle(open, caller, &report) }
         }
         for _ in 0..<maximumPages where !report.isStopped {
             let page: TicketPage
-            let deadline = caller.callDeadline(time)
+            let options = caller.page(time)
             do throws(ZendeskError) {
-                page = try await zendesk.ticketsByUpdate(after: window.cursor, priority: caller.priority, deadline: deadline)
+                page = try await zendesk.ticketsByUpdate(after: window.cursor, options)
                 window.saw(page)
                 // A hidden field would make every ticket look as if it named no booking.
-                _ = try await zendesk.field(settings.bookingIDField, accepts: nil, priority: caller.priority, deadline: deadline)
+                _ = try await zendesk.field(settings.bookingIDField, accepts: nil, options)
             } catch {
                 // Zendesk no longer accepts the cursor.
                 if error.kind == .rejected, window.cursor != nil {
@@ -36,7 +36,7 @@ extension Sweep {
                 guard caller.stops(at: error) else { throw SweepFailure(error) }
                 return report.stopped(by: error)
             }
-            let open = try await unsettled(page, from: window.start, caller, deadline, &report)
+            let open = try await unsettled(page, from: window.start, caller, options, &report)
             if !open.isEmpty { try await settle(open, caller, &report) }
             if report.isStopped { return report }
             guard let next = page.next, !isBehind(page, window.start) else {
@@ -54,7 +54,7 @@ extension Sweep {
 
     private func settle(_ readings: [TicketReading], _ caller: Caller, _ report: inout SweepReport) async throws(SweepFailure) {
         do throws(ZendeskError) {
-            try await zendesk.expectFields(settings, priority: caller.priority, deadline: caller.callDeadline(time))
+            try await zendesk.expectFields(settings, caller.page(time))
         } catch {
             guard caller.stops(at: error) else { throw SweepFailure(error) }
             report = report.stopped(by: error)
@@ -68,7 +68,7 @@ extension Sweep {
         _ page: TicketPage,
         from start: Int64,
         _ caller: Caller,
-        _ deadline: Deadline,
+        _ options: CallOptions,
         _ report: inout SweepReport
     ) async throws(SweepFailure) -> [TicketReading] {
         let recent = page.readings.filter { reading in
@@ -76,7 +76,7 @@ extension Sweep {
                 && !failing.isPutOff(reading.ticket.id, time.now())
         }
         let bare = recent.filter { page.withoutFields.contains($0.ticket.id) }.map(\.ticket.id)
-        let read = try await read(bare, caller, deadline, &report)
+        let read = try await read(bare, caller, options, &report)
         return recent.filter { !page.withoutFields.contains($0.ticket.id) } + read.filter { !$0.ticket.isSolved }
     }
 

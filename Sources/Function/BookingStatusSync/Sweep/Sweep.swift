@@ -42,19 +42,21 @@ struct Sweep: Sendable {
     struct Caller: Sendable {
         /// Appears in the audit of each write.
         var id: String
-        /// Low beside live changes. A sweep of low priority stops when the budgets run out. Any
+        /// Of low priority beside live changes. Such a sweep stops when the budgets run out. Any
         /// other waits until they have room again.
-        var priority: CallPriority
-        var deadline: Deadline
+        var options: CallOptions
         var logger: Logger
 
-        /// Deadline for the calls of one page, so that a sweep job notices when it is stuck.
-        func callDeadline(_ time: TimeSource) -> Deadline { Deadline(after: min(deadline.remaining, .seconds(600)), time) }
+        /// For the calls of one page, whose deadline is earlier, so that a sweep job notices when it
+        /// is stuck.
+        func page(_ time: TimeSource) -> CallOptions {
+            CallOptions(options.priority, before: Deadline(after: min(options.deadline.remaining, .seconds(600)), time))
+        }
 
         /// Whether the sweep ends here and the next one continues.
         func stops(at error: ZendeskError) -> Bool {
             switch error.kind {
-            case .limited, .timeIsUp, .unavailable: priority.level == .low
+            case .limited, .timeIsUp, .unavailable: options.priority.level == .low
             default: false
             }
         }
@@ -75,16 +77,11 @@ struct Sweep: Sendable {
         var position = ExportPosition()
         while true {
             let page: (tickets: [(id: Int, createdAt: Int64?)], next: String?)
-            let deadline = caller.callDeadline(time)
+            let options = caller.page(time)
             do throws(ZendeskError) {
                 guard let search = search(scope) else { return report }
-                try await zendesk.expectFields(settings, priority: caller.priority, deadline: deadline)
-                page = try await zendesk.exportedTickets(
-                    search,
-                    after: position.cursor,
-                    priority: caller.priority,
-                    deadline: deadline
-                )
+                try await zendesk.expectFields(settings, options)
+                page = try await zendesk.exportedTickets(search, after: position.cursor, options)
             } catch {
                 if caller.stops(at: error) { return report.stopped(by: error) }
                 // A cursor expires after an hour. Without it, the export continues at the last
@@ -94,7 +91,7 @@ struct Sweep: Sendable {
                 if case .createdFrom = scope { scope = report.seenUpTo.map { .createdFrom($0) } ?? first }
                 continue
             }
-            let readings = try await read(page.tickets.map(\.id), caller, deadline, &report)
+            let readings = try await read(page.tickets.map(\.id), caller, options, &report)
             if !report.isStopped { try await settle(readings.filter { !$0.ticket.isClosed }, scope, caller, &report) }
             if report.isStopped { return report }
             if scope != .withoutBookingID { report.saw(page.tickets.map(\.createdAt)) }
@@ -112,10 +109,10 @@ struct Sweep: Sendable {
     func read(
         _ tickets: [Int],
         _ caller: Caller,
-        _ deadline: Deadline,
+        _ options: CallOptions,
         _ report: inout SweepReport
     ) async throws(SweepFailure) -> [TicketReading] {
-        let found = await settler.read(tickets, priority: caller.priority, deadline: deadline)
+        let found = await settler.read(tickets, options)
         var readings: [TicketReading] = []
         var failures: [(ticket: Int, error: ZendeskError)] = []
         for ticket in tickets {
@@ -180,7 +177,7 @@ struct Sweep: Sendable {
             let chunk = named[start..<min(start + Self.idsInAQuery, named.count)]
             let bookings: BookingReading
             do {
-                bookings = try await self.bookings.read(chunk.map(\.bookingID).sorted(), deadline: caller.deadline)
+                bookings = try await self.bookings.read(chunk.map(\.bookingID).sorted(), deadline: caller.options.deadline)
             } catch {
                 throw SweepFailure(error)
             }
@@ -239,7 +236,7 @@ struct Sweep: Sendable {
             source: source,
             eventID: caller.id,
             logger: caller.logger,
-            level: caller.priority.level,
+            level: caller.options.priority.level,
             reported: reported
         )
     }
@@ -275,7 +272,7 @@ struct Sweep: Sendable {
                 outcome = try await settler.submit(
                     items.map(\.change),
                     readings: items.map(\.readings),
-                    before: caller.callDeadline(time)
+                    before: caller.page(time).deadline
                 )
             } catch {
                 throw SweepFailure(BookingSourceError("\(error)", needsPerson: true))
@@ -305,7 +302,8 @@ struct Sweep: Sendable {
             items = left
             guard !items.isEmpty else { return }
             let wait = refusal?.retryAfter ?? .seconds(1)
-            guard caller.priority.level > .low, wait < caller.deadline.remaining, stillstands < Self.maximumStillstands else {
+            guard caller.options.priority.level > .low, wait < caller.options.deadline.remaining, stillstands < Self.maximumStillstands
+            else {
                 return report.stop(refusal, tickets: items.reduce(0) { $0 + $1.readings.count })
             }
             do throws(ZendeskError) {

@@ -4,7 +4,6 @@ import Zendesk
 /// Makes the searches.
 struct BookingSearch: Sendable {
     private typealias Findings = [(booking: String, result: Result<(tickets: [Int], latest: Int), ZendeskError>)]
-    private typealias CallOptions = SearchIndex.CallOptions
 
     private let index: SearchIndex
     private let controls: Batcher<Void, Void>
@@ -18,9 +17,8 @@ struct BookingSearch: Sendable {
 
     func find(_ batch: Batcher<String, TicketFinder.Found>.Batch) async -> [Result<TicketFinder.Found, ZendeskError>] {
         let reservation = index.zendesk.reserveReading()
-        let options = CallOptions(call: batch.call, priority: batch.priority, deadline: batch.deadline)
         let bookings = Set(batch.requests).sorted()
-        let found = Dictionary(uniqueKeysWithValues: await find(bookings, options).map { ($0.booking, $0.result) })
+        let found = Dictionary(uniqueKeysWithValues: await find(bookings, batch.options).map { ($0.booking, $0.result) })
         return batch.requests.map { booking in
             found[booking]!.map { .init(tickets: $0.tickets, latest: $0.latest, reservation: reservation) }
         }
@@ -114,7 +112,7 @@ struct BookingSearch: Sendable {
         let named = Set(hits.compactMap(\.text))
         guard found.contains(where: { !named.contains($0.booking) }), !index.isComplete(since: number) else { return found }
         do throws(ZendeskError) {
-            try await controls.ask((), priority: options.priority, deadline: options.deadline)
+            try await controls.ask((), options)
             return found
         } catch {
             return Self.named(found, hits, or: error)

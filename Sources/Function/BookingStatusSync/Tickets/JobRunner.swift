@@ -37,15 +37,10 @@ final class JobRunner: Sendable {
             .init(size: { zendesk.ticketsPerCall }, pause: { max(.seconds(1), .seconds(300) / zendesk.usage.readLimit) }, width: { 1 }),
             scope: scope,
             time: time,
-            admit: { priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait) },
+            admit: zendesk.admission,
             perform: { batch in
                 do throws(ZendeskError) {
-                    let statuses = try await zendesk.jobs(
-                        batch.requests,
-                        admitted: batch.call,
-                        priority: batch.priority,
-                        deadline: batch.deadline
-                    )
+                    let statuses = try await zendesk.jobs(batch.requests, batch.options)
                     return batch.requests.map { id in .success(statuses.first { $0.id == id }) }
                 } catch {
                     return batch.requests.map { _ in .failure(error) }
@@ -80,7 +75,7 @@ final class JobRunner: Sendable {
         var isAccepted: [Bool] = []
         for item in items {
             let tag = item.update.customFields[statusField] ?? nil
-            isAccepted.append(try await zendesk.field(statusField, accepts: tag, priority: batch.priority, deadline: callDeadline))
+            isAccepted.append(try await zendesk.field(statusField, accepts: tag, CallOptions(batch.options.priority, before: callDeadline)))
         }
         return isAccepted
     }
@@ -102,7 +97,7 @@ final class JobRunner: Sendable {
             board.withLock { $0.failed(error.mayHaveBegunJob ? tickets : [], time.now()) }
             guard error.mayHaveBegunJob else { return items.map { _ in .success(.none) } }
         }
-        let found = await reader.read(tickets, priority: batch.priority, deadline: callDeadline)
+        let found = await reader.read(tickets, CallOptions(batch.options.priority, before: callDeadline))
         return items.map { item in
             found[item.ticket]!.map { .reading($0) }
                 .mapError { ZendeskError(.outcomeUnknown, "the result of a job cannot be read: \($0)") }
@@ -116,10 +111,13 @@ final class JobRunner: Sendable {
     ) async throws(ZendeskError) -> JobStatus {
         while true {
             do throws(ZendeskError) {
-                return try await zendesk.begin(updates, admitted: batch.call, priority: batch.priority, deadline: callDeadline)
+                return try await zendesk.begin(
+                    updates,
+                    CallOptions(batch.options.priority, before: callDeadline, admitted: batch.options.admitted)
+                )
             } catch {
                 let wait = max(error.retryAfter ?? .seconds(1), .milliseconds(100))
-                guard error.isPassing, wait < batch.deadline.remaining else { throw error }
+                guard error.isPassing, wait < batch.options.deadline.remaining else { throw error }
                 try await time.pause(wait)
             }
         }
@@ -130,7 +128,7 @@ final class JobRunner: Sendable {
         let end = time.now() + Self.patience
         while time.now() < end, !Task.isCancelled {
             do throws(ZendeskError) {
-                if let status = try await polls.ask(job.id, priority: .high, deadline: callDeadline), status.isOver { return status }
+                if let status = try await polls.ask(job.id, CallOptions(.high, before: callDeadline)), status.isOver { return status }
             } catch {
                 try? await time.sleep(.seconds(1))
             }
@@ -142,7 +140,7 @@ final class JobRunner: Sendable {
 
     /// Whether jobs honor stamps. If that is unknown, runs a proof with two of the items.
     private func isProven(_ items: [JobItem], _ batch: Batcher<JobItem, JobAnswer>.Batch) async -> Bool {
-        guard await gate.enter(before: batch.deadline) else { return false }
+        guard await gate.enter(before: batch.options.deadline) else { return false }
         defer { gate.leave() }
         let (trust, isOpen) = board.withLock { ($0.trust, $0.isOpen(time.now())) }
         guard trust == .unknown, isOpen, items.count > 1 else { return trust == .proven }

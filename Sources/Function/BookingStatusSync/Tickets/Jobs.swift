@@ -33,7 +33,7 @@ struct Jobs: Sendable {
                 ),
                 scope: scope,
                 time: time,
-                admit: { priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait) },
+                admit: zendesk.admission,
                 perform: { await runner.run($0, isSwept: isSwept) }
             )
         }
@@ -46,11 +46,11 @@ struct Jobs: Sendable {
     func drain() { runner.board.withLock { $0.drain() } }
 
     /// Updates a ticket as part of a job, if one takes it.
-    func write(_ ticket: Int, _ update: TicketUpdate, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> JobAnswer {
+    func write(_ ticket: Int, _ update: TicketUpdate, _ options: CallOptions) async throws(ZendeskError) -> JobAnswer {
         guard runner.board.withLock({ $0.hold(ticket, time.now()) }) else { return .none }
         defer { runner.board.withLock { $0.letGo(ticket) } }
         let item = JobItem(ticket: ticket, update: update)
-        return try await (priority.level == .low ? swept : live).ask(item, priority: priority, deadline: deadline)
+        return try await (options.priority.level == .low ? swept : live).ask(item, options)
     }
 
     var tally: BatchTally { live.tally + swept.tally }

@@ -21,13 +21,6 @@ package final class SearchIndex: Sendable {
     /// Set while the index counts as blind: the error, and when to check again.
     private let blindness = Mutex<(error: ZendeskError, until: Duration)?>(nil)
 
-    /// The first call may be admitted; others wait for their turn.
-    struct CallOptions: Sendable {
-        var call: AdmittedCall?
-        var priority: CallPriority
-        var deadline: Deadline
-    }
-
     /// The verdict of the list of tickets, used while no search finds any.
     private struct ListVerdict {
         var error: ZendeskError?
@@ -68,15 +61,7 @@ package final class SearchIndex: Sendable {
         _ options: CallOptions
     ) async throws(ZendeskError) -> SearchPage {
         let number = begin()
-        let page = try await zendesk.hits(
-            search,
-            showing: field,
-            isNewestFirst: isNewestFirst,
-            repeats: repeats,
-            admitted: options.call,
-            priority: options.priority,
-            deadline: options.deadline
-        )
+        let page = try await zendesk.hits(search, showing: field, isNewestFirst: isNewestFirst, repeats: repeats, options)
         withPool { pool, _ in pool.learn(page.hits, of: number) }
         return page
     }
@@ -84,13 +69,7 @@ package final class SearchIndex: Sendable {
     /// All hits of a search. They are witnesses from now on.
     func allHits(_ search: TicketSearch, _ options: CallOptions) async throws(ZendeskError) -> [SearchHit] {
         let number = begin()
-        let hits = try await zendesk.allHits(
-            search,
-            showing: field,
-            admitted: options.call,
-            priority: options.priority,
-            deadline: options.deadline
-        )
+        let hits = try await zendesk.allHits(search, showing: field, options)
         withPool { pool, _ in pool.learn(hits, of: number) }
         return hits
     }
@@ -101,11 +80,7 @@ package final class SearchIndex: Sendable {
     }
 
     /// The witnesses for a search; nil if no known tickets could prove it.
-    func witnesses(
-        for bookings: [String],
-        without spoilers: [Witness],
-        _ options: CallOptions
-    ) async throws(ZendeskError) -> [Witness]? {
+    func witnesses(for bookings: [String], without spoilers: [Witness], _ options: CallOptions) async throws(ZendeskError) -> [Witness]? {
         if let known = withPool({ $0.witnesses(for: bookings, without: spoilers, $1) }) { return known }
         // Search once for all callers.
         guard await candidates.enter(before: options.deadline) else {
@@ -242,19 +217,14 @@ package final class SearchIndex: Sendable {
     /// name a booking.
     private func expectField(_ options: CallOptions) async throws(ZendeskError) {
         zendesk.forgetOptions(of: field, olderThan: .seconds(1))
-        _ = try await zendesk.field(field, accepts: nil, priority: options.priority, deadline: options.deadline)
+        _ = try await zendesk.field(field, accepts: nil, options)
     }
 
     private enum Look { case isWitness, isNone, isUnreadable(status: Int) }
 
     private func read(_ witness: Witness, _ options: CallOptions) async throws(ZendeskError) -> Look {
         do throws(ZendeskError) {
-            let ticket = try await zendesk.ticket(
-                witness.ticket,
-                admitted: options.call,
-                priority: options.priority,
-                deadline: options.deadline
-            ).ticket
+            let ticket = try await zendesk.ticket(witness.ticket, options).ticket
             return !ticket.isClosed && ticket.text(of: field) == witness.bookingID ? .isWitness : .isNone
         } catch {
             guard error.kind == .notFound || (error.kind == .misconfigured && error.status == 403) else { throw error }
@@ -299,11 +269,10 @@ package final class SearchIndex: Sendable {
         _ zendesk: ZendeskClient,
         field: Int,
         time: TimeSource,
-        priority: CallPriority = .normal,
-        deadline: Deadline
+        _ options: CallOptions
     ) async throws(ZendeskError) -> ZendeskError? {
         let index = SearchIndex(zendesk, field: field, maximum: 1, time: time)
-        let error = try await index.askList(CallOptions(priority: priority, deadline: deadline)).error
+        let error = try await index.askList(options).error
         if let error, error.kind == .searchIsBlind { throw error }
         return error
     }
@@ -315,7 +284,7 @@ package final class SearchIndex: Sendable {
         var young: Witness?
         var hasOld = false
         for _ in 0..<Self.maximumPages {
-            let page = try await zendesk.ticketsByUpdate(after: cursor, priority: options.priority, deadline: options.deadline)
+            let page = try await zendesk.ticketsByUpdate(after: cursor, options)
             let open: [TicketReading]
             do throws(ZendeskError) {
                 open = try await whole(page, options).filter { !$0.ticket.isClosed }
@@ -346,7 +315,7 @@ package final class SearchIndex: Sendable {
     /// The tickets of a page, with custom fields. The list may show tickets without them.
     private func whole(_ page: TicketPage, _ options: CallOptions) async throws(ZendeskError) -> [TicketReading] {
         guard !page.withoutFields.isEmpty else { return page.readings }
-        let bare = try await zendesk.tickets(page.withoutFields.sorted(), priority: options.priority, deadline: options.deadline)
+        let bare = try await zendesk.tickets(page.withoutFields.sorted(), options)
         return page.readings.filter { !page.withoutFields.contains($0.ticket.id) } + bare
     }
 

@@ -30,19 +30,15 @@ struct TicketFinder: Sendable {
         time: TimeSource
     ) {
         let index = SearchIndex(zendesk, field: field, maximum: maximum, time: time)
-        let admit: @Sendable (CallPriority, (ZendeskError) -> Bool) async throws(ZendeskError) -> AdmittedCall = {
-            priority,
-            canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait)
-        }
         let controls = Batcher<Void, Void>(
             .init(size: { 1000 }, isAlone: isAlone, width: { 1 }),
             scope: scope,
             time: time,
-            admit: admit,
+            admit: zendesk.admission,
             perform: { batch in
                 let result: Result<Void, ZendeskError>
                 do throws(ZendeskError) {
-                    try await index.prove(.init(call: batch.call, priority: batch.priority, deadline: batch.deadline))
+                    try await index.prove(batch.options)
                     result = .success(())
                 } catch {
                     result = .failure(error)
@@ -55,14 +51,14 @@ struct TicketFinder: Sendable {
             .init(size: { index.withPool { $0.limit($1) } }, isAlone: isAlone),
             scope: scope,
             time: time,
-            admit: admit,
+            admit: zendesk.admission,
             perform: { batch in await search.find(batch) }
         )
     }
 
     /// - Parameter booking: an ID without special meaning in a query.
-    func find(_ booking: String, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> Found {
-        try await searches.ask(booking, priority: priority, deadline: deadline)
+    func find(_ booking: String, _ options: CallOptions) async throws(ZendeskError) -> Found {
+        try await searches.ask(booking, options)
     }
 
     var tally: BatchTally { searches.tally }

@@ -43,7 +43,7 @@ final class TicketPages: Sendable {
         _ batch: Batcher<Int, TicketReading?>.Batch
     ) async -> Result<TicketReading?, ZendeskError> {
         do throws(ZendeskError) {
-            return .success(try await zendesk.ticket(id, admitted: batch.call, priority: batch.priority, deadline: batch.deadline))
+            return .success(try await zendesk.ticket(id, batch.options))
         } catch {
             return error.kind == .notFound ? .success(nil) : .failure(error)
         }
@@ -58,13 +58,7 @@ final class TicketPages: Sendable {
             let pages: [Page] = await concurrently(parts, width: parts.count) { part in
                 do throws(ZendeskError) {
                     return .success(
-                        try await self.zendesk.tickets(
-                            part,
-                            repeats: 0,
-                            admitted: batch.call,
-                            priority: batch.priority,
-                            deadline: batch.deadline
-                        )
+                        try await self.zendesk.tickets(part, repeats: 0, batch.options)
                     )
                 } catch {
                     return .failure(error)

@@ -14,19 +14,19 @@ struct TicketReader: Sendable {
             .init(size: { zendesk.ticketsPerCall }, isAlone: isAlone),
             scope: scope,
             time: time,
-            admit: { priority, canWait throws(ZendeskError) in try await zendesk.admission(priority, canWait: canWait) },
+            admit: zendesk.admission,
             perform: { await source.read($0) }
         )
     }
 
-    func read(_ tickets: [Int], priority: CallPriority, deadline: Deadline) async -> TicketReadings {
-        let replies = await pages.ask(tickets, priority: priority, deadline: deadline)
+    func read(_ tickets: [Int], _ options: CallOptions) async -> TicketReadings {
+        let replies = await pages.ask(tickets, options)
         return Dictionary(zip(tickets, replies), uniquingKeysWith: { first, _ in first })
     }
 
     /// - Returns: nil if the ticket is gone.
-    func read(_ ticket: Int, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) -> TicketReading? {
-        try await pages.ask(ticket, priority: priority, deadline: deadline)
+    func read(_ ticket: Int, _ options: CallOptions) async throws(ZendeskError) -> TicketReading? {
+        try await pages.ask(ticket, options)
     }
 
     var tally: BatchTally { pages.tally }

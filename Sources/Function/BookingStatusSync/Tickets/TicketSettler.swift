@@ -28,13 +28,7 @@ struct TicketSettler: Sendable {
     }
 
     /// Carries out the ticket's settlement, action by action.
-    func settle(
-        _ ticket: Int,
-        _ reading: TicketReading?,
-        _ changes: [BookingChange],
-        _ priority: CallPriority,
-        _ deadline: Deadline
-    ) async -> [TicketResult] {
+    func settle(_ ticket: Int, _ reading: TicketReading?, _ changes: [BookingChange], _ options: CallOptions) async -> [TicketResult] {
         let notes = memory.notes(of: ticket)
         var settlement = TicketSettlement(ticket: ticket, changes: changes, settings: settings, rule: rule, notes: notes)
         var event = reading.map { TicketSettlement.Event.reading($0) } ?? .gone
@@ -42,7 +36,7 @@ struct TicketSettler: Sendable {
             let moment = TicketSettlement.Moment(
                 now: time.now(),
                 secondsSince1970: time.secondsSince1970(),
-                remaining: deadline.remaining,
+                remaining: options.deadline.remaining,
                 random: time.random()
             )
             let action = settlement.next(event, at: moment)
@@ -51,7 +45,7 @@ struct TicketSettler: Sendable {
                 return results
             }
             do throws(ZendeskError) {
-                event = try await answer(action, ticket, priority, deadline)
+                event = try await answer(action, ticket, options)
             } catch {
                 event = .failed(error)
             }
@@ -61,30 +55,29 @@ struct TicketSettler: Sendable {
     private func answer(
         _ action: TicketSettlement.Action,
         _ ticket: Int,
-        _ priority: CallPriority,
-        _ deadline: Deadline
+        _ options: CallOptions
     ) async throws(ZendeskError) -> TicketSettlement.Event {
         let status = settings.bookingStatusField
         switch action {
         case .read(let pause):
             if pause > .zero { try await time.pause(pause) }
-            return try await reader.read(ticket, priority: priority, deadline: deadline).map { .reading($0) } ?? .gone
+            return try await reader.read(ticket, options).map { .reading($0) } ?? .gone
         case .askOption(let tag):
-            return .option(exists: try await zendesk.field(status, accepts: tag, priority: priority, deadline: deadline))
-        case .readAudits: return .audits(try await zendesk.audits(of: ticket, priority: priority, deadline: deadline))
+            return .option(exists: try await zendesk.field(status, accepts: tag, options))
+        case .readAudits: return .audits(try await zendesk.audits(of: ticket, options))
         case .write(let update, let mayShare):
-            if mayShare, isScarce(priority),
-                case .reading(let reading) = try await jobs.write(ticket, update, priority: priority, deadline: deadline)
+            if mayShare, isScarce(options.priority),
+                case .reading(let reading) = try await jobs.write(ticket, update, options)
             {
                 return reading.map { .reading($0) } ?? .gone
             }
-            let answer = try await zendesk.update(ticket, update, priority: priority, deadline: deadline)
+            let answer = try await zendesk.update(ticket, update, options)
             // The options are read again before the next tag is sent.
             if let tag = update.customFields[status], tag != answer.ticket.text(of: status) { zendesk.forgetOptions(of: status) }
             return .written(answer)
         case .takeBack(let update):
             zendesk.forgetOptions(of: status)
-            return .written(try await zendesk.update(ticket, update, priority: priority, deadline: deadline))
+            return .written(try await zendesk.update(ticket, update, options))
         case .done: preconditionFailure("a settlement that is done asks for nothing")
         }
     }

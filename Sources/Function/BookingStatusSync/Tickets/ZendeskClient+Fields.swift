@@ -7,9 +7,9 @@ extension ZendeskClient {
     /// status.
     ///
     /// - Throws: a `ZendeskError` of kind `misconfigured` if one is missing or deactivated.
-    func expectFields(_ settings: BookingStatusSettings, priority: CallPriority, deadline: Deadline) async throws(ZendeskError) {
+    func expectFields(_ settings: BookingStatusSettings, _ options: CallOptions) async throws(ZendeskError) {
         for id in [settings.bookingIDField, settings.bookingStatusField, settings.bookingVersionField].compactMap(\.self) {
-            _ = try await field(id, accepts: nil, priority: priority, deadline: deadline)
+            _ = try await field(id, accepts: nil, options)
         }
     }
 }
