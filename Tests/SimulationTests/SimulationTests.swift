@@ -23,8 +23,8 @@ struct SimulationTests {
 
     /// Those that a few histories detect. The simulation's own command plays all of them.
     private static let quickMutants: [Mutant] = [
-        .noSafeUpdate, .noWaiting, .rowSevenWithoutConditions, .noExactComparison, .oneWitness, .ticketInTwoJobs,
-        .parkedNeverWoken,
+        .noSafeUpdate, .noWaiting, .rowSevenWithoutConditions, .noExactComparison, .emptySearchBelieved, .ticketInTwoJobs,
+        .dryRunWrites,
     ]
 
     @Test("a deliberate mistake is detected", arguments: quickMutants)

