@@ -95,6 +95,9 @@ package struct BookingStatusHandler: FunctionHandler {
     /// The bookkeeping steps so far. Their number must not grow faster than the number of changes.
     package var steps: Int { settler.steps }
 
+    /// Whether no booking hangs.
+    package var isAlive: Bool { settler.makesProgress }
+
     /// Starts no more jobs.
     package func shutdownBegan() { settler.drain() }
 

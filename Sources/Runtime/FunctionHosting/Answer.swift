@@ -19,6 +19,7 @@ struct Answer: Error, Equatable, Sendable {
 
     static let done = Answer(status: .noContent)
     static let reservedPath = Answer(status: .notFound, code: "not_found", message: "this path is reserved")
+    static let hanging = Answer(status: .serviceUnavailable, code: "not_alive", message: "the function makes no progress")
     static let methodNotAllowed = Answer(
         status: .methodNotAllowed,
         code: "method_not_allowed",

@@ -7,7 +7,7 @@ import Logging
 /// Answers a request: from its head alone if that is enough, else from its body and the handler's
 /// outcome.
 ///
-/// The order of the checks is part of the contract: reserved path, method, caller, admission,
+/// The order of the checks is part of the contract: reserved path, liveness probe, method, caller, admission,
 /// length, envelope.
 struct FunctionResponder: Sendable {
     let function: HostedFunction
@@ -28,9 +28,10 @@ struct FunctionResponder: Sendable {
 
     private static let reservedPaths = ["/robots.txt", "/favicon.ico"]
 
-    /// The refusal that the head alone decides; nil if the body is needed.
+    /// The answer that the head alone decides; nil if the body is needed.
     func refusal(of head: HTTPRequest) async -> Answer? {
         if let path = head.path, Self.reservedPaths.contains(where: { path == $0 || path.hasPrefix($0 + "?") }) { return .reservedPath }
+        if head.method == .get, let path = configuration.livenessPath, head.path == path { return function.isAlive() ? .done : .hanging }
         if head.method != .post { return .methodNotAllowed }
         if let callerCheck {
             do throws(CallerRejection) {

@@ -12,6 +12,7 @@ extension FunctionServerConfiguration {
     /// | `GOOGLE_CLOUD_PROJECT` | ``project`` | none |
     /// | `FUNCTION_TIMEOUT_SECONDS` | ``timeout``, 1 to 3,600 | 30 |
     /// | `FUNCTION_CONCURRENCY` | ``concurrency``, 1 to 10,000 | 80 |
+    /// | `LIVENESS_PATH` | ``livenessPath``, such as `/alive` | none |
     /// | `MAX_BODY_BYTES` | ``maximumBodyBytes``, 1 to 1,073,741,824 | 33,554,432 |
     ///
     /// An empty value counts as unset.
@@ -39,6 +40,8 @@ extension FunctionServerConfiguration {
         concurrency = values.integer("FUNCTION_CONCURRENCY", in: 1...10_000, default: concurrency)
         maximumBodyBytes = values.integer("MAX_BODY_BYTES", in: 1...(1 << 30), default: maximumBodyBytes)
         maximumBodyBytesInFlight = maximumBodyBytes * Self.bodiesInFlight
+        livenessPath = values.value("LIVENESS_PATH")
+        if let livenessPath, livenessPath.first != "/" { values.fault("LIVENESS_PATH does not begin with a slash") }
         project = values.value("GOOGLE_CLOUD_PROJECT")
         logLevel = values.choice("LOG_LEVEL", of: Logger.Level.allCases.map { ($0.rawValue, $0) }, default: logLevel)
     }

@@ -32,6 +32,10 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     /// How many of the longest bodies may be held at once by default.
     static let bodiesInFlight = 4
 
+    /// The path, such as `/alive`, on which a GET is answered 204 while the function is alive
+    /// (``/FunctionRuntime/FunctionHandler/isAlive``) and 503 otherwise. Nil for none: every path is the
+    /// function's.
+    public var livenessPath: String?
     /// The level of the logger that a server makes if it is given none.
     public var logLevel: Logger.Level
     /// The Google Cloud project, which log lines need to name their trace.
@@ -48,6 +52,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         maximumBodyBytes: Int = 32 << 20,
         maximumBodyBytesInFlight: Int? = nil,
         maximumConnections: Int = 1500,
+        livenessPath: String? = nil,
         logLevel: Logger.Level = .info,
         project: String? = nil
     ) {
@@ -61,6 +66,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
         self.maximumBodyBytes = maximumBodyBytes
         self.maximumBodyBytesInFlight = maximumBodyBytesInFlight ?? maximumBodyBytes * Self.bodiesInFlight
         self.maximumConnections = maximumConnections
+        self.livenessPath = livenessPath
         self.logLevel = logLevel
         self.project = project
     }

@@ -7,6 +7,7 @@ struct HostedFunction: Sendable {
     let invocation: @Sendable (ReceivedEvent) throws -> Invocation
     /// The function's background work.
     let run: @Sendable () async throws -> Void
+    let isAlive: @Sendable () -> Bool
     let shutdownBegan: @Sendable () -> Void
 
     struct Invocation: Sendable {
@@ -16,6 +17,7 @@ struct HostedFunction: Sendable {
 
     init<Handler: FunctionHandler>(_ handler: Handler) {
         run = { try await handler.run() }
+        isAlive = { handler.isAlive }
         shutdownBegan = { handler.shutdownBegan() }
         let messageEvent = Handler.Event.self as? any MessageEvent.Type
         invocation = { received in

@@ -34,6 +34,11 @@ public protocol FunctionHandler<Event>: Sendable {
     /// stops. The default returns at once.
     func run() async throws
 
+    /// Whether the function makes progress. Asked by a liveness probe, if the host has a path for
+    /// it; false lets the platform replace the instance. It must return at once. The default is
+    /// true.
+    var isAlive: Bool { get }
+
     /// Called when the host begins to stop. Work in flight is finished; the handler must start
     /// nothing that takes long. The default does nothing.
     func shutdownBegan()
@@ -41,5 +46,6 @@ public protocol FunctionHandler<Event>: Sendable {
 
 extension FunctionHandler {
     public func run() async throws {}
+    public var isAlive: Bool { true }
     public func shutdownBegan() {}
 }

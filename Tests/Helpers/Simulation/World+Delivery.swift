@@ -133,6 +133,7 @@ extension World {
             if instances[index] === instance { instances[index] = newInstance() }
             return false
         }
+        if !instance.handler.isAlive { checker.violation("\(instance.name) counts as one that hangs") }
         return isDone
     }
 

@@ -14,7 +14,7 @@ struct ConfigurationTests {
     func variables() throws {
         let configuration = try FunctionServerConfiguration(environment: [
             "PORT": "81", "HOST": "127.0.0.1", "LOG_LEVEL": "DEBUG", "GOOGLE_CLOUD_PROJECT": "p", "FUNCTION_TIMEOUT_SECONDS": "7",
-            "FUNCTION_CONCURRENCY": "8", "MAX_BODY_BYTES": "9",
+            "FUNCTION_CONCURRENCY": "8", "MAX_BODY_BYTES": "9", "LIVENESS_PATH": "/alive",
         ])
         #expect(
             configuration
@@ -24,6 +24,7 @@ struct ConfigurationTests {
                     timeout: .seconds(7),
                     concurrency: 8,
                     maximumBodyBytes: 9,
+                    livenessPath: "/alive",
                     logLevel: .debug,
                     project: "p"
                 )
@@ -34,11 +35,12 @@ struct ConfigurationTests {
     func faults() {
         let environment = [
             "PORT": "65536", "LOG_LEVEL": "loud", "FUNCTION_TIMEOUT_SECONDS": "0", "FUNCTION_CONCURRENCY": "x", "MAX_BODY_BYTES": "-1",
+            "LIVENESS_PATH": "alive",
         ]
         let faults = #expect(throws: FunctionServerConfiguration.Faults.self) { try FunctionServerConfiguration(environment: environment) }
-        #expect(faults?.descriptions.count == 5)
+        #expect(faults?.descriptions.count == 6)
         let text = faults?.description ?? ""
-        #expect(environment.keys.allSatisfy { text.contains("\($0) is") })
+        #expect(environment.keys.allSatisfy { text.contains("\($0) ") })
         #expect(!text.contains("65536") && !text.contains("loud"))
     }
 }

@@ -26,6 +26,30 @@ struct InProcessFunctionTests {
         #expect(refused.body == Data(#"{"error":{"code":"unprocessable","message":"nobody said hi"}}"#.utf8))
     }
 
+    @Test("a liveness probe is answered on its path alone, without a token, and only if the settings name one")
+    func liveness() async {
+        struct Handler: FunctionHandler {
+            let isAlive: Bool
+
+            func handle(_ event: PubSubMessage, context: FunctionContext) async throws {}
+        }
+        struct Refusal: CallerCheck {
+            func check(_ request: HTTPRequest) async throws(CallerRejection) { throw .unauthenticated("no token") }
+        }
+        func code(_ method: HTTPRequest.Method, _ path: String, isAlive: Bool = true, livenessPath: String? = "/alive") async -> Int {
+            let configuration = FunctionServerConfiguration(livenessPath: livenessPath)
+            let function = InProcessFunction(Handler(isAlive: isAlive), configuration: configuration, callerCheck: Refusal())
+            let request = HTTPRequest(method: method, scheme: nil, authority: nil, path: path)
+            let (response, _) = await function.respond(to: request)
+            return response.status.code
+        }
+        #expect(await code(.get, "/alive") == 204)
+        #expect(await code(.get, "/alive", isAlive: false) == 503)
+        #expect(await code(.get, "/alive", livenessPath: nil) == 405)
+        #expect(await code(.get, "/other") == 405)
+        #expect(await code(.post, "/alive") == 401)
+    }
+
     @Test("the concurrency limit also applies in process")
     func places() async throws {
         let begun = Recorder<String>()

@@ -22,6 +22,8 @@ final class BookingSettler: Sendable {
 
     /// Maximum time of a booking's calls. Submitters wait until their own deadline.
     private static let bound = Duration.seconds(30)
+    /// A booking that is in work for this long hangs.
+    private static let hanging = Duration.seconds(300)
     /// Maximum concurrency among the tickets of one booking.
     private static let width = 100
     /// Maximum age of a sweep's reading, in seconds.
@@ -81,6 +83,13 @@ final class BookingSettler: Sendable {
         )
         jobs = Jobs(zendesk, settings: settings, reader: reader, sizes: sizes, scope: scope, time: time)
         settler = TicketSettler(zendesk, settings: settings, reader: reader, jobs: jobs, time: time, rule: rule)
+    }
+
+    /// Whether each booking in work has begun within the last five minutes. All of its calls end
+    /// within half a minute and their caller's deadline.
+    var makesProgress: Bool {
+        let now = time.now()
+        return state.withLock { $0.lanes.oldest.map { now - $0 < Self.hanging } ?? true }
     }
 
     /// Starts no more jobs, because the instance is about to stop.

@@ -75,7 +75,10 @@ struct Lanes {
 
     private struct Lane {
         var waiting: [Entry] = []
-        var isInWork = false
+        /// When its work began; nil if it is not in work.
+        var began: Duration?
+
+        var isInWork: Bool { began != nil }
     }
 
     private struct Submission {
@@ -122,6 +125,8 @@ struct Lanes {
 
     var inWork: Int { live.inWork + swept.inWork }
     var isEmpty: Bool { lanes.isEmpty && submissions.isEmpty && waiting == 0 }
+    /// When the work began that has taken longest.
+    var oldest: Duration? { lanes.values.lazy.compactMap(\.began).min() }
     /// Submissions whose callers still wait.
     var inFlight: Int { submissions.count }
 
@@ -204,7 +209,7 @@ struct Lanes {
                 // changes joined an earlier turn.
                 guard let lane = lanes[bookingID], !lane.isInWork, !lane.waiting.isEmpty else { continue }
                 let isKnown = lane.waiting.allSatisfy { !$0.readings.isEmpty || $0.parked.map { $0.until <= now } ?? false }
-                lanes[bookingID]!.isInWork = true
+                lanes[bookingID]!.began = now
                 let turn = submissions[id]!.begun
                 submissions[id]!.begun += 1
                 submissions[id]!.inWork += 1
@@ -289,7 +294,7 @@ struct Lanes {
             submissions[start.submission]!.place = nil
             enqueue(start.submission)
         }
-        lanes[start.bookingID]!.isInWork = false
+        lanes[start.bookingID]!.began = nil
         clean(start.bookingID)
         if let next = lanes[start.bookingID]?.waiting.first(where: { $0.parked == nil }) { resume(start.bookingID, next.submission) }
     }
