@@ -2,18 +2,22 @@
 # deploy.sh - deploy the function and its Pub/Sub resources to a Google Cloud project
 #
 # Usage:
-#   function/deploy.sh [--dry-run] [COMMAND]
+#   function/deploy.sh [--dry-run] [COMMAND] FILE
 #
-# Creates missing resources and updates the others, so it can be run again after any change.
-# function/README.md explains each step. With --dry-run, it runs nothing and prints every command
-# that a new project needs.
+# FILE has the settings: function/settings.example.env explains each one. What is deployed is what
+# FILE says. Missing resources are created and the others updated, so this can be run again after any
+# change. First it prints what differs. function/README.md explains each step. With --dry-run, it runs
+# nothing and prints every command that a new project needs.
 #
 # Commands (default: deploy everything):
 #   service       build the image and deploy only the service
 #   job           build the image and deploy only the nightly sweep's job
 #   monitoring    deploy only the metrics, alerts and dashboard of monitoring/
+#   status        print the state of everything on one screen
+#   diff          print what differs between FILE and what is deployed, and change nothing
+#   rollback      let the revision before the current one serve again, and its image sweep
 #   detach        pause the sweeps, stop pushes and wait until they have stopped; Pub/Sub keeps new
-#                 messages. `deploy.sh` resumes both.
+#                 messages. `deploy.sh FILE` resumes both.
 #   render        print the manifests of the service and the job
 #   delete        delete the service, the job, and the subscriptions and schedules that call them;
 #                 keep the events' topic, dead letters, secret, accounts, images and monitoring
@@ -22,119 +26,74 @@
 # Exit status: 0 if all of it is deployed; 75 if only alerts are missing, because their metrics are
 # too new; 64 for invalid arguments, 78 for missing or invalid settings; otherwise 1.
 #
-# Settings are environment variables. Settings that are not given keep their deployed values.
-#
-# Always required:
-#   PROJECT, REGION                   where to deploy
-#
-# Required on the first run:
-#   ZENDESK_URL                       the Zendesk account
-#   ZENDESK_CLIENT_ID                 the OAuth client's unique identifier
-#   ZENDESK_CLIENT_SECRET_FILE        a file with the client's secret, which is copied to Secret
-#                                     Manager
-#   ZENDESK_BOOKING_ID_FIELD, ZENDESK_BOOKING_STATUS_FIELD, ZENDESK_BOOKING_VERSION_FIELD,
-#   BOOKING_STATUS_TAGS               as printed by `booking-status-function setup`
-#
-# Optional, described in function/REFERENCE.md:
-#   BOOKING_TABLE, BOOKING_ID_COLUMN, BOOKING_STATUS_COLUMN, DRY_RUN, IGNORED_TABLES, LOG_LEVEL,
-#   REORDER_WINDOW_SECONDS, SWEEP_MAY_CLEAR, ZENDESK_READS_PER_MINUTE (default 150),
-#   ZENDESK_SHARED_CALLS, ZENDESK_WRITES_PER_MINUTE (default 40)
-#
-# Optional:
-#   SPANNER_DATABASE                  projects/P/instances/I/databases/D: enables the sweeps, of
-#                                     recently updated tickets every minute and of all every night
-#   CHANGE_STREAM                     the stream in that database; default
-#                                     BookingsTableStatusStream. Unless IGNORED_TABLES is set, the
-#                                     other tables that the stream watches are ignored
-#   SWEEP_WRITES_PER_MINUTE, SWEEP_READS_PER_MINUTE
-#                                     the job's own budget; default 10 and 30
-#   CHECK_PUSH_TOKEN                  false: only Cloud Run checks the caller
-#   ALERT_CHANNELS                    projects/P/notificationChannels/N,...: where alerts go
-#   METRIC_TRIES                      how often to try an alert whose metric is new, every 5 s; default 120
-#   IMAGE                             an existing image to deploy, instead of building one
-#   SWIFT_IMAGE, RUNTIME_IMAGE        the images that the build uses and is based on
-#   SUFFIX                            such as -staging, for a second function beside the live one:
-#                                     appended to all names except those of the topic, the accounts
-#                                     and the repository
+# Requires jq and curl, and gcloud with its beta commands. METRIC_TRIES in the environment says how
+# often to try an alert whose metric is new, every 5 s; default 120.
+# Manifests name variables, so some are used only there.
+# shellcheck disable=SC2034
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=function/settings.sh
+. "$here/settings.sh"
 
-dry_run=false
+dry_run=false comparing=false
 if [ "${1-}" = --dry-run ]; then
   dry_run=true
   shift
 fi
-part=${1-all}
-[ $# -le 1 ] || part="$*"
-case $part in
-  all | service | job | detach | monitoring | delete) ;;
-  render) dry_run=true ;;
+part=all
+case ${1-} in
+  service | job | monitoring | status | diff | rollback | detach | render | delete)
+    part=$1
+    shift
+    ;;
   help | --help)
-    sed -n '2,58s/^# \{0,1\}//p' "$0"
+    sed -n '2,33s/^# \{0,1\}//p' "$0"
     exit
     ;;
-  *)
-    echo "deploy.sh: invalid arguments: $part; see \`deploy.sh help\`" >&2
-    exit 64
-    ;;
 esac
+[ $# -eq 1 ] || fail 64 "invalid arguments: $*; see \`deploy.sh help\`"
+[ "$part" != render ] || dry_run=true
+settings_file=$1
+load_settings "$settings_file"
 
-missing() {
-  absent=
-  for name in "$@"; do
-    eval "value=\${$name-}"
-    [ -n "$value" ] || absent="$absent $name"
-  done
-  if [ -n "$absent" ]; then
-    echo "deploy.sh: not set:$absent" >&2
-    exit 78
-  fi
-}
-missing PROJECT REGION
-
-suffix=${SUFFIX-}
-service=booking-status-function$suffix
-topic=bookings-table-status
-subscription=$topic-push$suffix
-dead_letter_topic=$topic-dead-letter$suffix
-dead_letter_subscription=$topic-dead-letter-keep$suffix
-sweep_topic=$topic-sweep$suffix
-sweep_subscription=$topic-sweep-push$suffix
-sweep_job=booking-status-sweep$suffix
+subscription=$topic-push$SUFFIX
+dead_letter_topic=$topic-dead-letter$SUFFIX
+dead_letter_subscription=$topic-dead-letter-keep$SUFFIX
+sweep_topic=$topic-sweep$SUFFIX
+sweep_subscription=$topic-sweep-push$SUFFIX
+sweep_job=booking-status-sweep$SUFFIX
 database_role=booking_status_reader
-secret=zendesk-client-secret$suffix
-function_account=booking-status-function@$PROJECT.iam.gserviceaccount.com
-push_account=booking-status-push@$PROJECT.iam.gserviceaccount.com
-build_account=booking-status-build@$PROJECT.iam.gserviceaccount.com
+secret=zendesk-client-secret$SUFFIX
+function_account=$(account function)
+push_account=$(account push)
+build_account=$(account build)
 repository=booking-status
-settings='ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD
-  ZENDESK_BOOKING_VERSION_FIELD BOOKING_STATUS_TAGS BOOKING_TABLE IGNORED_TABLES BOOKING_ID_COLUMN BOOKING_STATUS_COLUMN
-  ZENDESK_WRITES_PER_MINUTE ZENDESK_READS_PER_MINUTE ZENDESK_SHARED_CALLS REORDER_WINDOW_SECONDS
-  LOG_LEVEL DRY_RUN SPANNER_DATABASE SWEEP_MAY_CLEAR'
-# The image is named after its inputs: the commit, and a checksum of all inputs outside the commit.
-root=$here/..
-beside_the_commit() {
-  git -C "$root" diff HEAD -- Package.swift Sources Tests function/Dockerfile
-  git -C "$root" ls-files -z --others --exclude-standard -- Package.swift Sources Tests | (cd "$root" && xargs -0 cksum)
-  cat "$root/Package.resolved" 2> /dev/null || true
-  echo "${SWIFT_IMAGE-} ${RUNTIME_IMAGE-}"
-}
-image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/booking-status-function:$(git -C "$root" rev-parse --short=12 HEAD)-$(
-  beside_the_commit | git hash-object --stdin | cut -c1-8
-)}
 
-# Retry budget of a message: 50 attempts, with pauses of 10, 20, 40 ... 320 s and then of 600 s.
-# That is about seven hours. It outlasts an outage of Zendesk of four hours (29 attempts), and a
-# message that can never be processed becomes a dead letter the same day.
+# The image is named after its inputs: the commit, if there is one, and a checksum of all of them.
+root=$here/..
+inputs() {
+  (cd "$root" && find Package.* Sources Tests function/Dockerfile -type f | LC_ALL=C sort | tr '\n' '\0' | xargs -0 cksum)
+  echo "$SWIFT_IMAGE $RUNTIME_IMAGE"
+}
+commit=$(git -C "$root" rev-parse --short=12 HEAD 2> /dev/null) || commit=sources
+tag=$commit-$(inputs | cksum | cut -d ' ' -f 1)
+image=${IMAGE:-$REGION-docker.pkg.dev/$PROJECT/$repository/booking-status-function:$tag}
+
+# Retry budget of a message: 50 attempts, with pauses of 10, 20, 40 ... 320 s and then of 600 s, about
+# seven hours. Pub/Sub keeps to neither number exactly. It outlasts an outage of Zendesk of four hours
+# (29 attempts), and a message that can never be processed becomes a dead letter the same day.
 attempts=50
 least_backoff=10s
 most_backoff=600s
 # Above Cloud Run's timeout of 40 s, which is above the function's of 30 s.
 ack_deadline=60
 
+# Runs a command, or prints it in a dry run. A comparison changes nothing.
 run() {
-  if $dry_run; then
+  if $comparing; then
+    return
+  elif $dry_run; then
     line=
     for word in "$@"; do
       case $word in
@@ -148,64 +107,18 @@ run() {
   fi
 }
 
-# Succeeds if a resource already exists.
-there() { ! $dry_run && "$@" > /dev/null 2>&1; }
+# Reads from Google Cloud.
+ask() { gcloud --project="$PROJECT" --quiet "$@"; }
 
-say() { printf '\n# %s\n' "$*"; }
+# Succeeds if a resource already exists.
+exists() { ! $dry_run && ask "$@" > /dev/null 2>&1; }
+
+say() { $comparing || printf '\n# %s\n' "$*"; }
 
 gcloud_() { run gcloud --project="$PROJECT" --quiet "$@"; }
-exists() { there gcloud --project="$PROJECT" --quiet "$@"; }
 
-# Grants a role. Retries, because a new account can take up to two minutes to become known
-# everywhere.
-grant() {
-  tries=24
-  until gcloud_ "$@" > /dev/null; do
-    tries=$((tries - 1))
-    [ $tries -gt 0 ] || return 1
-    sleep 5
-  done
-}
-
-# Creates or updates an alert. Retries, because it can take ten minutes until a new metric can be
-# referred to.
-alert() {
-  tries=${METRIC_TRIES:-120}
-  until error=$(gcloud_ "$@" 2>&1 > /dev/null); do
-    case $error in
-      *"Cannot find metric"*) ;;
-      *)
-        echo "$error" >&2
-        exit 1
-        ;;
-    esac
-    tries=$((tries - 1))
-    [ $tries -gt 0 ] || return 1
-    sleep 5
-  done
-}
-
-# A dry run only prints the command.
-if $dry_run; then
-  grant() { gcloud_ "$@"; }
-  alert() { gcloud_ "$@"; }
-fi
-
-# schedule KIND NAME FLAG...
-schedule() {
-  kind=$1 name=$2
-  shift 2
-  if exists scheduler jobs describe "$name" --location="$REGION"; then
-    gcloud_ scheduler jobs update "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
-    # `detach` may have paused it. An active schedule cannot be resumed.
-    [ "$(gcloud_ scheduler jobs describe "$name" --location="$REGION" --format='value(state)')" != PAUSED ] ||
-      gcloud_ scheduler jobs resume "$name" --location="$REGION"
-  else
-    # The message never changes, so it is set only on creation.
-    [ "$kind" != pubsub ] || set -- "$@" --attributes=task=sweep
-    gcloud_ scheduler jobs create "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
-  fi
-}
+# Grants a role, as settings.sh does; a dry run only prints the command.
+if $dry_run; then grant() { gcloud_ "$@"; }; fi
 
 # Succeeds if an error means that a resource does not exist. An API that was never enabled has no
 # resources. Other errors do not mean that.
@@ -216,86 +129,82 @@ is_absence() {
   return 1
 }
 
-# The function also validates its settings, but only after its image has been built.
-check_values() {
-  wrong() {
-    echo "deploy.sh: $1" >&2
-    exit 78
-  }
-  case $ZENDESK_URL in https://?*) ;; *) wrong "ZENDESK_URL is not an https URL: $ZENDESK_URL" ;; esac
-  case $BOOKING_STATUS_TAGS in
-    ?*=?*) ;;
-    *) wrong "BOOKING_STATUS_TAGS must look like InStay=booking_1_in_stay,Booked=booking_2_booked" ;;
-  esac
-  case ${DRY_RUN:-false} in [Tt][Rr][Uu][Ee] | [Ff][Aa][Ll][Ss][Ee]) ;; *) wrong "DRY_RUN must be true or false" ;; esac
-  case ${SPANNER_DATABASE-} in
-    '' | projects/?*/instances/?*/databases/?*) ;;
-    *) wrong "SPANNER_DATABASE must look like projects/P/instances/I/databases/D, not $SPANNER_DATABASE" ;;
-  esac
-  case ${CHECK_PUSH_TOKEN:-true} in true | false) ;; *) wrong "CHECK_PUSH_TOKEN must be true or false" ;; esac
-  [ "$part" = all ] || return 0
-  [ -z "${ZENDESK_CLIENT_SECRET_FILE-}" ] || [ -r "$ZENDESK_CLIENT_SECRET_FILE" ] ||
-    wrong "ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read"
+# deployed COMMAND...: writes the JSON of a resource to $deployed; nothing if there is none.
+deployed() {
+  : > "$deployed"
+  $dry_run || ask "$@" --format=json > "$deployed" 2> "$work/error" || is_absence "$(cat "$work/error")" || fail 1 "$(cat "$work/error")"
 }
 
-# Settings that the caller does not give keep their deployed values, so that none silently falls
-# back to its default.
-keep_settings() {
-  if deployed=$(gcloud --project="$PROJECT" --quiet run services describe "$service" --region="$REGION" --format=json \
-    2> "$manifest.error"); then
-    deployed=$(printf %s "$deployed" |
-      jq '[.spec.template.spec.containers[0].env[] | select(.value != null and .value != "") | {(.name): .value}] | add')
-  elif is_absence "$(cat "$manifest.error")"; then
-    deployed='{}'
-  else
-    cat "$manifest.error" >&2
-    exit 1
-  fi
-  for name in $settings; do
-    eval "is_set=\${$name+true}"
-    value=$(printf %s "$deployed" | jq -r --arg name "$name" '.[$name] // empty')
-    if [ -z "$is_set" ] && [ -n "$value" ]; then
-      eval "$name=\$value"
-      echo "# $name stays $value"
-    fi
-  done
-  if [ -z "${CHECK_PUSH_TOKEN+true}" ] && [ "$deployed" != '{}' ] && [ "$(printf %s "$deployed" | jq -r .PUSH_AUDIENCE)" = null ]; then
-    CHECK_PUSH_TOKEN=false
-    echo "# CHECK_PUSH_TOKEN stays false"
-  fi
+# What FILE says, and what is deployed, are compared as lines of path=value.
+
+# Flattens JSON, or as much of YAML as the manifests use.
+flat() {
+  jq -r 'def flat($path):
+    if type == "object" then to_entries[] | .key as $key | .value | flat("\($path).\($key)")
+    elif type == "array" then to_entries[] | .key as $index | .value |
+      flat("\($path)[\(if $path | endswith(".env") then .name else $index end)]")
+    else "\($path)=\(.)" end; flat("")'
 }
 
-# Ignores the other tables that the stream watches. A caller without rights on the database has to
-# name them.
-find_ignored_tables() {
-  [ -z "${IGNORED_TABLES+set}" ] && [ -n "${SPANNER_DATABASE-}" ] || return 0
-  owner=${SPANNER_DATABASE#projects/} instance=${SPANNER_DATABASE#*/instances/}
-  owner=${owner%%/*} instance=${instance%%/*}
-  if watched=$(gcloud --project="$owner" --quiet spanner databases execute-sql "${SPANNER_DATABASE##*/}" --instance="$instance" \
-    --format=json --sql="SELECT DISTINCT table_schema, table_name FROM information_schema.change_stream_tables
-      WHERE change_stream_name = '${CHANGE_STREAM:-BookingsTableStatusStream}'" 2> "$manifest.error"); then
-    if ! printf %s "$watched" | jq -e --arg table "${BOOKING_TABLE:-Bookings}" \
-      '(.rows // []) | length == 0 or any(if .[0] == "" then .[1] == $table else .[0] + "." + .[1] == $table end)' > /dev/null; then
-      echo "deploy.sh: the change stream does not watch ${BOOKING_TABLE:-Bookings}, but $(printf %s "$watched" | jq -c .rows)" >&2
-      exit 78
-    fi
-    IGNORED_TABLES=$(printf %s "$watched" | jq -r --arg table "${BOOKING_TABLE:-Bookings}" \
-      '[.rows[]? | if .[0] == "" then .[1] else .[0] + "." + .[1] end | select(. != $table)] | join(",")')
-    [ -z "$IGNORED_TABLES" ] || echo "# IGNORED_TABLES is $IGNORED_TABLES, which the stream also watches"
-  else
-    echo "deploy.sh: the stream's tables cannot be looked up; if it watches other tables, set IGNORED_TABLES" >&2
-  fi
+flat_yaml() {
+  awk '
+    /^ *#/ || /^---/ || !NF { next }
+    {
+      column = match($0, /[^ ]/) - 1
+      text = substr($0, column + 1)
+      while (text ~ /^- /) {
+        while (depth && at[depth] > 2 * column) depth--
+        path = depth ? name[depth] : ""
+        at[++depth] = 2 * column + 1
+        text = substr(text, 3)
+        column += 2
+        label = text
+        sub(/^name: /, "", label)
+        name[depth] = path "[" (path ~ /\.env$/ ? label : count[path]++ + 0) "]"
+      }
+      while (depth && at[depth] >= 2 * column) depth--
+      path = depth ? name[depth] : ""
+      if (match(text, /^[^ ]+:( |$)/)) {
+        key = substr(text, 1, RLENGTH)
+        sub(/: ?$/, "", key)
+        text = substr(text, RLENGTH + 1)
+        path = path "." key
+      }
+      if (text == "") { at[++depth] = 2 * column; name[depth] = path; count[path] = 0; next }
+      if (text ~ /^".*"$/) { text = substr(text, 2, length(text) - 2); gsub(/\\"/, "\"", text); gsub(/\\\\/, "\\", text) }
+      print path "=" text
+    }'
 }
 
-# Fills in a manifest. `render` and a dry run also print it.
-filled() {
+# differ WHAT: prints the lines of $wanted that differ from $deployed. A value that is a default may be
+# left out of what is deployed. Succeeds if there are any, or nothing is deployed.
+differ() {
+  if [ ! -s "$deployed" ]; then
+    echo "$1: not deployed"
+    return
+  fi
+  flat < "$deployed" | awk -v what="$1" '
+    { path = $0; sub(/=.*/, "", path); value = substr($0, length(path) + 2) }
+    NR == FNR { deployed[path] = value; next }
+    path in deployed ? deployed[path] != value : value !~ /^(0|false|)$/ {
+      name = substr(path, 2)
+      if (match(path, /env\[[A-Z_]+\]\.value$/)) name = substr(path, RSTART + 4, RLENGTH - 11)
+      printf "%s: %s is %s, and becomes %s\n", what, name, path in deployed ? deployed[path] : "not set", value
+      any = 1
+    }
+    END { exit !any }' - "$wanted"
+}
+
+# fill FILE: fills in a manifest, into $manifest. @NAME@ is a variable of this script; a line with
+# @?NAME@ is left out if that is empty. `render` and a dry run also print it.
+fill() {
   cp "$here/$1" "$manifest"
-  shift
-  while [ $# -gt 0 ]; do
-    value=$(printf %s "$2" | sed 's/["\\]/\\&/g; s/[&\\|]/\\&/g')
-    sed "s|@$1@|$value|g" "$manifest" > "$manifest.next"
-    mv "$manifest.next" "$manifest"
-    shift 2
+  for filled in $(grep -o '@?\{0,1\}[A-Za-z_]*@' "$manifest" | tr -d '@?' | sort -u); do
+    eval "value=\$$filled"
+    edit="/@?$filled@/d; s|@$filled@||g"
+    [ -z "$value" ] || edit="s|@?\\{0,1\\}$filled@|$(printf %s "$value" | sed 's/["\\]/\\&/g; s/[&\\|]/\\&/g')|g"
+    sed "$edit" "$manifest" > "$work/next"
+    mv "$work/next" "$manifest"
   done
   if [ "$part" = render ]; then
     echo ---
@@ -309,10 +218,82 @@ filled() {
 create_or_update() {
   name=$1 of=$2
   shift 2
-  if exists pubsub subscriptions describe "$name"; then
+  deployed pubsub subscriptions describe "$name"
+  if $comparing; then
+    printf '%s\n' "$@" | sed -n 's/^--ack-deadline=/.ackDeadlineSeconds=/p; s/^--message-retention-duration=/.messageRetentionDuration=/p
+      s/^--min-retry-delay=/.retryPolicy.minimumBackoff=/p; s/^--max-retry-delay=/.retryPolicy.maximumBackoff=/p
+      s/^--dead-letter-topic=/.deadLetterPolicy.deadLetterTopic=/p; s/^--max-delivery-attempts=/.deadLetterPolicy.maxDeliveryAttempts=/p
+      s/^--push-endpoint=/.pushConfig.pushEndpoint=/p; s/^--push-auth-service-account=/.pushConfig.oidcToken.serviceAccountEmail=/p
+      s/^--push-auth-token-audience=/.pushConfig.oidcToken.audience=/p' > "$wanted"
+    differ "$name" || true
+  elif [ -s "$deployed" ]; then
     gcloud_ pubsub subscriptions update "$name" "$@"
   else
     gcloud_ pubsub subscriptions create "$name" --topic="$of" "$@"
+  fi
+}
+
+# schedule KIND NAME FLAG...
+schedule() {
+  kind=$1 name=$2
+  shift 2
+  if exists scheduler jobs describe "$name" --location="$REGION"; then
+    gcloud_ scheduler jobs update "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+    # `detach` may have paused it. An active schedule cannot be resumed.
+    [ "$(ask scheduler jobs describe "$name" --location="$REGION" --format='value(state)')" != PAUSED ] ||
+      gcloud_ scheduler jobs resume "$name" --location="$REGION"
+  else
+    # The message never changes, so it is set only on creation.
+    [ "$kind" != pubsub ] || set -- "$@" --attributes=task=sweep
+    gcloud_ scheduler jobs create "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+  fi
+}
+
+# What the settings file claims about the database. Who may not read the database gets a warning
+# instead. Spanner, "Information schema": without value_capture_type it is OLD_AND_NEW_VALUES, without
+# retention_period a day.
+check_database() {
+  [ -n "$SPANNER_DATABASE" ] || return 0
+  $dry_run && return
+  schema='' table=$BOOKING_TABLE
+  case $table in *.*) schema=${table%%.*} table=${table#*.} ;; esac
+  if ! gcloud --project="$database_project" --quiet spanner databases execute-sql "$database" --instance="$instance" --format=json --sql="
+    SELECT 'column' AS kind, column_name AS name, '' AS value FROM information_schema.columns
+      WHERE table_schema = '$schema' AND table_name = '$table'
+    UNION ALL SELECT 'stream', change_stream_name, CAST(\`all\` AS STRING) FROM information_schema.change_streams
+      WHERE change_stream_name = '$CHANGE_STREAM'
+    UNION ALL SELECT 'table', IF(table_schema = '', table_name, CONCAT(table_schema, '.', table_name)), CAST(all_columns AS STRING)
+      FROM information_schema.change_stream_tables WHERE change_stream_name = '$CHANGE_STREAM'
+    UNION ALL SELECT 'watched', column_name, '' FROM information_schema.change_stream_columns
+      WHERE change_stream_name = '$CHANGE_STREAM' AND table_schema = '$schema' AND table_name = '$table'
+    UNION ALL SELECT 'option', option_name, option_value FROM information_schema.change_stream_options
+      WHERE change_stream_name = '$CHANGE_STREAM'" > "$work/database" 2> "$work/error"; then
+    echo "$script: $SPANNER_DATABASE cannot be read, so table, columns and stream are not checked; if the stream watches other tables, set \
+IGNORED_TABLES: $(head -n 1 "$work/error")" >&2
+    return
+  fi
+  jq -r --arg table "$BOOKING_TABLE" --arg id "$BOOKING_ID_COLUMN" --arg status "$BOOKING_STATUS_COLUMN" --arg stream "$CHANGE_STREAM" '
+    [.rows[]? | {kind: .[0], name: .[1], value: .[2]}] as $rows
+    | def has($kind; $name): any($rows[]; .kind == $kind and .name == $name);
+      def option($name; $default): [$rows[] | select(.kind == "option" and .name == $name) | .value][0] // $default;
+      def all: any($rows[]; (.kind == "stream" or (.kind == "table" and .name == $table)) and (.value | ascii_downcase) == "true");
+    if all($rows[]; .kind != "column") then "wrong the database has no table \($table) (BOOKING_TABLE)" else
+      ($id, $status | select(has("column"; .) | not) | "wrong the table \($table) has no column \(.)") end,
+    if all($rows[]; .kind != "stream") then "wrong the database has no change stream \($stream) (CHANGE_STREAM)"
+    elif (has("table"; $table) or all) | not then
+      "wrong the change stream does not watch \($table), but \([$rows[] | select(.kind == "table") | .name] | join(", "))"
+    elif (has("watched"; $status) or all) | not then "wrong the change stream does not watch the column \($status) of \($table)"
+    else empty end,
+    (option("value_capture_type"; "OLD_AND_NEW_VALUES") | select(startswith("NEW_")) |
+      "note value_capture_type is \(.): statuses that people set are not taken over, see function/spanner/change-stream.sql"),
+    (option("retention_period"; "1d") | select(. != "7d") |
+      "note retention_period is \(.): a pipeline that stands for longer loses changes"),
+    "ignored \([$rows[] | select(.kind == "table" and .name != $table) | .name] | join(","))"' "$work/database" > "$work/findings"
+  sed -n 's/^note /# /p' "$work/findings"
+  ! grep -q '^wrong ' "$work/findings" || fail 78 "$(sed -n 's/^wrong //p' "$work/findings")"
+  if [ -z "$IGNORED_TABLES" ]; then
+    IGNORED_TABLES=$(sed -n 's/^ignored //p' "$work/findings")
+    [ -z "$IGNORED_TABLES" ] || echo "# IGNORED_TABLES is $IGNORED_TABLES, which the stream also watches"
   fi
 }
 
@@ -328,22 +309,24 @@ project_services() {
 
 accounts() {
   say "Service accounts: for the function, for Pub/Sub's calls to it, and for the build"
-  for account in booking-status-function booking-status-push booking-status-build; do
-    exists iam service-accounts describe "$account@$PROJECT.iam.gserviceaccount.com" ||
-      gcloud_ iam service-accounts create "$account" --display-name="$account"
+  for account in "$function_account" "$push_account" "$build_account"; do
+    exists iam service-accounts describe "$account" ||
+      gcloud_ iam service-accounts create "${account%%@*}" --display-name="${account%%@*}"
   done
 }
 
+# Flags from the settings file are separated by spaces.
+# shellcheck disable=SC2086
 client_secret() {
   say "The Zendesk client's secret, the only one that the function's account may read"
-  exists secrets describe "$secret" || gcloud_ secrets create "$secret" --replication-policy=automatic
-  if [ -n "${ZENDESK_CLIENT_SECRET_FILE-}" ]; then
+  if [ -n "$ZENDESK_CLIENT_SECRET_FILE" ]; then
+    exists secrets describe "$secret" || gcloud_ secrets create "$secret" ${SECRET_FLAGS:---replication-policy=automatic}
     # A version for each secret, not for each deployment.
-    if $dry_run || ! gcloud --project="$PROJECT" --quiet secrets versions access latest --secret="$secret" 2> /dev/null |
-      cmp -s - "$ZENDESK_CLIENT_SECRET_FILE"; then
+    if $dry_run || ! ask secrets versions access latest --secret="$secret" 2> /dev/null | cmp -s - "$ZENDESK_CLIENT_SECRET_FILE"; then
       gcloud_ secrets versions add "$secret" --data-file="$ZENDESK_CLIENT_SECRET_FILE"
     fi
   fi
+  find_secret_version
   grant secrets add-iam-policy-binding "$secret" --member="serviceAccount:$function_account" --role=roles/secretmanager.secretAccessor
 }
 
@@ -352,67 +335,83 @@ client_secret() {
 find_secret_version() {
   secret_version=1
   $dry_run && return
-  secret_version=$(gcloud --project="$PROJECT" --quiet secrets versions describe latest --secret="$secret" \
-    --format='value(name)' 2> /dev/null) || true
+  secret_version=$(ask secrets versions describe latest --secret="$secret" --format='value(name)' 2> /dev/null) || true
   secret_version=${secret_version##*/}
-  if [ -z "$secret_version" ]; then
-    echo "deploy.sh: there is no secret yet: set ZENDESK_CLIENT_SECRET_FILE to a file with the Zendesk client's secret" >&2
-    exit 78
-  fi
+  [ -n "$secret_version" ] || $comparing ||
+    fail 78 "there is no secret yet: set ZENDESK_CLIENT_SECRET_FILE to a file with the Zendesk client's secret"
 }
 
+# shellcheck disable=SC2086
 topics() {
   say "Topics; the first keeps its messages for a week, so that they can be replayed"
-  exists pubsub topics describe "$topic" && verb=update || verb=create
-  gcloud_ pubsub topics "$verb" "$topic" --message-retention-duration=7d
-  exists pubsub topics describe "$dead_letter_topic" || gcloud_ pubsub topics create "$dead_letter_topic"
+  if exists pubsub topics describe "$topic"; then
+    gcloud_ pubsub topics update "$topic" --message-retention-duration=7d
+  else
+    gcloud_ pubsub topics create "$topic" --message-retention-duration=7d $TOPIC_FLAGS
+  fi
+  exists pubsub topics describe "$dead_letter_topic" || gcloud_ pubsub topics create "$dead_letter_topic" $TOPIC_FLAGS
 
   say "Dead letters: a subscription that never expires and keeps messages as long as possible"
   create_or_update "$dead_letter_subscription" "$dead_letter_topic" \
-    --message-retention-duration=31d --expiration-period=never --ack-deadline=60
+    --message-retention-duration=2678400s --expiration-period=never --ack-deadline=60
 }
 
+# shellcheck disable=SC2086
 build() {
   say "The image: $image"
-  [ -z "${IMAGE-}" ] || return 0
-  exists artifacts repositories describe "$repository" --location="$REGION" ||
-    gcloud_ artifacts repositories create "$repository" --location="$REGION" --repository-format=docker
-  if exists artifacts docker images describe "$image"; then
-    echo "already built"
-    return
+  if [ -z "$IMAGE" ] && ! exists artifacts docker images describe "$image"; then
+    exists artifacts repositories describe "$repository" --location="$REGION" ||
+      gcloud_ artifacts repositories create "$repository" --location="$REGION" --repository-format=docker $REPOSITORY_FLAGS
+    gcloud_ artifacts repositories set-cleanup-policies "$repository" --location="$REGION" --policy="$here/cleanup-policy.json" --no-dry-run
+    grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" \
+      --role=roles/cloudbuild.builds.builder --condition=None
+    gcloud_ builds submit "$root" --config="$here/cloudbuild.yaml" \
+      --substitutions="_IMAGE=$image${SWIFT_IMAGE:+,_SWIFT_IMAGE=$SWIFT_IMAGE}${RUNTIME_IMAGE:+,_RUNTIME_IMAGE=$RUNTIME_IMAGE}" \
+      --ignore-file=function/gcloudignore --service-account="projects/$PROJECT/serviceAccounts/$build_account" $BUILD_FLAGS
   fi
-  grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" \
-    --role=roles/cloudbuild.builds.builder --condition=None
-  gcloud_ builds submit "$root" --config="$here/cloudbuild.yaml" \
-    --substitutions="_IMAGE=$image${SWIFT_IMAGE:+,_SWIFT_IMAGE=$SWIFT_IMAGE}${RUNTIME_IMAGE:+,_RUNTIME_IMAGE=$RUNTIME_IMAGE}" \
-    --ignore-file=function/gcloudignore --service-account="projects/$PROJECT/serviceAccounts/$build_account"
+  find_digest
 }
 
-fill() {
-  filled "$1" PROJECT "$PROJECT" SERVICE "$service" SWEEP_JOB "$sweep_job" IMAGE "$image" FUNCTION_ACCOUNT "$function_account" \
-    PUSH_ACCOUNT "$checked_account" PUSH_AUDIENCE "$checked_audience" ZENDESK_SECRET "$secret" ZENDESK_SECRET_VERSION "$secret_version" \
-    ZENDESK_URL "$ZENDESK_URL" ZENDESK_CLIENT_ID "$ZENDESK_CLIENT_ID" ZENDESK_BOOKING_ID_FIELD "$ZENDESK_BOOKING_ID_FIELD" \
-    ZENDESK_BOOKING_STATUS_FIELD "$ZENDESK_BOOKING_STATUS_FIELD" ZENDESK_BOOKING_VERSION_FIELD "$ZENDESK_BOOKING_VERSION_FIELD" \
-    BOOKING_STATUS_TAGS "$BOOKING_STATUS_TAGS" BOOKING_TABLE "${BOOKING_TABLE:-Bookings}" IGNORED_TABLES "${IGNORED_TABLES-}" \
-    BOOKING_ID_COLUMN "${BOOKING_ID_COLUMN:-ID}" SWEEP_MAY_CLEAR "${SWEEP_MAY_CLEAR:-false}" \
-    BOOKING_STATUS_COLUMN "${BOOKING_STATUS_COLUMN:-Status}" ZENDESK_WRITES_PER_MINUTE "${ZENDESK_WRITES_PER_MINUTE:-40}" \
-    ZENDESK_READS_PER_MINUTE "${ZENDESK_READS_PER_MINUTE:-150}" ZENDESK_SHARED_CALLS "${ZENDESK_SHARED_CALLS:-true}" \
-    REORDER_WINDOW_SECONDS "${REORDER_WINDOW_SECONDS:-120}" LOG_LEVEL "${LOG_LEVEL:-info}" DRY_RUN "${DRY_RUN:-false}" \
-    SPANNER_DATABASE "${SPANNER_DATABASE-}" \
-    SPANNER_DATABASE_ROLE "${SPANNER_DATABASE:+$database_role}" SWEEP_WRITES_PER_MINUTE "${SWEEP_WRITES_PER_MINUTE:-10}" \
-    SWEEP_READS_PER_MINUTE "${SWEEP_READS_PER_MINUTE:-30}"
+# The manifests name the image by what is in it. Its tag could be moved.
+find_digest() {
+  case $image in *@*) return ;; esac
+  $dry_run && return
+  digest=$(ask artifacts docker images describe "$image" --format='value(image_summary.digest)' 2> /dev/null) || digest=
+  [ -n "$digest" ] || return 0
+  image=${image%:*}@$digest
 }
+
+# The revision that serves; nothing if there is no service.
+serving() { jq -r '[.status.traffic[]? | select(.percent > 0)] | max_by(.percent) | .revisionName // empty' "$deployed"; }
 
 deploy_service() {
   say "The service, which only Pub/Sub's account may invoke"
+  deployed run services describe "$service" --region="$REGION"
+  former=$(serving)
+  traffic="latestRevision: true"
+  [ -z "$former" ] || traffic="revisionName: $former"
   fill service.yaml
+  if $comparing; then
+    [ -z "$former" ] || deployed run revisions describe "$former" --region="$REGION"
+    flat_yaml < "$manifest" | sed -n '/minScale/d; s/^\.spec\.template//p' > "$wanted"
+    differ "$service" || true
+    return
+  fi
+  # Until the new revision is ready, the former one serves.
   gcloud_ run services replace "$manifest" --region="$REGION"
   grant run services add-iam-policy-binding "$service" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
+  [ -z "$former" ] || gcloud_ run services update-traffic "$service" --region="$REGION" --to-latest
 }
 
 deploy_job() {
   say "The nightly sweep's job"
   fill sweep-job.yaml
+  if $comparing; then
+    deployed run jobs describe "$sweep_job" --region="$REGION"
+    flat_yaml < "$manifest" | sed -n '/^\.spec/p' > "$wanted"
+    differ "$sweep_job" || true
+    return
+  fi
   gcloud_ run jobs replace "$manifest" --region="$REGION"
   grant run jobs add-iam-policy-binding "$sweep_job" --region="$REGION" --member="serviceAccount:$push_account" --role=roles/run.invoker
 }
@@ -420,88 +419,20 @@ deploy_job() {
 sweeps() {
   say "The sweeps: the database role that may read two columns, the job, and both schedules"
   gcloud_ services enable spanner.googleapis.com cloudscheduler.googleapis.com
-  # projects/P/instances/I/databases/D: the database may be in another project.
-  database=${SPANNER_DATABASE##*/}
-  instance=${SPANNER_DATABASE%/databases/*}
-  database_project=${instance#projects/}
-  database_project=${database_project%%/*}
-  instance=${instance##*/}
-  for role in fineGrainedAccessUser databaseRoleUser; do
-    condition=None
-    [ $role = fineGrainedAccessUser ] ||
-      condition="resource.name.endsWith(\"/$database_role\"),title=$database_role"
-    [ $role = fineGrainedAccessUser ] ||
-      condition="expression=resource.type==\"spanner.googleapis.com/DatabaseRole\"&&$condition"
-    grant spanner databases add-iam-policy-binding "$database" --instance="$instance" --project="$database_project" \
-      --member="serviceAccount:$function_account" --role="roles/spanner.$role" --condition="$condition"
-  done
+  grant_database_role "$database_role" "$function_account"
   deploy_job
-  exists pubsub topics describe "$sweep_topic" || gcloud_ pubsub topics create "$sweep_topic"
+  # shellcheck disable=SC2086
+  exists pubsub topics describe "$sweep_topic" || gcloud_ pubsub topics create "$sweep_topic" $TOPIC_FLAGS
   # No dead letters: the next message follows within a minute, and after ten minutes a message has
   # been superseded by ten others.
   create_or_update "$sweep_subscription" "$sweep_topic" \
     --push-endpoint="$url/projects/$PROJECT/topics/$sweep_topic" \
     --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
-    --ack-deadline="$ack_deadline" --min-retry-delay=10s --max-retry-delay=60s --message-retention-duration=10m --expiration-period=never
+    --ack-deadline="$ack_deadline" --min-retry-delay=10s --max-retry-delay=60s --message-retention-duration=600s --expiration-period=never
   schedule pubsub "$sweep_job-recent" --schedule='* * * * *' --topic="$sweep_topic" --message-body=sweep
+  # Scheduler does not try again unless it is told to.
   schedule http "$sweep_job-all" --schedule='0 3 * * *' --http-method=POST --oauth-service-account-email="$push_account" \
-    --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run"
-}
-
-# Exits with 75 if alerts are missing because their metrics are too new, after the rest is done.
-watch() {
-  late=
-  monitor
-  [ -z "$late" ] && return
-  echo "deploy.sh: everything works, but these alerts are missing, because their metrics are too new:$late
-run \`function/deploy.sh monitoring\` in ten minutes" >&2
-  exit 75
-}
-
-# Metrics first, because alerts refer to them. Without ALERT_CHANNELS, existing alerts keep their
-# channels.
-monitor() {
-  say "Log-based metrics, alerts and a dashboard"
-  for file in "$here"/monitoring/metrics/*.yaml; do
-    name=$(basename "$file" .yaml)$suffix
-    fill_monitoring "metrics/${file##*/}"
-    exists logging metrics describe "$name" && verb=update || verb=create
-    gcloud_ logging metrics "$verb" "$name" --config-from-file="$manifest"
-  done
-  policies=
-  $dry_run ||
-    policies=$(gcloud --project="$PROJECT" --quiet alpha monitoring policies list \
-      --format='value(name,displayName,notificationChannels.list())')
-  for file in "$here"/monitoring/alerts/*.yaml; do
-    title=$(sed -n "s/^displayName: \"@SERVICE@\(.*\)\"$/$service\1/p" "$file")
-    policy=$(printf '%s\n' "$policies" | awk -F '\t' -v title="$title" '$2 == title { print $1 "\t" $3 }')
-    if [ -n "$policy" ]; then
-      fill_monitoring "alerts/${file##*/}" CHANNELS "${ALERT_CHANNELS:-${policy#*	}}"
-      alert alpha monitoring policies update "${policy%%	*}" --policy-from-file="$manifest" --format=none || late="$late
-  $title"
-    else
-      fill_monitoring "alerts/${file##*/}" CHANNELS "${ALERT_CHANNELS-}"
-      alert alpha monitoring policies create --policy-from-file="$manifest" || late="$late
-  $title"
-    fi
-  done
-  dashboard=
-  $dry_run || dashboard=$(gcloud --project="$PROJECT" --quiet monitoring dashboards list --format='value(name,etag)' \
-    --filter="displayName=$service")
-  fill_monitoring dashboard.json ETAG "${dashboard##*	}"
-  if [ -n "$dashboard" ]; then
-    gcloud_ monitoring dashboards update "${dashboard%%	*}" --config-from-file="$manifest" --format=none
-  else
-    gcloud_ monitoring dashboards create --config-from-file="$manifest"
-  fi
-}
-
-# fill_monitoring FILE VARIABLE VALUE...
-fill_monitoring() {
-  name_of_file=$1
-  shift
-  filled "monitoring/$name_of_file" SERVICE "$service" SWEEP_JOB "$sweep_job" SUBSCRIPTION "$subscription" \
-    DEAD_LETTER_SUBSCRIPTION "$dead_letter_subscription" METRIC_SUFFIX "$suffix" "$@"
+    --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run" --max-retry-attempts=3
 }
 
 subscribe() {
@@ -516,8 +447,104 @@ subscribe() {
     --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
     --ack-deadline="$ack_deadline" --min-retry-delay="$least_backoff" --max-retry-delay="$most_backoff" \
     --dead-letter-topic="projects/$PROJECT/topics/$dead_letter_topic" --max-delivery-attempts="$attempts" \
-    --message-retention-duration=7d --expiration-period=never
+    --message-retention-duration=604800s --expiration-period=never
   grant pubsub subscriptions add-iam-policy-binding "$subscription" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.subscriber
+}
+
+# Ends with 75 if alerts are missing because their metrics are too new, after the rest is done.
+monitor() {
+  say "Log-based metrics, alerts and a dashboard"
+  late=
+  for file in "$here"/monitoring/metrics/*.yaml; do
+    $comparing && break
+    metric=$(basename "$file" .yaml)$SUFFIX
+    fill "monitoring/metrics/${file##*/}"
+    exists logging metrics describe "$metric" && verb=update || verb=create
+    gcloud_ logging metrics "$verb" "$metric" --config-from-file="$manifest"
+  done
+  echo '{}' > "$work/policies"
+  $dry_run || api GET "$monitoring/v3/projects/$PROJECT/alertPolicies?pageSize=500" > "$work/policies"
+  for file in "$here"/monitoring/alerts/*.json; do
+    # All functions share the pipeline.
+    case $SUFFIX/${file##*/} in -*/pipeline-*) continue ;; esac
+    alert "monitoring/alerts/${file##*/}"
+  done
+  $comparing && return
+  dashboard=
+  $dry_run || dashboard=$(ask monitoring dashboards list --format='value(name,etag)' --filter="displayName=$service")
+  etag=${dashboard##*	}
+  fill monitoring/dashboard.json
+  if [ -n "$dashboard" ]; then
+    gcloud_ monitoring dashboards update "${dashboard%%	*}" --config-from-file="$manifest" --format=none
+  else
+    gcloud_ monitoring dashboards create --config-from-file="$manifest"
+  fi
+  [ -z "$late" ] || fail 75 "everything works, but these alerts are missing, because their metrics are too new:$late
+run \`function/deploy.sh monitoring $settings_file\` in ten minutes"
+}
+
+# alert FILE: creates an alert, or changes what differs. A person's switch stays as it is, and so do
+# the channels, unless ALERT_CHANNELS names some. Retries, because it can take ten minutes until a new
+# metric can be referred to.
+alert() {
+  fill "$1"
+  title=$(jq -r .displayName "$manifest")
+  jq --arg title "$title" '[.alertPolicies[]? | select(.displayName == $title)][0] // empty' "$work/policies" > "$deployed"
+  jq --slurpfile former "$deployed" --arg channels "$ALERT_CHANNELS" '
+    (if $channels == "" then . else . + {notificationChannels: ($channels | split(",") | map(select(. != "")))} end)
+    | .conditions |= map(. as $own | [$former[].conditions[]? | select(.displayName == $own.displayName) | {name}][0] + $own)
+    ' "$manifest" > "$work/alert"
+  flat < "$work/alert" > "$wanted"
+  differ "$title" > "$work/differences" || return 0
+  if $comparing; then
+    cat "$work/differences"
+    return
+  fi
+  verb=POST target=$monitoring/v3/projects/$PROJECT/alertPolicies
+  if [ -s "$deployed" ]; then
+    verb=PATCH
+    target="$monitoring/v3/$(jq -r .name "$deployed")?updateMask=documentation,combiner,conditions,alertStrategy${ALERT_CHANNELS:+,notificationChannels}"
+  fi
+  if $dry_run; then
+    run curl -X "$verb" "$target" --data-binary "@function/$1"
+    return
+  fi
+  tries=${METRIC_TRIES:-120}
+  until answer=$(api "$verb" "$target" "$work/alert" 2>&1); do
+    case $answer in *"Cannot find metric"*) ;; *) fail 1 "$title: $answer" ;; esac
+    tries=$((tries - 1))
+    if [ "$tries" -eq 0 ]; then
+      late="$late
+  $title"
+      return
+    fi
+    sleep 5
+  done
+}
+
+# smoke_test ADVICE
+smoke_test() {
+  say "Smoke test: a change to a booking that does not exist"
+  run "$here/smoke.sh" "$settings_file" && return
+  [ $? -eq 75 ] || fail 1 "the revision that serves now does not work: $1"
+  say "Pub/Sub still has a backlog: run function/smoke.sh later"
+}
+
+# Lets the newest revision that is older than the serving one serve again.
+roll_back() {
+  deployed run services describe "$service" --region="$REGION"
+  bad=$(serving)
+  former=$(ask run revisions list --service="$service" --region="$REGION" --sort-by=~metadata.creationTimestamp \
+    --format='value(metadata.name,status.conditions[0].status)' | awk -v bad="$bad" 'found && $2 == "True" { print $1; exit } $1 == bad { found = 1 }')
+  [ -n "$former" ] || fail 1 "there is no revision before ${bad:-the first one}"
+  say "From $bad to $former"
+  gcloud_ run services update-traffic "$service" --region="$REGION" --to-revisions="$former=100"
+  if exists run jobs describe "$sweep_job" --region="$REGION"; then
+    gcloud_ run jobs update "$sweep_job" --region="$REGION" \
+      --image="$(ask run revisions describe "$former" --region="$REGION" --format='value(spec.containers[0].image)')"
+  fi
+  smoke_test "see function/RUNBOOK.md"
+  say "What $settings_file still wants, and the next deployment brings back"
 }
 
 detach() {
@@ -529,19 +556,18 @@ detach() {
   done
   say "Stop pushes: Pub/Sub keeps new messages for a week. This takes minutes to take effect"
   gcloud_ pubsub subscriptions update "$subscription" --push-endpoint=
-  run "$here/smoke.sh" --detached
+  run "$here/smoke.sh" --detached "$settings_file"
 }
 
 # delete KIND... describe NAME FLAG...: skips a resource that does not exist, and fails if it cannot
 # tell.
 delete() {
-  if ! $dry_run && ! error=$(gcloud --project="$PROJECT" --quiet "$@" 2>&1 > /dev/null); then
-    if ! is_absence "$error"; then
-      echo "$error" >&2
-      exit 1
+  if ! $dry_run; then
+    deployed "$@"
+    if [ ! -s "$deployed" ]; then
+      echo "does not exist: $*"
+      return
     fi
-    echo "does not exist: $*"
-    return
   fi
   # The same words, with delete instead of describe.
   for word in "$@"; do
@@ -565,63 +591,133 @@ delete_all() {
     "the accounts with their roles, the images, metrics, alerts and dashboard, and the pipeline"
 }
 
-manifest=$(mktemp)
-trap 'rm -f "$manifest" "$manifest.next" "$manifest.error"' EXIT
+# The newest value of a metric within the last ten minutes.
+point() {
+  value=$(api GET "$monitoring/v3/projects/$PROJECT/timeSeries?$(jq -rn --arg filter "$1" \
+    '"filter=\($filter | @uri)&interval.startTime=\(now - 600 | todate)&interval.endTime=\(now | todate)"')" |
+    jq -r '.timeSeries[0].points[0].value | .int64Value // .doubleValue // empty')
+  echo "${value:-unknown}"
+}
 
-case $part in
-  all | service | job | render)
-    deployed='{}'
-    $dry_run || keep_settings
-    also=
-    [ "$part" != job ] || also=SPANNER_DATABASE
-    if [ "$part" = all ] && [ "$deployed" = '{}' ] && ! exists secrets versions describe latest --secret="$secret"; then
-      also=ZENDESK_CLIENT_SECRET_FILE
-    fi
-    missing ZENDESK_URL ZENDESK_CLIENT_ID ZENDESK_BOOKING_ID_FIELD ZENDESK_BOOKING_STATUS_FIELD ZENDESK_BOOKING_VERSION_FIELD \
-      BOOKING_STATUS_TAGS $also
-    check_values
-    $dry_run || find_ignored_tables
-    # The smoke test also reads them.
-    export BOOKING_TABLE="${BOOKING_TABLE:-Bookings}" BOOKING_ID_COLUMN="${BOOKING_ID_COLUMN:-ID}"
-    ;;
-esac
+of_subscription() { point "metric.type=\"pubsub.googleapis.com/subscription/$2\" AND resource.labels.subscription_id=\"$1\""; }
+of_pipeline() { point "metric.type=\"dataflow.googleapis.com/job/$1\" AND resource.labels.job_name=\"$pipeline\""; }
+
+# The newest entry of the log's last day.
+latest() { ask logging read "$1" --freshness=1d --limit=1 --format="value(timestamp.date('%Y-%m-%dT%H:%M:%SZ', tz=UTC),$2)" | tr '\t' ' '; }
+
+status() {
+  line() { printf '%-14s %s\n' "$1" "$2"; }
+  deployed run services describe "$service" --region="$REGION"
+  former=$(serving) newest=$(jq -r '.status.latestCreatedRevisionName // empty' "$deployed")
+  [ -n "$former" ] || fail 1 "$service is not deployed in $REGION"
+  deployed run revisions describe "$former" --region="$REGION"
+  line service "$former serves commit $(jq -r '.metadata.labels.commit // "unknown"' "$deployed"), the checkout is $tag"
+  [ "$newest" = "$former" ] || line '' "the newest revision is $newest: rolled back, or never ready"
+  line secret "version $(jq -r '[.. | objects | .items? // empty | .[].key][0] // "unknown"' "$deployed") of $secret"
+  jobs=$(ask dataflow jobs list --region="$REGION" --status=active --filter="name=$pipeline" --format='value(id,state,creationTime)' | tr '\t' ' ')
+  line pipeline "${jobs:-does not run}"
+  line '' "lag $(of_pipeline system_lag) s, watermark $(of_pipeline data_watermark_age) s behind"
+  line backlog "$(of_subscription "$subscription" num_undelivered_messages) messages, the oldest $(
+    of_subscription "$subscription" oldest_unacked_message_age
+  ) s old"
+  line 'dead letters' "$(of_subscription "$dead_letter_subscription" num_undelivered_messages)"
+  of_function="resource.labels.service_name=\"$service\""
+  line 'last sweep' "$(latest "$of_function AND jsonPayload.message=\"sweep\"" jsonPayload.unfinished)"
+  line 'nightly sweep' "$(ask run jobs executions list --job="$sweep_job" --region="$REGION" --limit=1 \
+    --format='value(metadata.name,status.completionTime,status.conditions[0].status)' 2> /dev/null | tr '\t' ' ')"
+  line 'last change' "$(latest "$of_function AND (jsonPayload.outcome=\"added\" OR jsonPayload.outcome=\"updated\")" jsonPayload.booking)"
+  line alerts "$(api GET "$monitoring/v3/projects/$PROJECT/alerts?$(jq -rn '"filter=\("state=\"OPEN\"" | @uri)"')" |
+    jq -r --arg service "$service: " '[.alerts[]?.policy.displayName | select(startswith($service)) | ltrimstr($service)]
+      | unique | if . == [] then "none open" else join(", ") end')"
+}
+
+# Prints what differs in the part that is deployed.
+compare() {
+  differences > "$work/diff"
+  [ -s "$work/diff" ] || echo "nothing differs"
+  cat "$work/diff"
+}
+
+differences() {
+  comparing=true
+  find_secret_version
+  find_digest
+  case $part in
+    service | job) "deploy_$part" ;;
+    monitoring) monitor ;;
+    *)
+      topics
+      deploy_service
+      [ -z "$SPANNER_DATABASE" ] || sweeps
+      subscribe
+      monitor
+      ;;
+  esac
+  comparing=false
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+manifest=$work/manifest deployed=$work/deployed wanted=$work/wanted
+go_back="\`function/deploy.sh rollback $settings_file\` lets the one before serve again"
+
+[ -n "$SPANNER_DATABASE" ] || database_role=
+egress=${EGRESS_NETWORK:+all-traffic}
+[ "$part" != job ] || [ -n "$SPANNER_DATABASE" ] || fail 78 "$settings_file: SPANNER_DATABASE is missing: the job needs it"
+[ "${EGRESS_NETWORK:+set}" = "${EGRESS_SUBNETWORK:+set}" ] ||
+  fail 78 "$settings_file: EGRESS_NETWORK and EGRESS_SUBNETWORK belong together"
+[ -z "$ZENDESK_CLIENT_SECRET_FILE" ] || [ -r "$ZENDESK_CLIENT_SECRET_FILE" ] || [ "$part" = render ] ||
+  fail 78 "$settings_file: ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read"
+case $part in all | service | job | diff | render) check_database ;; esac
 
 if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
 pubsub_agent=service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
 url=https://$service-$number.$REGION.run.app
 checked_account='' checked_audience=''
-[ "${CHECK_PUSH_TOKEN:-true}" = false ] || checked_account=$push_account checked_audience=$url
+[ "$CHECK_PUSH_TOKEN" = false ] || checked_account=$push_account checked_audience=$url
+
+case $part in
+  all | service | job | monitoring)
+    if ! $dry_run; then
+      say "What differs from what is deployed"
+      compare
+    fi
+    ;;
+esac
 
 case $part in
   delete) delete_all ;;
   detach) detach ;;
-  monitoring) watch ;;
+  status) status ;;
+  diff) compare ;;
+  rollback)
+    roll_back
+    compare
+    ;;
+  monitoring) monitor ;;
   render)
     find_secret_version
+    traffic="latestRevision: true"
     fill service.yaml
-    [ -z "${SPANNER_DATABASE-}" ] || fill sweep-job.yaml
+    [ -z "$SPANNER_DATABASE" ] || fill sweep-job.yaml
     ;;
   service | job)
-    find_secret_version
+    client_secret
     build
     "deploy_$part"
+    [ "$part" = job ] || ! exists pubsub subscriptions describe "$subscription" || smoke_test "$go_back"
     ;;
   all)
     project_services
     accounts
     client_secret
-    find_secret_version
     topics
     build
     deploy_service
-    [ -z "${SPANNER_DATABASE-}" ] || sweeps
+    [ -z "$SPANNER_DATABASE" ] || sweeps
     subscribe
-    say "Smoke test: a change to a booking that does not exist"
-    run "$here/smoke.sh" || {
-      [ $? -eq 75 ] || exit 1
-      say "Pub/Sub still has a backlog: run function/smoke.sh later"
-    }
-    watch
+    smoke_test "$go_back"
+    monitor
     say "Done. Next, start a pipeline that publishes to projects/$PROJECT/topics/$topic: see function/dataflow/README.md."
     ;;
 esac

@@ -2,59 +2,39 @@
 # replay.sh - deliver events again
 #
 # Usage:
-#   function/replay.sh dead-letters    move all messages from the dead-letter subscription back to
-#                                      the topic
-#   function/replay.sh since TIME      redeliver everything published since TIME (RFC 3339, such as
-#                                      2026-11-24T03:00:00Z), at most a week back
-#   function/replay.sh until-now       the opposite: acknowledge everything published until now;
-#                                      then run the sweep, which updates the tickets instead
+#   function/replay.sh dead-letters FILE    move all messages from the dead-letter subscription back to
+#                                           the topic
+#   function/replay.sh since TIME FILE      redeliver everything published since TIME (RFC 3339, such
+#                                           as 2026-11-24T03:00:00Z), at most a week back
+#   function/replay.sh until-now FILE       the opposite: acknowledge everything published until now;
+#                                           then run the sweep, which updates the tickets instead
 #
-# Redelivery is always safe: a ticket that already shows a change, or has a newer version, stays as
-# it is.
+# FILE has the settings, as for deploy.sh. All functions share the topic. Redelivery is always safe: a
+# ticket that already shows a change, or has a newer version, stays as it is.
 #
-# PROJECT is required. SUFFIX is as for deploy.sh; all functions share the topic. With
-# PUBSUB_EMULATOR_HOST it uses the emulator. Requires curl and jq, and gcloud for a token.
+# With PUBSUB_EMULATOR_HOST it uses the emulator. Requires curl and jq, and gcloud for a token.
 set -eu
-case "$# ${1-}" in
-  '1 dead-letters' | '2 since' | '1 until-now') ;;
-  '1 help' | '1 --help')
-    sed -n '2,16s/^# \{0,1\}//p' "$0"
+
+# shellcheck source=function/settings.sh
+. "$(dirname "$0")/settings.sh"
+case "$# ${1-} ${2-}" in
+  '1 help '* | '1 --help '*)
+    sed -n '2,15s/^# \{0,1\}//p' "$0"
     exit
     ;;
-  '1 since')
-    echo "replay.sh: since needs a time like 2026-11-24T03:00:00Z" >&2
-    exit 64
-    ;;
-  *)
-    echo "replay.sh: invalid arguments: $*; see \`replay.sh help\`" >&2
-    exit 64
-    ;;
-esac
-: "${PROJECT:?is not set}"
-case "$1 ${2-}" in
-  'since '[0-9]*-[0-9]*-[0-9]*[Tt][0-9]*:[0-9]*:[0-9]* | [!s]*) ;;
-  *)
-    echo "replay.sh: not a time like 2026-11-24T03:00:00Z: $2" >&2
-    exit 64
-    ;;
+  2\ dead-letters\ * | 2\ until-now\ *) load_settings "$2" ;;
+  3\ since\ [0-9]*-[0-9]*-[0-9]*[Tt][0-9]*:[0-9]*:[0-9]*) load_settings "$3" ;;
+  [23]\ since\ *) fail 64 "since needs a time like 2026-11-24T03:00:00Z, and a settings file" ;;
+  *) fail 64 "invalid arguments: $*; see \`replay.sh help\`" ;;
 esac
 
-topic=bookings-table-status
-subscription=projects/$PROJECT/subscriptions/$topic-push${SUFFIX-}
-dead_letter_subscription=projects/$PROJECT/subscriptions/$topic-dead-letter-keep${SUFFIX-}
+subscription=projects/$PROJECT/subscriptions/$topic-push$SUFFIX
+dead_letter_subscription=projects/$PROJECT/subscriptions/$topic-dead-letter-keep$SUFFIX
+base=https://pubsub.googleapis.com/v1
+[ -z "${PUBSUB_EMULATOR_HOST-}" ] || base=http://$PUBSUB_EMULATOR_HOST/v1 token=none
 
-if [ -n "${PUBSUB_EMULATOR_HOST-}" ]; then
-  base=http://$PUBSUB_EMULATOR_HOST/v1 token=none
-else
-  base=https://pubsub.googleapis.com/v1 token=$(gcloud auth print-access-token)
-fi
-
-# call FILE RESOURCE:METHOD: posts the JSON in FILE. curl reads the token from standard input, so
-# that it does not show up in the list of processes.
-call() {
-  printf 'header = "Authorization: Bearer %s"\n' "$token" |
-    curl --config - --silent --show-error --fail-with-body -H 'content-type: application/json' --data-binary @"$1" "$base/$2"
-}
+# call FILE RESOURCE:METHOD: posts the JSON in FILE.
+call() { api POST "$base/$2" "$1"; }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

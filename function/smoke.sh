@@ -2,11 +2,11 @@
 # smoke.sh - test the deployed function end to end
 #
 # Usage:
-#   function/smoke.sh [--detached]
+#   function/smoke.sh [--detached] FILE
 #
-# Publishes the deletion of a booking that does not exist, and waits until the function has logged
-# it and Cloud Run has answered 204. This tests the topic, the subscription and its token, the
-# function, its settings, and Zendesk's search. No ticket is changed.
+# FILE has the settings, as for deploy.sh. Publishes the deletion of a booking that does not exist, and
+# waits until the function has logged it and Cloud Run has answered 204. This tests the topic, the
+# subscription and its token, the function, its settings, and Zendesk's search. No ticket is changed.
 #
 # Exit status: 0 if the change has arrived; 75 if other changes arrive and this one waits in a
 # backlog; 2 if the log cannot be read; otherwise 1, after printing the answers and log lines found
@@ -16,10 +16,6 @@
 #                        pushed anymore
 #
 # Environment variables:
-#   PROJECT              required
-#   REGION, SUFFIX       as for deploy.sh; without REGION, a function of this name in any region
-#   BOOKING_TABLE, BOOKING_ID_COLUMN
-#                        as for deploy.sh
 #   SMOKE_SECONDS        how long to wait; default 300, because new grants take minutes to take
 #                        effect; with --detached 900
 #   QUIET_SECONDS        with --detached: how long pushes must have stopped; default 180, because
@@ -28,36 +24,34 @@
 # Requires jq, and gcloud with a user who may read logs (roles/logging.viewer).
 set -eu
 
-case $* in
-  '' | --detached) ;;
-  help | --help)
-    sed -n '2,28s/^# \{0,1\}//p' "$0"
+# shellcheck source=function/settings.sh
+. "$(dirname "$0")/settings.sh"
+detached=false
+case "$# ${1-}" in
+  '1 help' | '1 --help')
+    sed -n '2,24s/^# \{0,1\}//p' "$0"
     exit
     ;;
-  *)
-    echo "smoke.sh: invalid arguments: $*; see \`smoke.sh help\`" >&2
-    exit 64
+  2\ --detached)
+    detached=true
+    shift
     ;;
+  1\ [!-]*) ;;
+  *) fail 64 "invalid arguments: $*; see \`smoke.sh help\`" ;;
 esac
-: "${PROJECT:?is not set}"
+pause=${QUIET_SECONDS:-180}
+load_settings "$1"
 
-service=booking-status-function${SUFFIX-}
-topic=bookings-table-status
-of_service="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$service\""
-[ -z "${REGION-}" ] || of_service="$of_service AND resource.labels.location=\"$REGION\""
+of_service="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$service\" AND resource.labels.location=\"$REGION\""
 # Requests of this subscription, not of the sweep's.
 pushes='httpRequest.requestUrl=~"/topics/bookings-table-status($|[?])"'
 
-gcloud_() { gcloud --project="$PROJECT" --quiet "$@"; }
 now() { date -u +%s; }
 
 # logged FILTER FORMAT LIMIT: entries of the last ten minutes, newest first. The window is wide
 # because this machine's clock and Google's may be minutes apart.
 logged() {
-  gcloud_ logging read "$of_service AND $1" --freshness=10m --format="value($2)" --limit="$3" || {
-    echo "smoke.sh: the log cannot be read" >&2
-    exit 2
-  }
+  gcloud_ logging read "$of_service AND $1" --freshness=10m --format="value($2)" --limit="$3" || fail 2 "the log cannot be read"
 }
 
 # Publishes a change in the layout of Google's Dataflow template. A deletion needs no status that
@@ -65,7 +59,7 @@ logged() {
 publish() {
   committed=$(now)
   booking=smoke-test-$committed-$$
-  record=$(jq -cn --arg table "${BOOKING_TABLE:-Bookings}" --arg id "${BOOKING_ID_COLUMN:-ID}" --arg booking "$booking" \
+  record=$(jq -cn --arg table "$BOOKING_TABLE" --arg id "$BOOKING_ID_COLUMN" --arg booking "$booking" \
     --argjson now "$committed" '{
       partitionToken: "smoke-test", commitTimestamp: {seconds: $now, nanos: 0}, serverTransactionId: $booking, recordSequence: "00000000",
       isLastRecordInTransactionInPartition: true, tableName: $table, modType: "DELETE", valueCaptureType: "OLD_AND_NEW_VALUES",
@@ -76,25 +70,24 @@ publish() {
   echo "published a change to booking $booking"
 }
 
-if [ "${1-}" = --detached ]; then
+if $detached; then
   end=$(($(now) + ${SMOKE_SECONDS:-900}))
   while [ "$(now)" -lt $end ]; do
     # Any push changes the newest entry, whatever its answer.
     newest=$(logged "$pushes" 'timestamp,insertId' 1)
     publish
     latest=$newest
-    while [ "$latest" = "$newest" ] && [ $(($(now) - begin)) -lt "${QUIET_SECONDS:-180}" ]; do
+    while [ "$latest" = "$newest" ] && [ $(($(now) - begin)) -lt "$pause" ]; do
       sleep 5
       latest=$(logged "$pushes" 'timestamp,insertId' 1)
     done
     if [ "$latest" = "$newest" ]; then
-      echo "nothing has been pushed to $service for ${QUIET_SECONDS:-180} s"
+      echo "nothing has been pushed to $service for $pause s"
       exit 0
     fi
     echo "the subscription still pushes"
   done
-  echo "smoke.sh: changes are still pushed to $service" >&2
-  exit 1
+  fail 1 "changes are still pushed to $service"
 fi
 
 publish
@@ -125,7 +118,7 @@ fi
 statuses=$(logged "$pushes" httpRequest.status 1000)
 said=$(logged 'severity>=NOTICE AND jsonPayload.message:*' 'jsonPayload.message,jsonPayload.reason' 20)
 if [ -z "$statuses" ]; then
-  echo "Nothing was pushed to $service: check that the subscription $topic-push${SUFFIX-} pushes to this service's URL." >&2
+  echo "Nothing was pushed to $service: check that the subscription $topic-push$SUFFIX pushes to this service's URL." >&2
   exit 1
 fi
 printf 'In the last ten minutes Cloud Run answered (count, status):\n%s\nand the function logged:\n%s\n' \

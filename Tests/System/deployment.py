@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -35,10 +36,27 @@ class Whole:
     addCleanup = staticmethod(atexit.register)
 
 
-def run(cloud, script, *arguments, **more):
-    environment = {"PATH": os.environ["PATH"], **cloud.environment, **SETTINGS, **more}
-    environment = {name: value for name, value in environment.items() if value is not None}
-    return subprocess.run(["sh", FUNCTION / script, *arguments], env=environment, capture_output=True, text=True, timeout=900)
+NAMES = set(re.findall(r"^#?([A-Z_]+)=", (FUNCTION / "settings.example.env").read_text(), re.M))
+
+
+def settings_file(folder, **more):
+    """A settings file; a setting that is None is left out."""
+    path = pathlib.Path(folder) / "settings.env"
+    path.write_text("".join(f"{name}={value}\n" for name, value in {**SETTINGS, **more}.items() if name in NAMES and value is not None))
+    return path
+
+
+def run(cloud, script, *arguments, file=True, **more):
+    """A script with a settings file as its last argument; what is no setting is in its environment."""
+    environment = {name: value for name, value in more.items() if name not in NAMES}
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            ["sh", FUNCTION / script, *arguments, *([settings_file(folder, **more)] if file else [])],
+            env={"PATH": os.environ["PATH"], **cloud.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
 
 
 class Deployment:

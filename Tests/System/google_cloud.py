@@ -50,15 +50,23 @@ class GoogleCloud:
         subscriptions changed.
         """
         self.pubsub = pubsub
+        # The URL of Google's emulator, to ask it what a database has.
+        self.spanner = None
         # Called for what Cloud Logging has: a list of entries. None: nobody may read it.
         self.logged = self.log_of_a_function
         self.things, self.policies, self.requests, self.uploads, self.pushed, self.asked_metrics = {}, {}, [], [], [], {}
+        # How many revisions there have been, and those that are never ready.
+        self.revisions, self.broken = 0, set()
         # Grants to be refused as if their account were too new to be known.
         self.refusals = 0
         # How often an alert is refused because its metric is too new to be known.
         self.metric_refusals = 2
-        # The tables that the change stream watches: schema and name; none: no rights on the database.
-        self.watched = [("", "Bookings")]
+        # The database, as its information schema tells of it; no tables: no rights on it.
+        self.columns = {"Bookings": ["ID", "Status"]}
+        self.watched, self.watched_columns, self.stream_options = ["Bookings"], ["Status"], {"retention_period": "7d"}
+        self.roles = ["booking_status_reader", "booking_status_pipeline"]
+        # What Cloud Monitoring has: the newest value of a metric, and the titles of open alerts.
+        self.points, self.open_alerts = {}, []
         self.lock = threading.RLock()
         folder = tempfile.TemporaryDirectory(prefix="google-cloud-")
         test.addCleanup(folder.cleanup)
@@ -74,6 +82,9 @@ class GoogleCloud:
             "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
             "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
             "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+            # curl's.
+            "http_proxy": f"http://127.0.0.1:{server.server_address[1]}",
+            "no_proxy": "127.0.0.1",
             "CLOUDSDK_PROXY_TYPE": "http",
             "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
             "CLOUDSDK_PROXY_PORT": str(server.server_address[1]),
@@ -242,7 +253,17 @@ class GoogleCloud:
             return 200, {"items": []}
         if "/o/" in resource:
             return 404, error(404, "NOT_FOUND", "there is no such object")
+        if resource.endswith("/iam"):
+            if request.method == "PUT":
+                self.policies[resource] = request.body
+            return 200, self.policies.get(resource, {"bindings": []})
+        if request.method == "POST" and resource.endswith("/b"):
+            self.things[f"{resource}/{request.body['name']}"] = request.body
+            return 200, request.body
         name = request.query.get("prefix", resource.split("/")[-1])
+        # Every project has the bucket of Cloud Build, where something was built.
+        if name.endswith("-pipeline") and f"/storage/v1/b/{name}" not in self.things:
+            return 404, error(404, "NOT_FOUND", "there is no such bucket")
         bucket = {"id": name, "name": name, "projectNumber": PROJECT_NUMBER}
         return 200, {"items": [bucket]} if resource.endswith("/b") else bucket
 
@@ -277,16 +298,36 @@ class GoogleCloud:
             operation = {"name": f"{database['name']}/operations/1", "done": True, "response": database}
             self.things[f"/v1/{operation['name']}"] = operation
             return 200, operation
-        # REST reference, sessions.create and sessions.executeSql; INFORMATION_SCHEMA's CHANGE_STREAM_TABLES.
+        if resource.endswith("/databaseRoles"):
+            return 200, {"databaseRoles": [{"name": f"{resource[4:]}/{role}"} for role in self.roles]}
+        if self.spanner and "/sessions" in resource:
+            return http(request.method, f"{self.spanner}{request.path}", request.body if request.method == "POST" else None)
+        # REST reference, sessions.create and sessions.executeSql.
         if request.method == "POST" and resource.endswith("/sessions"):
-            if not self.watched:
-                return 403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no rights on the database"}}
+            if not self.columns:
+                return 403, error(403, "PERMISSION_DENIED", "no rights on the database")
             self.things[f"{resource}/s-1"] = session = {"name": f"{resource[4:]}/s-1"}
             return 200, session
         if verb == "executeSql":
-            fields = [{"name": name, "type": {"code": "STRING"}} for name in ("table_schema", "table_name")]
-            return 200, {"metadata": {"rowType": {"fields": fields}}, "rows": [list(table) for table in self.watched]}
+            fields = [{"name": name, "type": {"code": "STRING"}} for name in ("kind", "name", "value")]
+            return 200, {"metadata": {"rowType": {"fields": fields}}, "rows": self.information_schema(request.body["sql"])}
         return None
+
+    def information_schema(self, sql):
+        """The rows of deploy.sh's one query. test_spanner.py asks Google's emulator the same."""
+        schema, table = re.search(r"table_schema = '(\w*)' AND table_name = '(\w+)'", sql).groups()
+        name = f"{schema}.{table}" if schema else table
+        rows = [["column", column, ""] for column in self.columns.get(name, [])]
+        if "'BookingsTableStatusStream'" in sql and self.watched:
+            rows.append(["stream", "BookingsTableStatusStream", "false"])
+            rows += [["table", watched, "false"] for watched in self.watched]
+            rows += [["watched", column, ""] for column in self.watched_columns if name in self.watched]
+            rows += [["option", option, value] for option, value in self.stream_options.items()]
+        return rows
+
+    def play_compute(self, request, resource, verb):
+        # It has no operations that gcloud could wait for.
+        return (403, error(403, "PERMISSION_DENIED", "no networks here")) if request.method != "GET" else None
 
     def play_dataflow(self, request, resource, verb):
         if resource.endswith("/jobs"):
@@ -308,13 +349,20 @@ class GoogleCloud:
 
     def play_monitoring(self, request, resource, verb):
         kind = resource.rsplit("/", 1)[-1]
-        if kind not in ("alertPolicies", "dashboards"):
-            return None
-        if request.method == "GET":
+        if kind == "timeSeries":
+            metric = re.search(r'metric.type="([^"]*)"', request.query["filter"])[1]
+            if metric not in self.points:
+                return 200, {}
+            return 200, {"timeSeries": [{"points": [{"value": {"int64Value": str(self.points[metric])}}]}]}
+        if kind == "alerts":
+            return 200, {"alerts": [{"state": "OPEN", "policy": {"displayName": title}} for title in self.open_alerts]}
+        if kind in ("alertPolicies", "dashboards") and request.method == "GET":
             return 200, {kind: [thing for path, thing in self.things.items() if path.startswith(f"{resource}/")]}
+        if "/alertPolicies" not in resource and kind != "dashboards":
+            return None
         # Sources: hashicorp/terraform-provider-google#11102, GoogleCloudPlatform/cloud-foundation-fabric#3739.
         new = re.search(r"logging\.googleapis\.com/user/[\w-]+", str(request.body))
-        if kind == "alertPolicies" and new:
+        if "/alertPolicies" in resource and new:
             asked = self.asked_metrics[request.body["displayName"]] = self.asked_metrics.get(request.body["displayName"], 0) + 1
             if asked <= self.metric_refusals:
                 reason = (
@@ -322,9 +370,22 @@ class GoogleCloud:
                     "minutes to become available. Please try again soon."
                 )
                 return 404, error(404, "NOT_FOUND", reason)
-        path = f"{resource}/{len(self.things)}"
-        self.things[path] = {**request.body, "name": re.sub(r"^/v\d+/", "", path), "etag": "e1"}
-        return 200, self.things[path]
+        body = request.body
+        if request.method == "PATCH" and kind != "dashboards" and "/alertPolicies/" in resource:
+            # REST reference, alertPolicies.patch: without a mask the policy is replaced, and is on;
+            # a condition without a name is a new one.
+            fields = request.query["updateMask"].split(",") if "updateMask" in request.query else list(body)
+            former = self.things[resource] if "updateMask" in request.query else {"name": self.things[resource]["name"], "enabled": True}
+            body = {**former, **{field: body[field] for field in fields}}
+        elif request.method == "POST":
+            resource = f"{resource}/{len(self.things)}"
+            body = {"enabled": True, **body, "name": re.sub(r"^/v\d+/", "", resource), "etag": "e1"}
+        else:
+            return None
+        for number, condition in enumerate(body.get("conditions", [])):
+            condition.setdefault("name", f"{body['name']}/conditions/{len(self.requests)}{number}")
+        self.things[resource] = body
+        return 200, body
 
     def play_run(self, request, resource, verb):
         if resource.endswith("/locations"):
@@ -349,22 +410,60 @@ class GoogleCloud:
         if request.method in ("POST", "PUT") and request.body.get("kind") in ("Service", "Job"):
             body, name = request.body, request.body["metadata"]["name"]
             path = resource if request.method == "PUT" else f"{resource}/{name}"
-            generation = self.things.get(path, {}).get("metadata", {}).get("generation", 0) + 1
+            former = self.things.get(path, {})
+            generation = former.get("metadata", {}).get("generation", 0) + 1
             ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ConfigurationsReady", "RoutesReady")]
+            status = {"observedGeneration": generation, "conditions": ready}
+            if body["kind"] == "Service":
+                status |= self.serve(path.rsplit("/", 2)[0], name, body, former)
             self.things[path] = {
                 **body,
                 "metadata": {**body["metadata"], "generation": generation, "resourceVersion": f"v{generation}"},
-                "status": {
-                    "observedGeneration": generation,
-                    "conditions": ready,
-                    "url": f"https://{name}-{PROJECT_NUMBER}.europe-west1.run.app",
-                    "latestReadyRevisionName": f"{name}-{generation:05}",
-                    "latestCreatedRevisionName": f"{name}-{generation:05}",
-                    "traffic": [{"revisionName": f"{name}-{generation:05}", "percent": 100, "latestRevision": True}],
-                },
+                "status": status,
             }
             return 200, self.things[path]
+        if request.method == "GET" and resource.endswith("/revisions"):
+            found = [thing for path, thing in self.things.items() if path.startswith(f"{resource}/")]
+            return 200, {"apiVersion": "serving.knative.dev/v1", "kind": "RevisionList", "metadata": {}, "items": found}
+        if request.method == "GET" and resource.endswith("/executions"):
+            found = [thing for path, thing in self.things.items() if path.startswith(f"{resource}/")]
+            return 200, {"apiVersion": "run.googleapis.com/v1", "kind": "ExecutionList", "metadata": {}, "items": found}
         return None
+
+    def serve(self, namespace, name, body, former):
+        """The status of a service: a changed template makes a revision, and the traffic goes where
+        the specification says.
+
+        Source: Cloud Run's documentation, "Rollbacks, gradual rollouts, and traffic migration".
+        """
+        latest = former.get("status", {}).get("latestCreatedRevisionName")
+        if body["spec"]["template"] != former.get("spec", {}).get("template"):
+            self.revisions += 1
+            latest = f"{name}-{self.revisions:05}"
+            template = body["spec"]["template"]
+            self.things[f"{namespace}/revisions/{latest}"] = {
+                "apiVersion": "serving.knative.dev/v1",
+                "kind": "Revision",
+                "metadata": {
+                    **template.get("metadata", {}),
+                    "name": latest,
+                    "namespace": "local-project",
+                    "creationTimestamp": f"2026-11-24T00:{self.revisions:02}:00Z",
+                    "labels": {**template.get("metadata", {}).get("labels", {}), "serving.knative.dev/service": name},
+                },
+                "spec": template["spec"],
+                "status": {"conditions": [{"type": "Ready", "status": "False" if latest in self.broken else "True"}]},
+            }
+        traffic = [
+            {**target, "revisionName": latest if target.get("latestRevision") else target["revisionName"]}
+            for target in body["spec"].get("traffic") or [{"percent": 100, "latestRevision": True}]
+        ]
+        return {
+            "url": f"https://{name}-{PROJECT_NUMBER}.europe-west1.run.app",
+            "latestReadyRevisionName": latest,
+            "latestCreatedRevisionName": latest,
+            "traffic": traffic,
+        }
 
 
 def rfc3339():

@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from deployment import set_up_emulator
+from deployment import set_up_emulator, settings_file
 from support import (
     FUNCTION,
     ROOT,
@@ -120,6 +120,21 @@ class ContainerTests(unittest.TestCase):
         path = f"/usr/share/booking-status-function/{name}"
         command = [*PODMAN, "run", "--rm", "--network", "host", *LIMITS, "--entrypoint", "/bin/cat", IMAGE, path]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def test_the_account_is_set_up_from_the_image_and_the_settings_file(self):
+        zendesk = free_port()
+        simulator(self, zendesk)
+        local = function_environment(zendesk)
+        with tempfile.TemporaryDirectory() as folder:
+            secret = pathlib.Path(folder) / "zendesk-client-secret"
+            secret.write_text(local["ZENDESK_CLIENT_SECRET"])
+            secret.chmod(0o600)
+            names = ("ZENDESK_URL", "ZENDESK_CLIENT_ID", "BOOKING_STATUS_TAGS")
+            settings = settings_file(folder, SPANNER_DATABASE=None, **{name: local[name] for name in names})
+            flags = ["--env-file", settings, "--user", str(os.getuid()), "-v", f"{secret}:/secret:ro", "-e", "ZENDESK_CLIENT_SECRET_FILE=/secret"]
+            told = run(*PODMAN, "run", "--rm", "--network", "host", *LIMITS, *flags, IMAGE, "setup", "--yes")
+            self.assertIn("\nZENDESK_BOOKING_STATUS_FIELD=", told)
+            self.assertIn(f"\nBOOKING_STATUS_TAGS={local['BOOKING_STATUS_TAGS']}\n", told)
 
     def test_it_is_small_and_runs_as_nobody(self):
         above = (size(IMAGE) - size(BASE)) / 1e6

@@ -81,18 +81,20 @@ class DataflowTests(unittest.TestCase):
         self.assertEqual((source["parameters"]["mode"], source["parameters"]["changeStreamMode"]), ("changestream", "struct"))
 
     def test_the_stream_is_the_one_that_is_created(self):
-        pipeline = json.loads((FUNCTION / "dataflow" / "mercari-pipeline.json").read_text())
-        name = pipeline["sources"][0]["parameters"]["changeStreamName"]
-        self.assertIn(f"CREATE CHANGE STREAM {name} FOR Bookings(Status)", (FUNCTION / "spanner" / "change-stream.sql").read_text())
-        self.assertIn(f"spannerChangeStreamName={name},", (FUNCTION / "dataflow" / "google-template.sh").read_text())
+        example = (FUNCTION / "settings.example.env").read_text()
+        created = {path.stem: path.read_text() for path in (FUNCTION / "spanner").glob("*.sql")}
+        self.assertIn("\n#CHANGE_STREAM=BookingsTableStatusStream\n", example)
+        self.assertIn("CREATE CHANGE STREAM BookingsTableStatusStream FOR Bookings(Status)", created["change-stream"])
+        for grant in ("SELECT ON CHANGE STREAM BookingsTableStatusStream", "EXECUTE ON TABLE FUNCTION READ_BookingsTableStatusStream"):
+            self.assertIn(f"GRANT {grant} TO ROLE booking_status_pipeline;", created["pipeline-role"])
 
 
 @needs("gcloud")
-class GoogleTemplateTests(unittest.TestCase):
-    """function/dataflow/google-template.sh with the real gcloud."""
+class StartTests(unittest.TestCase):
+    """function/dataflow/start.sh with the real gcloud."""
 
-    def start(self, cloud, **more):
-        result = run(cloud, "dataflow/google-template.sh", INSTANCE="hotel", **{"DATABASE": "bookings", **more})
+    def start(self, cloud, *since, **more):
+        result = run(cloud, "dataflow/start.sh", *since, **more)
         return result, cloud.take_requests()
 
     def launched(self, requests):
@@ -110,13 +112,16 @@ class GoogleTemplateTests(unittest.TestCase):
         self.assertNotIn("startTimestamp", launch["parameters"])
         self.assertEqual(launch["environment"]["maxWorkers"], 2)
         self.assertIn("/latest/", launch["containerSpecGcsPath"])
+        self.assertEqual(launch["parameters"]["spannerDatabaseRole"], "booking_status_pipeline")
+        self.assertEqual(launch["environment"]["additionalExperiments"], ["streaming_mode_at_least_once"])
+        self.assertTrue(launch["environment"]["stagingLocation"].startswith("gs://local-project-booking-status-pipeline/"))
         [created] = [
             request.body["createStatement"] for request in requests if request.method == "POST" and request.path.endswith("/databases")
         ]
         self.assertEqual(created, "CREATE DATABASE `bookings-cdc`")
         self.assertEqual(launch["parameters"]["spannerMetadataDatabase"], "bookings-cdc")
         granted = {
-            (resource.split("/", 2)[-1], binding["role"])
+            (resource.split("/", 2)[-1], binding["role"], "booking_status_pipeline" in str(binding.get("condition")))
             for resource, policy in cloud.policies.items()
             for binding in policy["bindings"]
             if WORKER in binding["members"]
@@ -125,12 +130,13 @@ class GoogleTemplateTests(unittest.TestCase):
         self.assertEqual(
             granted,
             {
-                ("projects/local-project", "roles/dataflow.worker"),
-                ("projects/local-project", "roles/storage.objectAdmin"),
-                ("projects/local-project", "roles/viewer"),
-                (f"{instance}/bookings", "roles/spanner.databaseUser"),
-                (f"{instance}/bookings-cdc", "roles/spanner.databaseUser"),
-                ("projects/local-project/topics/bookings-table-status", "roles/pubsub.publisher"),
+                ("projects/local-project", "roles/dataflow.worker", False),
+                ("projects/local-project", "roles/viewer", False),
+                ("v1/b/local-project-booking-status-pipeline/iam", "roles/storage.objectAdmin", False),
+                (f"{instance}/bookings", "roles/spanner.fineGrainedAccessUser", False),
+                (f"{instance}/bookings", "roles/spanner.databaseRoleUser", True),
+                (f"{instance}/bookings-cdc", "roles/spanner.databaseUser", False),
+                ("projects/local-project/topics/bookings-table-status", "roles/pubsub.publisher", False),
             },
         )
 
@@ -140,22 +146,50 @@ class GoogleTemplateTests(unittest.TestCase):
         self.assertIn("is running already, as job-1", result.stderr)
         self.assertFalse([request for request in requests if request.path.endswith(":launch")])
 
-    def test_mercari_s_is_started_with_its_configuration(self):
+    def test_without_its_role_it_is_not_started(self):
         cloud = GoogleCloud(self)
-        result = run(cloud, "dataflow/mercari.sh", INSTANCE="hotel", DATABASE="bookings", BUCKET="templates")
+        cloud.roles = ["booking_status_reader"]
+        result, requests = self.start(cloud)
+        self.assertEqual(result.returncode, 78)
+        self.assertIn("bookings has no role booking_status_pipeline: apply function/spanner/pipeline-role.sql", result.stderr)
+        self.assertFalse(cloud.policies)
+        self.assertEqual(self.start(cloud, SPANNER_DATABASE=None)[0].returncode, 78)
+
+    def test_networks_and_exactly_once_are_passed_on(self):
+        flags = "--subnetwork=regions/europe-west1/subnetworks/workers --disable-public-ips"
+        result, requests = self.start(GoogleCloud(self), AT_LEAST_ONCE="false", PIPELINE_FLAGS=flags)
         self.assertEqual(result.returncode, 0, result.stderr)
-        [launch] = [request.body["launchParameter"] for request in cloud.take_requests() if request.path.endswith("flexTemplates:launch")]
-        self.assertEqual(launch["parameters"], {"config": "gs://templates/bookings-status.json", "streaming": "true"})
-        [configuration] = [json.loads(upload) for upload in cloud.uploads]
-        self.assertNotRegex(json.dumps(configuration), "@[A-Z_]+@")
+        chosen = self.launched(requests)["environment"]
+        self.assertEqual((chosen["subnetwork"], chosen["ipConfiguration"]), ("regions/europe-west1/subnetworks/workers", "WORKER_IP_PRIVATE"))
+        self.assertFalse(chosen.get("additionalExperiments"))
+
+    def test_mercari_s_is_started_with_its_configuration_once(self):
+        for since in ((), ("since", "2026-11-24T03:00:00Z")):
+            cloud = GoogleCloud(self)
+            result, requests = self.start(cloud, *since, MERCARI_TEMPLATE="gs://templates/template.json", BOOKING_TABLE="Stays")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            [launch] = [request.body["launchParameter"] for request in requests if request.path.endswith("flexTemplates:launch")]
+            configuration = "gs://local-project-booking-status-pipeline/bookings-status.json"
+            self.assertEqual(launch["parameters"], {"config": configuration, "streaming": "true"})
+            [uploaded] = [json.loads(upload) for upload in cloud.uploads]
+            source, sink = uploaded["sources"][0]["parameters"], uploaded["sinks"][0]["parameters"]
+            self.assertLessEqual(set(source), SOURCE_PARAMETERS)
+            self.assertLessEqual(set(sink), SINK_PARAMETERS)
+            self.assertEqual(
+                (source["databaseId"], source["tables"], source["changeStreamName"]), ("bookings", ["Stays"], "BookingsTableStatusStream")
+            )
+            self.assertEqual(source.get("inclusiveStartAt"), since[1] if since else None)
+            self.assertEqual(sink["topic"], "projects/local-project/topics/bookings-table-status")
+            result, requests = self.start(cloud, MERCARI_TEMPLATE="gs://templates/template.json")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("is running already, as job-1", result.stderr)
 
     def test_it_goes_on_where_another_stopped_in_another_project_s_database(self):
-        name = "bookings-of-all-our-hotels-new"
         result, requests = self.start(
             GoogleCloud(self),
-            START_TIMESTAMP="2026-11-24T03:00:00Z",
-            DATABASE=name,
-            SPANNER_PROJECT="data",
+            "since",
+            "2026-11-24T03:00:00Z",
+            SPANNER_DATABASE="projects/data/instances/hotel/databases/bookings-of-all-our-hotels-new",
             TEMPLATE_VERSION="2025-06-10-00_RC00",
             MAX_WORKERS="5",
         )

@@ -10,7 +10,7 @@ from deployment import run
 from google_cloud import GoogleCloud, push_log
 from support import BINARIES, FUNCTION, Process, free_port, needs, wait_until
 
-NAMES = {"@SERVICE@": "booking-status-function", "@SWEEP_JOB@": "booking-status-sweep"}
+NAMES = {"@service@": "booking-status-function", "@sweep_job@": "booking-status-sweep"}
 
 
 def read(text):
@@ -21,13 +21,38 @@ def read(text):
 
 def alerts():
     return {
-        path.stem: yaml.safe_load(path.read_text().replace("@CHANNELS@", ""))
-        for path in sorted((FUNCTION / "monitoring" / "alerts").glob("*.yaml"))
+        path.stem: json.loads(path.read_text()) for path in sorted((FUNCTION / "monitoring" / "alerts").glob("*.json"))
     }
 
 
 def metrics():
     return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((FUNCTION / "monitoring" / "metrics").glob("*.yaml"))}
+
+
+def audit_log(kind, message):
+    """An entry of an audit log about the nightly job.
+
+    Sources: Cloud Audit Logs' documentation, AuditLog; an entry of Cloud Run's in google/cloud-forensics-utils;
+    a failed execution is told in the log of system events.
+    """
+    return {
+        "logName": f"projects/local-project/logs/cloudaudit.googleapis.com%2F{kind}",
+        "severity": "ERROR",
+        "timestamp": "2026-11-24T03:09:00Z",
+        "resource": {"type": "cloud_run_job", "labels": {"job_name": "booking-status-sweep", "location": "europe-west1"}},
+        "protoPayload": {"serviceName": "run.googleapis.com", "status": {"code": 9, "message": message}},
+    }
+
+
+# Source: Cloud Scheduler's documentation, "View logs".
+NOT_STARTED = {
+    "logName": "projects/local-project/logs/cloudscheduler.googleapis.com%2Fexecutions",
+    "severity": "ERROR",
+    "timestamp": "2026-11-24T03:00:00Z",
+    "resource": {"type": "cloud_scheduler_job", "labels": {"job_id": "booking-status-sweep-all", "location": "europe-west1"}},
+    "httpRequest": {"status": 403},
+    "jsonPayload": {"status": "PERMISSION_DENIED", "debugInfo": "URL_ERROR-ERROR_AUTHENTICATION"},
+}
 
 
 @needs("gcloud")
@@ -102,6 +127,7 @@ class MonitoringTests(unittest.TestCase):
             env=self.environment(**generous),
         )
         logs["changes-lost"] = log_entries(job.stdout + job.stderr, job=True)
+        logs["nightly-sweep-failed"] = [NOT_STARTED]
         return logs
 
     def test_each_alert_fires_on_its_line_and_on_no_other(self):
@@ -113,6 +139,11 @@ class MonitoringTests(unittest.TestCase):
             if "conditionMatchedLog" in policy["conditions"][0]
         }
         self.assertEqual(set(filters), set(logs) - {"nothing"})
+        failed = audit_log("system_event", "Execution booking-status-sweep-x has failed to complete, 0/1 tasks were a success.")
+        self.assertTrue(read(filters["nightly-sweep-failed"]).matches(failed))
+        self.assertFalse(read(filters["needs-a-person"]).matches(failed))
+        # Somebody who was not allowed to.
+        logs["nothing"].append(audit_log("activity", "Permission 'run.jobs.run' denied"))
         # Cloud Run logs each request beside them. Refusals are routine.
         for status in (204, 422, 429, 503):
             logs["nothing"] += push_log("booking-status-function", status)
@@ -149,13 +180,56 @@ class MonitoringTests(unittest.TestCase):
 
     def test_what_alerts_and_dashboard_name_is_there(self):
         text = " ".join(path.read_text() for path in (FUNCTION / "monitoring").rglob("*.*") if path.parent.name != "metrics")
-        self.assertEqual(set(re.findall(r"logging.googleapis.com/user/(\w+)@METRIC_SUFFIX@", text)), set(metrics()))
+        self.assertEqual(set(re.findall(r"logging.googleapis.com/user/(\w+)@SUFFIX@", text)), set(metrics()))
         self.assertTrue(all(policy["documentation"]["content"] for policy in alerts().values()))
 
     def test_the_runbook_has_each_alert_and_no_other(self):
         [section] = [part for part in (FUNCTION / "RUNBOOK.md").read_text().split("\n## ") if part.startswith("Alerts")]
         told = [row.split("|")[1].strip() for row in section.splitlines() if row.startswith("| ")][1:]
-        self.assertEqual(sorted(told), sorted(policy["displayName"].removeprefix("@SERVICE@: ") for policy in alerts().values()))
+        self.assertEqual(sorted(told), sorted(policy["displayName"].removeprefix("@service@: ") for policy in alerts().values()))
+
+    def test_the_pipeline_is_watched_as_itself(self):
+        policies = alerts()
+        for name, conditions in (("pipeline-behind", 2), ("pipeline-stopped", 2), ("sweeps-stopped", 1), ("dead-letters", 1)):
+            self.assertEqual(len(policies[name]["conditions"]), conditions)
+            # By metrics that Google has without us.
+            self.assertNotIn("logging.googleapis.com", str(policies[name]))
+        filters = {
+            condition["displayName"]: str(condition) for name in ("pipeline-behind", "pipeline-stopped") for condition in policies[name]["conditions"]
+        }
+        for condition, metric in (
+            ("system-lag", "system_lag"),
+            ("watermark-age", "data_watermark_age"),
+            ("failed", "is_failed"),
+            ("silent", "system_lag"),
+        ):
+            self.assertIn(f'metric.type="dataflow.googleapis.com/job/{metric}"', filters[condition])
+        # One that waits for a person does not hide the next.
+        self.assertIn("subscription/dead_letter_message_count", str(policies["dead-letters"]))
+        # A smoke test is no sign that changes come.
+        entry = push_log("booking-status-function", 204, line={"message": "booking status", "booking": "b-1", "outcome": "no_ticket"})[1]
+        counted = read(metrics()["booking_status_outcomes"]["filter"])
+        self.assertTrue(counted.matches(entry))
+        self.assertFalse(counted.matches({**entry, "jsonPayload": {**entry["jsonPayload"], "booking": "smoke-test-1796058334-4475"}}))
+
+    def test_what_a_person_did_to_an_alert_stays(self):
+        cloud = GoogleCloud(self)
+        cloud.metric_refusals = 0
+        self.assertEqual(run(cloud, "deploy.sh", "monitoring").returncode, 0)
+        [path] = [path for path, thing in cloud.things.items() if "Sweeps stay behind" in str(thing.get("displayName"))]
+        policy = cloud.things[path]
+        identity = policy["conditions"][0]["name"]
+        policy["enabled"] = False
+        policy["conditions"][0]["conditionThreshold"]["thresholdValue"] = 99
+        cloud.take_requests()
+        result = run(cloud, "deploy.sh", "monitoring")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Sweeps stay behind: conditions[0].conditionThreshold.thresholdValue is 99, and becomes 30", result.stdout)
+        [changed] = [request for request in cloud.take_requests() if request.method == "PATCH" and "alertPolicies" in request.path]
+        self.assertNotIn("enabled", changed.query["updateMask"])
+        policy = cloud.things[path]
+        self.assertEqual((policy["enabled"], policy["conditions"][0]["name"]), (False, identity))
+        self.assertEqual(policy["conditions"][0]["conditionThreshold"]["thresholdValue"], 30)
 
     def test_it_is_put_there_once_and_channels_stay(self):
         cloud = GoogleCloud(self)
@@ -165,7 +239,7 @@ class MonitoringTests(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         created = [request for request in cloud.take_requests() if request.method == "POST"]
         self.assertEqual(len(created), len(alerts()) + len(metrics()) + 1)
-        self.assertNotRegex(str([request.body for request in created]), "@[A-Z_]+@")
+        self.assertNotRegex(str([request.body for request in created]), r"@\??\w+@")
         result = run(cloud, "deploy.sh", "monitoring", ALERT_CHANNELS=channels)
         self.assertEqual(result.returncode, 0, result.stderr)
         cloud.take_requests()
@@ -173,9 +247,10 @@ class MonitoringTests(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         again = cloud.take_requests()
         self.assertEqual([request for request in again if request.method == "POST"], [])
-        updated = [request.body for request in again if request.method == "PATCH" and "alertPolicies" in request.path]
-        self.assertEqual(len(updated), len(alerts()))
-        self.assertEqual({",".join(policy["notificationChannels"]) for policy in updated}, {channels})
+        # What is as it should be is not touched, so nothing is armed anew.
+        self.assertEqual([request for request in again if request.method == "PATCH" and "alertPolicies" in request.path], [])
+        found = [thing["notificationChannels"] for path, thing in cloud.things.items() if "/alertPolicies/" in path]
+        self.assertEqual((len(found), {",".join(names) for names in found}), (len(alerts()), {channels}))
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ class ProcessTests(unittest.TestCase):
         account = {name: value for name, value in settings.items() if not name.endswith("_FIELD")}
         for command, variables, status, said in (
             ("setup", account, 0, "Nothing was changed"),
-            ("setup --yes", account, 0, "export ZENDESK_BOOKING_STATUS_FIELD=1002"),
+            ("setup --yes", account, 0, "ZENDESK_BOOKING_STATUS_FIELD=1002"),
             ("setup", account | {"ZENDESK_URL": "http://example.com"}, 78, "ZENDESK_URL is not an https URL"),
             ("check", settings, 0, "ok       "),
             ("check", account, 78, "ZENDESK_BOOKING_ID_FIELD is missing"),

@@ -2,10 +2,11 @@ import base64
 import datetime
 import os
 import subprocess
+import tempfile
 import time
 import unittest
 
-from deployment import set_up_emulator
+from deployment import set_up_emulator, settings_file
 from support import (
     BINARIES,
     FUNCTION,
@@ -49,13 +50,14 @@ class ReplayTests(unittest.TestCase):
         return answer["messageIds"][0]
 
     def replay(self, *arguments):
-        result = subprocess.run(
-            ["sh", FUNCTION / "replay.sh", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={"PATH": os.environ["PATH"], "PROJECT": "local-project", "PUBSUB_EMULATOR_HOST": self.pubsub},
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            result = subprocess.run(
+                ["sh", FUNCTION / "replay.sh", *arguments, settings_file(folder)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env={"PATH": os.environ["PATH"], "PUBSUB_EMULATOR_HOST": self.pubsub},
+            )
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 

@@ -176,7 +176,7 @@ class SmokeTests(unittest.TestCase):
 
     def test_detached_is_when_nothing_comes_any_more(self):
         self.start()
-        result = run(self.cloud, "deploy.sh", "detach", QUIET_SECONDS="10", SMOKE_SECONDS="90", BOOKING_STATUS_TAGS=None)
+        result = run(self.cloud, "deploy.sh", "detach", QUIET_SECONDS="10", SMOKE_SECONDS="90")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("nothing has been pushed", result.stdout)
         _, subscription = http("GET", f"http://{self.pubsub}/v1/projects/local-project/subscriptions/bookings-table-status-push")

@@ -108,7 +108,7 @@ struct InProcessFunctionTests {
         let (release, isReleased) = AsyncStream.makeStream(of: Never.self)
         let function = InProcessFunction(configuration: .init(timeout: .seconds(60))) { (message: PubSubMessage, _) in
             begun.add(message.id)
-            while message.id == "first", begun.all.count < 2 { await Task.yield() }
+            while message.id == "first", begun.all.count < 2 { try await Task.sleep(for: .milliseconds(1)) }
             if message.id == "second" { for await _ in release {} }
         }
         try await withThrowingTaskGroup(of: String.self) { group in
@@ -130,7 +130,7 @@ struct InProcessFunctionTests {
         struct OwnError: Error {}
         let log = InMemoryLogHandler()
         let closure = ClosureHandler<PubSubMessage> { _, _ in
-            while log.entries.isEmpty { await Task.yield() }
+            while log.entries.isEmpty { try? await Task.sleep(for: .milliseconds(1)) }
         }
         let handler = BusyHandler(handler: closure) { throw OwnError() }
         let function = InProcessFunction(handler, logger: Logger(label: "test") { _ in log })

@@ -48,11 +48,11 @@ struct AccountCommands {
         }
         print(
             """
-            The function's settings, for a shell:
-            export ZENDESK_BOOKING_ID_FIELD=\(fields.bookingID)
-            export ZENDESK_BOOKING_STATUS_FIELD=\(fields.bookingStatus)
-            export ZENDESK_BOOKING_VERSION_FIELD=\(fields.bookingVersion)
-            export BOOKING_STATUS_TAGS='\(wanted.tags.text.replacing("'", with: #"'\''"#))'
+            The lines for the settings file:
+            ZENDESK_BOOKING_ID_FIELD=\(fields.bookingID)
+            ZENDESK_BOOKING_STATUS_FIELD=\(fields.bookingStatus)
+            ZENDESK_BOOKING_VERSION_FIELD=\(fields.bookingVersion)
+            BOOKING_STATUS_TAGS=\(wanted.tags.text)
             """
         )
         return 0

@@ -46,8 +46,8 @@ struct AccountCommandsTests {
         let done = try await run(Self.account, on: world) { try await $0.setUp(isMeant: true) }
         #expect(done.status == 0)
         #expect(world.changes.count == 4)
-        #expect(done.lines.last?.contains("export ZENDESK_BOOKING_STATUS_FIELD=") == true)
-        #expect(done.lines.last?.contains("export BOOKING_STATUS_TAGS='InStay=booking_1_in_stay,Booked=booking_2_booked'") == true)
+        #expect(done.lines.last?.contains("\nZENDESK_BOOKING_STATUS_FIELD=") == true)
+        #expect(done.lines.last?.contains("\nBOOKING_STATUS_TAGS=InStay=booking_1_in_stay,Booked=booking_2_booked") == true)
         let again = try await run(Self.account, on: world) { try await $0.setUp(isMeant: true) }
         #expect(again.status == 0)
         #expect(world.changes.count == 4)
