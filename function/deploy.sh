@@ -137,43 +137,13 @@ deployed() {
 
 # What FILE says, and what is deployed, are compared as lines of path=value.
 
-# Flattens JSON, or as much of YAML as the manifests use.
+# Flattens JSON. flat-yaml.awk does the same with a manifest.
 flat() {
   jq -r 'def flat($path):
     if type == "object" then to_entries[] | .key as $key | .value | flat("\($path).\($key)")
     elif type == "array" then to_entries[] | .key as $index | .value |
       flat("\($path)[\(if $path | endswith(".env") then .name else $index end)]")
     else "\($path)=\(.)" end; flat("")'
-}
-
-flat_yaml() {
-  awk '
-    /^ *#/ || /^---/ || !NF { next }
-    {
-      column = match($0, /[^ ]/) - 1
-      text = substr($0, column + 1)
-      while (text ~ /^- /) {
-        while (depth && at[depth] > 2 * column) depth--
-        path = depth ? name[depth] : ""
-        at[++depth] = 2 * column + 1
-        text = substr(text, 3)
-        column += 2
-        label = text
-        sub(/^name: /, "", label)
-        name[depth] = path "[" (path ~ /\.env$/ ? label : count[path]++ + 0) "]"
-      }
-      while (depth && at[depth] >= 2 * column) depth--
-      path = depth ? name[depth] : ""
-      if (match(text, /^[^ ]+:( |$)/)) {
-        key = substr(text, 1, RLENGTH)
-        sub(/: ?$/, "", key)
-        text = substr(text, RLENGTH + 1)
-        path = path "." key
-      }
-      if (text == "") { at[++depth] = 2 * column; name[depth] = path; count[path] = 0; next }
-      if (text ~ /^".*"$/) { text = substr(text, 2, length(text) - 2); gsub(/\\"/, "\"", text); gsub(/\\\\/, "\\", text) }
-      print path "=" text
-    }'
 }
 
 # differ WHAT: prints the lines of $wanted that differ from $deployed. A value that is a default may be
@@ -249,46 +219,21 @@ schedule() {
   fi
 }
 
-# What the settings file claims about the database. Who may not read the database gets a warning
-# instead. Spanner, "Information schema": without value_capture_type it is OLD_AND_NEW_VALUES, without
-# retention_period a day.
+# What the settings file says about the database. Who may not read the database gets a warning instead.
 check_database() {
   [ -n "$SPANNER_DATABASE" ] || return 0
   $dry_run && return
   schema='' table=$BOOKING_TABLE
   case $table in *.*) schema=${table%%.*} table=${table#*.} ;; esac
-  if ! gcloud --project="$database_project" --quiet spanner databases execute-sql "$database" --instance="$instance" --format=json --sql="
-    SELECT 'column' AS kind, column_name AS name, '' AS value FROM information_schema.columns
-      WHERE table_schema = '$schema' AND table_name = '$table'
-    UNION ALL SELECT 'stream', change_stream_name, CAST(\`all\` AS STRING) FROM information_schema.change_streams
-      WHERE change_stream_name = '$CHANGE_STREAM'
-    UNION ALL SELECT 'table', IF(table_schema = '', table_name, CONCAT(table_schema, '.', table_name)), CAST(all_columns AS STRING)
-      FROM information_schema.change_stream_tables WHERE change_stream_name = '$CHANGE_STREAM'
-    UNION ALL SELECT 'watched', column_name, '' FROM information_schema.change_stream_columns
-      WHERE change_stream_name = '$CHANGE_STREAM' AND table_schema = '$schema' AND table_name = '$table'
-    UNION ALL SELECT 'option', option_name, option_value FROM information_schema.change_stream_options
-      WHERE change_stream_name = '$CHANGE_STREAM'" > "$work/database" 2> "$work/error"; then
+  fill spanner/check.sql
+  if ! gcloud --project="$database_project" --quiet spanner databases execute-sql "$database" --instance="$instance" --format=json \
+    --sql="$(cat "$manifest")" > "$work/database" 2> "$work/error"; then
     echo "$script: $SPANNER_DATABASE cannot be read, so table, columns and stream are not checked; if the stream watches other tables, set \
 IGNORED_TABLES: $(head -n 1 "$work/error")" >&2
     return
   fi
-  jq -r --arg table "$BOOKING_TABLE" --arg id "$BOOKING_ID_COLUMN" --arg status "$BOOKING_STATUS_COLUMN" --arg stream "$CHANGE_STREAM" '
-    [.rows[]? | {kind: .[0], name: .[1], value: .[2]}] as $rows
-    | def has($kind; $name): any($rows[]; .kind == $kind and .name == $name);
-      def option($name; $default): [$rows[] | select(.kind == "option" and .name == $name) | .value][0] // $default;
-      def all: any($rows[]; (.kind == "stream" or (.kind == "table" and .name == $table)) and (.value | ascii_downcase) == "true");
-    if all($rows[]; .kind != "column") then "wrong the database has no table \($table) (BOOKING_TABLE)" else
-      ($id, $status | select(has("column"; .) | not) | "wrong the table \($table) has no column \(.)") end,
-    if all($rows[]; .kind != "stream") then "wrong the database has no change stream \($stream) (CHANGE_STREAM)"
-    elif (has("table"; $table) or all) | not then
-      "wrong the change stream does not watch \($table), but \([$rows[] | select(.kind == "table") | .name] | join(", "))"
-    elif (has("watched"; $status) or all) | not then "wrong the change stream does not watch the column \($status) of \($table)"
-    else empty end,
-    (option("value_capture_type"; "OLD_AND_NEW_VALUES") | select(startswith("NEW_")) |
-      "note value_capture_type is \(.): statuses that people set are not taken over, see function/spanner/change-stream.sql"),
-    (option("retention_period"; "1d") | select(. != "7d") |
-      "note retention_period is \(.): a pipeline that stands for longer loses changes"),
-    "ignored \([$rows[] | select(.kind == "table" and .name != $table) | .name] | join(","))"' "$work/database" > "$work/findings"
+  jq -r --arg table "$BOOKING_TABLE" --arg id "$BOOKING_ID_COLUMN" --arg status "$BOOKING_STATUS_COLUMN" --arg stream "$CHANGE_STREAM" \
+    -f "$here/spanner/check.jq" "$work/database" > "$work/findings"
   sed -n 's/^note /# /p' "$work/findings"
   ! grep -q '^wrong ' "$work/findings" || fail 78 "$(sed -n 's/^wrong //p' "$work/findings")"
   if [ -z "$IGNORED_TABLES" ]; then
@@ -393,7 +338,7 @@ deploy_service() {
   fill service.yaml
   if $comparing; then
     [ -z "$former" ] || deployed run revisions describe "$former" --region="$REGION"
-    flat_yaml < "$manifest" | sed -n '/minScale/d; s/^\.spec\.template//p' > "$wanted"
+    awk -f "$here/flat-yaml.awk" "$manifest" | sed -n '/minScale/d; s/^\.spec\.template//p' > "$wanted"
     differ "$service" || true
     return
   fi
@@ -408,7 +353,7 @@ deploy_job() {
   fill sweep-job.yaml
   if $comparing; then
     deployed run jobs describe "$sweep_job" --region="$REGION"
-    flat_yaml < "$manifest" | sed -n '/^\.spec/p' > "$wanted"
+    awk -f "$here/flat-yaml.awk" "$manifest" | sed -n '/^\.spec/p' > "$wanted"
     differ "$sweep_job" || true
     return
   fi
@@ -503,7 +448,8 @@ alert() {
   verb=POST target=$monitoring/v3/projects/$PROJECT/alertPolicies
   if [ -s "$deployed" ]; then
     verb=PATCH
-    target="$monitoring/v3/$(jq -r .name "$deployed")?updateMask=documentation,combiner,conditions,alertStrategy${ALERT_CHANNELS:+,notificationChannels}"
+    mask=documentation,combiner,conditions,alertStrategy${ALERT_CHANNELS:+,notificationChannels}
+    target="$monitoring/v3/$(jq -r .name "$deployed")?updateMask=$mask"
   fi
   if $dry_run; then
     run curl -X "$verb" "$target" --data-binary "@function/$1"
@@ -535,7 +481,8 @@ roll_back() {
   deployed run services describe "$service" --region="$REGION"
   bad=$(serving)
   former=$(ask run revisions list --service="$service" --region="$REGION" --sort-by=~metadata.creationTimestamp \
-    --format='value(metadata.name,status.conditions[0].status)' | awk -v bad="$bad" 'found && $2 == "True" { print $1; exit } $1 == bad { found = 1 }')
+    --format='value(metadata.name,status.conditions[0].status)' |
+    awk -v bad="$bad" 'found && $2 == "True" { print $1; exit } $1 == bad { found = 1 }')
   [ -n "$former" ] || fail 1 "there is no revision before ${bad:-the first one}"
   say "From $bad to $former"
   gcloud_ run services update-traffic "$service" --region="$REGION" --to-revisions="$former=100"
@@ -603,10 +550,10 @@ of_subscription() { point "metric.type=\"pubsub.googleapis.com/subscription/$2\"
 of_pipeline() { point "metric.type=\"dataflow.googleapis.com/job/$1\" AND resource.labels.job_name=\"$pipeline\""; }
 
 # The newest entry of the log's last day.
-latest() { ask logging read "$1" --freshness=1d --limit=1 --format="value(timestamp.date('%Y-%m-%dT%H:%M:%SZ', tz=UTC),$2)" | tr '\t' ' '; }
+latest() { ask logging read "$1" --freshness=1d --limit=1 --format="value(timestamp.date('%Y-%m-%dT%H:%M:%SZ', tz=UTC),$2)"; }
 
 status() {
-  line() { printf '%-14s %s\n' "$1" "$2"; }
+  line() { printf '%-14s %s\n' "$1" "$2" | tr '\t' ' '; }
   deployed run services describe "$service" --region="$REGION"
   former=$(serving) newest=$(jq -r '.status.latestCreatedRevisionName // empty' "$deployed")
   [ -n "$former" ] || fail 1 "$service is not deployed in $REGION"
@@ -614,7 +561,7 @@ status() {
   line service "$former serves commit $(jq -r '.metadata.labels.commit // "unknown"' "$deployed"), the checkout is $tag"
   [ "$newest" = "$former" ] || line '' "the newest revision is $newest: rolled back, or never ready"
   line secret "version $(jq -r '[.. | objects | .items? // empty | .[].key][0] // "unknown"' "$deployed") of $secret"
-  jobs=$(ask dataflow jobs list --region="$REGION" --status=active --filter="name=$pipeline" --format='value(id,state,creationTime)' | tr '\t' ' ')
+  jobs=$(ask dataflow jobs list --region="$REGION" --status=active --filter="name=$pipeline" --format='value(id,state,creationTime)')
   line pipeline "${jobs:-does not run}"
   line '' "lag $(of_pipeline system_lag) s, watermark $(of_pipeline data_watermark_age) s behind"
   line backlog "$(of_subscription "$subscription" num_undelivered_messages) messages, the oldest $(
@@ -624,7 +571,7 @@ status() {
   of_function="resource.labels.service_name=\"$service\""
   line 'last sweep' "$(latest "$of_function AND jsonPayload.message=\"sweep\"" jsonPayload.unfinished)"
   line 'nightly sweep' "$(ask run jobs executions list --job="$sweep_job" --region="$REGION" --limit=1 \
-    --format='value(metadata.name,status.completionTime,status.conditions[0].status)' 2> /dev/null | tr '\t' ' ')"
+    --format='value(metadata.name,status.completionTime,status.conditions[0].status)' 2> /dev/null)"
   line 'last change' "$(latest "$of_function AND (jsonPayload.outcome=\"added\" OR jsonPayload.outcome=\"updated\")" jsonPayload.booking)"
   line alerts "$(api GET "$monitoring/v3/projects/$PROJECT/alerts?$(jq -rn '"filter=\("state=\"OPEN\"" | @uri)"')" |
     jq -r --arg service "$service: " '[.alerts[]?.policy.displayName | select(startswith($service)) | ltrimstr($service)]

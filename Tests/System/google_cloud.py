@@ -178,8 +178,10 @@ class GoogleCloud:
             of_topic = [
                 thing for thing in self.things.values() if isinstance(thing, dict) and thing.get("topic") == resource.removeprefix("/v1/")
             ]
-            if any(subscription.get("pushConfig", {}).get("pushEndpoint") for subscription in of_topic):
-                self.pushed += [(rfc3339(), message["data"]) for message in request.body["messages"]]
+            endpoints = [subscription.get("pushConfig", {}).get("pushEndpoint") for subscription in of_topic]
+            services = [re.match(rf"https://(.*)-{PROJECT_NUMBER}\.", endpoint)[1] for endpoint in endpoints if endpoint]
+            if services:
+                self.pushed += [(rfc3339(), message["data"], services) for message in request.body["messages"]]
             return 200, {"messageIds": ["1"]}
         return None
 
@@ -189,16 +191,12 @@ class GoogleCloud:
 
         test_smoke.py holds it against the function's own log.
         """
-        for moment, data in self.pushed:
+        for moment, data, services in self.pushed:
             booking = json.loads(json.loads(base64.b64decode(data))["mods"][0]["keysJson"])["ID"]
             trace = "projects/local-project/traces/" + hashlib.md5(booking.encode()).hexdigest()
-            yield from push_log(
-                "booking-status-function",
-                204,
-                trace,
-                {"message": "booking status", "booking": booking, "outcome": "no_ticket"},
-                moment=moment,
-            )
+            line = {"message": "booking status", "booking": booking, "outcome": "no_ticket"}
+            for service in services:
+                yield from push_log(service, 204, trace, line, moment=moment)
 
     def play_cloudresourcemanager(self, request, resource, verb):
         project = resource.rsplit("/", 1)[-1]

@@ -131,7 +131,8 @@ class ContainerTests(unittest.TestCase):
             secret.chmod(0o600)
             names = ("ZENDESK_URL", "ZENDESK_CLIENT_ID", "BOOKING_STATUS_TAGS")
             settings = settings_file(folder, SPANNER_DATABASE=None, **{name: local[name] for name in names})
-            flags = ["--env-file", settings, "--user", str(os.getuid()), "-v", f"{secret}:/secret:ro", "-e", "ZENDESK_CLIENT_SECRET_FILE=/secret"]
+            flags = ["--env-file", settings, "--user", str(os.getuid()), "-v", f"{secret}:/secret:ro"]
+            flags += ["-e", "ZENDESK_CLIENT_SECRET_FILE=/secret"]
             told = run(*PODMAN, "run", "--rm", "--network", "host", *LIMITS, *flags, IMAGE, "setup", "--yes")
             self.assertIn("\nZENDESK_BOOKING_STATUS_FIELD=", told)
             self.assertIn(f"\nBOOKING_STATUS_TAGS={local['BOOKING_STATUS_TAGS']}\n", told)

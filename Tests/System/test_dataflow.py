@@ -156,11 +156,12 @@ class StartTests(unittest.TestCase):
         self.assertEqual(self.start(cloud, SPANNER_DATABASE=None)[0].returncode, 78)
 
     def test_networks_and_exactly_once_are_passed_on(self):
-        flags = "--subnetwork=regions/europe-west1/subnetworks/workers --disable-public-ips"
+        subnetwork = "regions/europe-west1/subnetworks/workers"
+        flags = f"--subnetwork={subnetwork} --disable-public-ips"
         result, requests = self.start(GoogleCloud(self), AT_LEAST_ONCE="false", PIPELINE_FLAGS=flags)
         self.assertEqual(result.returncode, 0, result.stderr)
         chosen = self.launched(requests)["environment"]
-        self.assertEqual((chosen["subnetwork"], chosen["ipConfiguration"]), ("regions/europe-west1/subnetworks/workers", "WORKER_IP_PRIVATE"))
+        self.assertEqual((chosen["subnetwork"], chosen["ipConfiguration"]), (subnetwork, "WORKER_IP_PRIVATE"))
         self.assertFalse(chosen.get("additionalExperiments"))
 
     def test_mercari_s_is_started_with_its_configuration_once(self):

@@ -218,6 +218,13 @@ class DeployTests(unittest.TestCase):
             self.assertIn(f"{service}: DRY_RUN is false, and becomes true\n", told)
         channels = "notificationChannels[0] is not set, and becomes projects/p/notificationChannels/3\n"
         self.assertEqual(told.count(channels), len(list((FUNCTION / "monitoring" / "alerts").iterdir())))
+        network = {"EGRESS_NETWORK": "net", "EGRESS_SUBNETWORK": "sub"}
+        self.assertEqual(run(cloud, "deploy.sh", "service", **network).returncode, 0)
+        self.assertEqual(run(cloud, "deploy.sh", "job", **network).returncode, 0)
+        cloud.take_requests()
+        self.assertEqual(differences(**network), "nothing differs\n")
+        self.assertEqual([run(cloud, "deploy.sh", part).returncode for part in ("service", "job")], [0, 0])
+        cloud.take_requests()
         # What somebody has changed in the cloud.
         push = cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]
         push["retryPolicy"]["maximumBackoff"], push["pushConfig"] = "60s", {}
@@ -259,6 +266,34 @@ class DeployTests(unittest.TestCase):
         self.assertIn("rolled back, or never ready", told)
         # There is nothing before the first one.
         self.assertEqual(run(cloud, "deploy.sh", "rollback").returncode, 1)
+
+    def test_staging_and_a_new_secret_are_deployed_beside_and_leave_nothing_that_differs(self):
+        cloud = GoogleCloud(self)
+        cloud.things.update(copy.deepcopy(deployment().cloud.things))
+        cloud.policies.update(deployment().cloud.policies)
+        cloud.revisions, cloud.metric_refusals = deployment().cloud.revisions, 0
+        live = copy.deepcopy(cloud.things)
+        with tempfile.NamedTemporaryFile("w") as secret:
+            secret.write("another secret")
+            secret.flush()
+            staging = {"SUFFIX": "-staging", "DRY_RUN": "true", "ZENDESK_CLIENT_SECRET_FILE": secret.name}
+            result = run(cloud, "deploy.sh", **staging)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            # Nothing of the live function's has changed.
+            self.assertEqual({path: thing for path, thing in cloud.things.items() if path in live and thing != live[path]}, {})
+            accounts = {path.rsplit("/", 1)[-1].split("@")[0] for path in cloud.things if "/serviceAccounts/" in path and path not in live}
+            self.assertEqual(accounts, {"booking-function-staging", "booking-push-staging", "booking-build-staging"})
+            for more in (staging, {}):
+                self.assertEqual(run(cloud, "deploy.sh", "diff", **more).stdout, "nothing differs\n")
+            # A new secret for the live one.
+            result = run(cloud, "deploy.sh", "service", ZENDESK_CLIENT_SECRET_FILE=secret.name)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            service = cloud.things["/apis/serving.knative.dev/v1/namespaces/local-project/services/booking-status-function"]
+            self.assertIn("'items': [{'key': '2', 'path': 'client-secret'}]", str(service["spec"]))
+            told = run(cloud, "deploy.sh", "diff").stdout
+            self.assertRegex(told, r"^booking-status-sweep: spec.*secret\.items\[0\]\.key is 1, and becomes 2\n$")
+            self.assertEqual(run(cloud, "deploy.sh", "job").returncode, 0)
+            self.assertEqual(run(cloud, "deploy.sh", "diff").stdout, "nothing differs\n")
 
     def test_a_revision_that_does_not_work_is_told_with_the_way_back(self):
         cloud = GoogleCloud(self)
@@ -734,8 +769,8 @@ class DeployTests(unittest.TestCase):
         self.assertTrue(cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]["pushConfig"]["pushEndpoint"])
 
     def test_what_the_page_and_the_scripts_name_is_there(self):
-        paths = ["README.md", "function/README.md", "function/RUNBOOK.md", "function/deploy.sh", "function/settings.sh", "function/dataflow/start.sh"]
-        paths += ["function/dataflow/README.md", "function/settings.example.env"]
+        names = ("README.md", "RUNBOOK.md", "deploy.sh", "settings.sh", "dataflow/start.sh", "dataflow/README.md", "settings.example.env")
+        paths = ["README.md", *(f"function/{name}" for name in names)]
         texts = [(ROOT / path).read_text() for path in paths]
         named = {name for text in texts for name in re.findall(r"\bfunction/[\w./-]+\.(?:sh|sql|yaml|json|md)\b", text)}
         self.assertGreater(len(named), 5)

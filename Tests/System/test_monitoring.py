@@ -194,9 +194,8 @@ class MonitoringTests(unittest.TestCase):
             self.assertEqual(len(policies[name]["conditions"]), conditions)
             # By metrics that Google has without us.
             self.assertNotIn("logging.googleapis.com", str(policies[name]))
-        filters = {
-            condition["displayName"]: str(condition) for name in ("pipeline-behind", "pipeline-stopped") for condition in policies[name]["conditions"]
-        }
+        conditions = policies["pipeline-behind"]["conditions"] + policies["pipeline-stopped"]["conditions"]
+        filters = {condition["displayName"]: str(condition) for condition in conditions}
         for condition, metric in (
             ("system-lag", "system_lag"),
             ("watermark-age", "data_watermark_age"),

@@ -46,7 +46,8 @@ class SpannerTests(unittest.TestCase):
             ("third", {"CHANGE_STREAM": "Names"}, 0, "# IGNORED_TABLES is sales.Guests, which the stream also watches"),
             ("third", {"CHANGE_STREAM": "Names", "BOOKING_TABLE": "sales.Guests"}, 78, "does not watch the column Status of sales.Guests"),
         ):
-            result = run(cloud, "deploy.sh", "diff", SPANNER_DATABASE=f"projects/local-project/instances/hotel/databases/{database}", **more)
+            path = f"projects/local-project/instances/hotel/databases/{database}"
+            result = run(cloud, "deploy.sh", "diff", SPANNER_DATABASE=path, **more)
             self.assertEqual(result.returncode, status, (more, result.stdout, result.stderr))
             self.assertIn(said, result.stdout + result.stderr)
             self.assertNotIn("cannot be read", result.stderr)
