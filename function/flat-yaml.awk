@@ -1,5 +1,5 @@
-# Flattens as much of YAML as the manifests use into lines of path=value, as deploy.sh's `flat` does
-# with JSON. Items of a list named env are found by their name.
+# Flattens as much of YAML as the manifests use into lines of path=value, as flat.jq does with
+# JSON. Items of a list named env are found by their name.
 /^ *#/ || /^---/ || !NF { next }
 {
   column = match($0, /[^ ]/) - 1

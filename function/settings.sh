@@ -3,19 +3,17 @@
 #
 # settings.example.env names every setting, with the default of each optional one.
 
-script=${0##*/}
+script=${0##*/} token=
 
-fail() {
-  echo "$script: $2" >&2
-  exit "$1"
-}
+# fail STATUS MESSAGE
+fail() { echo "$script: $2" >&2 && exit "$1"; }
 
 # What a value has to look like, as an extended regular expression.
 pattern() {
   case $1 in
     ZENDESK_URL) echo 'https://[^/]+/?' ;;
     *_FIELD | *_PER_MINUTE | *_SECONDS | MAX_WORKERS) echo '[0-9]+' ;;
-    BOOKING_STATUS_TAGS) echo '[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*' ;;
+    BOOKING_STATUS_TAGS) echo '[^=,@]+=[^=,@]+(,[^=,@]+=[^=,@]+)*' ;;
     SPANNER_DATABASE) echo 'projects/[^/]+/instances/[^/]+/databases/[^/]+' ;;
     DRY_RUN | SWEEP_MAY_CLEAR | ZENDESK_SHARED_CALLS | CHECK_PUSH_TOKEN | AT_LEAST_ONCE) echo 'true|false' ;;
     MERCARI_TEMPLATE) echo 'gs://.+' ;;
@@ -25,7 +23,8 @@ pattern() {
     PROJECT | REGION) echo '[a-z][a-z0-9.:-]+' ;;
     CHANGE_STREAM | BOOKING_*_COLUMN) echo '[A-Za-z_][A-Za-z0-9_]*' ;;
     BOOKING_TABLE) echo '[A-Za-z_][A-Za-z0-9_.]*' ;;
-    *) echo '.*' ;;
+    # A second @ could be taken for a name in a manifest.
+    *) echo '[^@]*(@[^@]*)?' ;;
   esac
 }
 
@@ -45,7 +44,7 @@ load_settings() {
     line=${line%"$(printf '\r')"}
     name=${line%%=*} value=${line#*=} fault=
     case $line in '' | '#'*) continue ;; esac
-    case $value in [\"\']* | *[[:space:]]) fault="has quotes or a space around the value of $name: remove them" ;; esac
+    case $value in [\"\'[:space:]]* | *[[:space:]]) fault="has quotes or a space around the value of $name: remove them" ;; esac
     case $seen in *" $name "*) fault="sets $name again" ;; esac
     case $name in
       "$line" | *[!A-Z_]* | '') fault='is not NAME=value' ;;
@@ -88,7 +87,7 @@ gcloud_() { gcloud --project="$PROJECT" --quiet "$@"; }
 # api METHOD URL [FILE]: calls one of Google's APIs, with the JSON in FILE. curl reads the token from
 # standard input, so that it does not show up in the list of processes.
 api() {
-  : "${token=$(gcloud auth print-access-token)}"
+  [ -n "$token" ] || token=$(gcloud auth print-access-token)
   printf 'header = "Authorization: Bearer %s"\n' "$token" |
     curl --config - --silent --show-error --fail-with-body -X "$1" -H 'content-type: application/json' ${3:+--data-binary "@$3"} "$2"
 }

@@ -260,7 +260,7 @@ class GoogleCloud:
             return 200, request.body
         name = request.query.get("prefix", resource.split("/")[-1])
         # Every project has the bucket of Cloud Build, where something was built.
-        if name.endswith("-pipeline") and f"/storage/v1/b/{name}" not in self.things:
+        if "-booking-status-pipeline-" in name and f"/storage/v1/b/{name}" not in self.things:
             return 404, error(404, "NOT_FOUND", "there is no such bucket")
         bucket = {"id": name, "name": name, "projectNumber": PROJECT_NUMBER}
         return 200, {"items": [bucket]} if resource.endswith("/b") else bucket

@@ -114,7 +114,7 @@ class StartTests(unittest.TestCase):
         self.assertIn("/latest/", launch["containerSpecGcsPath"])
         self.assertEqual(launch["parameters"]["spannerDatabaseRole"], "booking_status_pipeline")
         self.assertEqual(launch["environment"]["additionalExperiments"], ["streaming_mode_at_least_once"])
-        self.assertTrue(launch["environment"]["stagingLocation"].startswith("gs://local-project-booking-status-pipeline/"))
+        self.assertTrue(launch["environment"]["stagingLocation"].startswith("gs://local-project-booking-status-pipeline-europe-west1/"))
         [created] = [
             request.body["createStatement"] for request in requests if request.method == "POST" and request.path.endswith("/databases")
         ]
@@ -132,7 +132,7 @@ class StartTests(unittest.TestCase):
             {
                 ("projects/local-project", "roles/dataflow.worker", False),
                 ("projects/local-project", "roles/viewer", False),
-                ("v1/b/local-project-booking-status-pipeline/iam", "roles/storage.objectAdmin", False),
+                ("v1/b/local-project-booking-status-pipeline-europe-west1/iam", "roles/storage.objectAdmin", False),
                 (f"{instance}/bookings", "roles/spanner.fineGrainedAccessUser", False),
                 (f"{instance}/bookings", "roles/spanner.databaseRoleUser", True),
                 (f"{instance}/bookings-cdc", "roles/spanner.databaseUser", False),
@@ -170,7 +170,7 @@ class StartTests(unittest.TestCase):
             result, requests = self.start(cloud, *since, MERCARI_TEMPLATE="gs://templates/template.json", BOOKING_TABLE="Stays")
             self.assertEqual(result.returncode, 0, result.stderr)
             [launch] = [request.body["launchParameter"] for request in requests if request.path.endswith("flexTemplates:launch")]
-            configuration = "gs://local-project-booking-status-pipeline/bookings-status.json"
+            configuration = "gs://local-project-booking-status-pipeline-europe-west1/bookings-status.json"
             self.assertEqual(launch["parameters"], {"config": configuration, "streaming": "true"})
             [uploaded] = [json.loads(upload) for upload in cloud.uploads]
             source, sink = uploaded["sources"][0]["parameters"], uploaded["sinks"][0]["parameters"]

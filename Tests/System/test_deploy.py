@@ -65,6 +65,11 @@ class DeployTests(unittest.TestCase):
         self.assertTrue(policies, resource)
         return {binding["role"]: binding for binding in policies[-1]["bindings"]}
 
+    def serving(self, cloud):
+        service = cloud.things["/apis/serving.knative.dev/v1/namespaces/local-project/services/booking-status-function"]
+        [name] = [target["revisionName"] for target in service["status"]["traffic"] if target.get("percent")]
+        return name
+
     def test_a_second_run_creates_nothing(self):
         def created(attempt):
             return [
@@ -228,10 +233,13 @@ class DeployTests(unittest.TestCase):
         # What somebody has changed in the cloud.
         push = cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]
         push["retryPolicy"]["maximumBackoff"], push["pushConfig"] = "60s", {}
+        [revision] = [thing for path, thing in cloud.things.items() if path.endswith("/revisions/" + self.serving(cloud))]
+        revision["spec"]["containers"][0]["env"].append({"name": "BY_HAND", "value": "7"})
         told = differences()
+        self.assertIn("booking-status-function: BY_HAND is 7, and goes away\n", told)
         self.assertIn("bookings-table-status-push: retryPolicy.maximumBackoff is 60s, and becomes 600s\n", told)
         self.assertIn("bookings-table-status-push: pushConfig.pushEndpoint is not set, and becomes https://", told)
-        self.assertEqual(len(told.splitlines()), 4, told)
+        self.assertEqual(len(told.splitlines()), 5, told)
         self.assertIn("booking-status-function-staging: not deployed\n", differences(SUFFIX="-staging"))
 
     def test_a_deployment_shifts_traffic_to_a_ready_revision_and_can_be_rolled_back(self):
@@ -340,6 +348,39 @@ class DeployTests(unittest.TestCase):
         ):
             self.assertRegex(result.stdout, re.compile(told, re.M))
         self.assertEqual([request for request in cloud.take_requests() if request.method != "GET" and "entries" not in request.path], [])
+
+    def test_what_cannot_be_read_is_not_taken_for_absent(self):
+        refused = {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}}
+        cloud = GoogleCloud(self)
+        cloud.things.update(copy.deepcopy(deployment().cloud.things))
+        play = cloud.play_monitoring
+        cloud.play_monitoring = lambda request, resource, verb: (403, refused)
+        told = run(cloud, "deploy.sh", "status")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertRegex(told.stdout, re.compile("^alerts +unknown$", re.M))
+        self.assertEqual(run(cloud, "deploy.sh", "diff").returncode, 1)
+        # An API that was never enabled has nothing.
+        disabled = {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "it is disabled", "details": [{"reason": "SERVICE_DISABLED"}]}}
+        cloud.play_monitoring = lambda request, resource, verb: (403, disabled)
+        told = run(cloud, "deploy.sh", "diff")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn("Sweeps stay behind: not deployed", told.stdout)
+        # A database that does not answer is not one that may not be read.
+        cloud.play_monitoring = play
+        unavailable = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "try again"}}
+        cloud.play_spanner = lambda request, resource, verb: (503, unavailable) if "/sessions" in resource else None
+        cloud.take_requests()
+        told = run(cloud, "deploy.sh", "service")
+        self.assertEqual(told.returncode, 1, told.stdout)
+        self.assertEqual([request for request in cloud.take_requests() if request.method not in ("GET", "POST")], [])
+
+    def test_what_nobody_pushes_to_is_not_tested(self):
+        cloud = GoogleCloud(self)
+        cloud.things.update(copy.deepcopy(deployment().cloud.things))
+        cloud.things["/v1/projects/local-project/subscriptions/bookings-table-status-push"]["pushConfig"] = {}
+        result = run(cloud, "deploy.sh", "service", SMOKE_SECONDS="3")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Nothing is pushed to the function, so it is not tested", result.stdout)
 
     def test_other_tables_that_the_stream_watches_are_ignored(self):
         path = "/apis/serving.knative.dev/v1/namespaces/local-project/services/booking-status-function"

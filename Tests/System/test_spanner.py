@@ -42,6 +42,7 @@ class SpannerTests(unittest.TestCase):
             ("bookings", {"BOOKING_TABLE": "Stays"}, 78, "the database has no table Stays"),
             ("bookings", {"CHANGE_STREAM": "Everything"}, 78, "the database has no change stream Everything"),
             ("other", {"CHANGE_STREAM": "Everything"}, 0, "# retention_period is 1d"),
+            ("other", {"CHANGE_STREAM": "Everything"}, 0, "# IGNORED_TABLES is *, which the stream also watches"),
             ("other", {"CHANGE_STREAM": "Everything", "BOOKING_TABLE": "sales.Guests"}, 0, "# retention_period is 1d"),
             ("third", {"CHANGE_STREAM": "Names"}, 0, "# IGNORED_TABLES is sales.Guests, which the stream also watches"),
             ("third", {"CHANGE_STREAM": "Names", "BOOKING_TABLE": "sales.Guests"}, 78, "does not watch the column Status of sales.Guests"),

@@ -37,7 +37,7 @@ load_settings "$1"
 account=$(account pipeline)
 member="--member=serviceAccount:$account"
 role=booking_status_pipeline
-bucket=gs://$PROJECT-booking-status-pipeline
+bucket=gs://$PROJECT-booking-status-pipeline-$REGION
 # Spanner allows 30 characters.
 metadata=${METADATA_DATABASE:-$(printf %.26s "$database")-cdc}
 [ "${#metadata}" -le 30 ] || fail 78 "$metadata is longer than the 30 characters that Spanner allows: set METADATA_DATABASE"

@@ -18,4 +18,5 @@ else empty end,
   "note value_capture_type is \(.): statuses that people set are not taken over, see function/spanner/change-stream.sql"),
 (option("retention_period"; "1d") | select(. != "7d") |
   "note retention_period is \(.): a pipeline that stands for longer loses changes"),
-"ignored \([$rows[] | select(.kind == "table" and .name != $table) | .name] | join(","))"
+if any($rows[]; .kind == "stream" and (.value | ascii_downcase) == "true") then "ignored *"
+else "ignored \([$rows[] | select(.kind == "table" and .name != $table) | .name] | join(","))" end
