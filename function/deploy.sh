@@ -72,7 +72,7 @@ secret=zendesk-client-secret$SUFFIX
 function_account=$(account function)
 push_account=$(account push)
 build_account=$(account build)
-repository=booking-status
+repository=booking-status egress=${EGRESS_NETWORK:+all-traffic}
 
 # The image is named after its inputs: the commit, if there is one, and a checksum of all of them.
 root=$here/..
@@ -196,14 +196,14 @@ schedule() {
   kind=$1 name=$2
   shift 2
   if exists scheduler jobs describe "$name" --location="$REGION"; then
-    gcloud_ scheduler jobs update "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+    gcloud_ scheduler jobs update "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC --format=none "$@"
     # `detach` may have paused it. An active schedule cannot be resumed.
     [ "$(ask scheduler jobs describe "$name" --location="$REGION" --format='value(state)')" != PAUSED ] ||
       gcloud_ scheduler jobs resume "$name" --location="$REGION"
   else
     # The message never changes, so it is set only on creation.
     [ "$kind" != pubsub ] || set -- "$@" --attributes=task=sweep
-    gcloud_ scheduler jobs create "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC "$@"
+    gcloud_ scheduler jobs create "$kind" "$name" --location="$REGION" --time-zone=Etc/UTC --format=none "$@"
   fi
 }
 
@@ -296,7 +296,8 @@ build() {
   if [ -z "$IMAGE" ] && ! exists artifacts docker images describe "$image"; then
     exists artifacts repositories describe "$repository" --location="$REGION" ||
       gcloud_ artifacts repositories create "$repository" --location="$REGION" --repository-format=docker $REPOSITORY_FLAGS
-    gcloud_ artifacts repositories set-cleanup-policies "$repository" --location="$REGION" --policy="$here/cleanup-policy.json" --no-dry-run
+    gcloud_ artifacts repositories set-cleanup-policies "$repository" --location="$REGION" --no-dry-run --format=none \
+      --policy="$here/cleanup-policy.json"
     grant projects add-iam-policy-binding "$PROJECT" --member="serviceAccount:$build_account" \
       --role=roles/cloudbuild.builds.builder --condition=None
     gcloud_ builds submit "$root" --config="$here/cloudbuild.yaml" \
@@ -386,8 +387,8 @@ subscribe() {
 
 # Ends with 75 if alerts are missing because their metrics are too new, after the rest is done.
 monitor() {
-  say "Log-based metrics, alerts and a dashboard"
   late=
+  say "Log-based metrics, alerts and a dashboard"
   for file in "$here"/monitoring/metrics/*.yaml; do
     $comparing && break
     metric=$(basename "$file" .yaml)$SUFFIX
@@ -408,11 +409,9 @@ monitor() {
   $dry_run || dashboard=$(ask monitoring dashboards list --format='value(name,etag)' --filter="displayName=$service")
   etag=${dashboard##*	}
   fill monitoring/dashboard.json
-  if [ -n "$dashboard" ]; then
-    gcloud_ monitoring dashboards update "${dashboard%%	*}" --config-from-file="$manifest" --format=none
-  else
-    gcloud_ monitoring dashboards create --config-from-file="$manifest"
-  fi
+  set -- create
+  [ -z "$dashboard" ] || set -- update "${dashboard%%	*}"
+  gcloud_ monitoring dashboards "$@" --config-from-file="$manifest" --format=none
   [ -z "$late" ] || fail 75 "everything works, but these alerts are missing, because their metrics are too new:$late
 run \`function/deploy.sh monitoring $settings_file\` in ten minutes"
 }
@@ -472,6 +471,12 @@ smoke_test() {
   esac
 }
 
+# Says so if a revision writes nothing.
+dry_run_of() {
+  deployed run revisions describe "$1" --region="$REGION"
+  jq -r '.spec.containers[0].env[] | select(.name == "DRY_RUN" and .value == "true") | ", a DRY RUN, which writes nothing"' "$deployed"
+}
+
 # Lets the newest revision that is older than the serving one serve again.
 roll_back() {
   deployed run services describe "$service" --region="$REGION"
@@ -480,7 +485,7 @@ roll_back() {
     --format='value(metadata.name,status.conditions[0].status)' |
     awk -v bad="$bad" 'found && $2 == "True" { print $1; exit } $1 == bad { found = 1 }')
   [ -n "$former" ] || fail 1 "there is no revision before ${bad:-the first one}"
-  say "From $bad to $former"
+  say "From $bad to $former$(dry_run_of "$former")"
   gcloud_ run services update-traffic "$service" --region="$REGION" --to-revisions="$former=100"
   deployed run jobs describe "$sweep_job" --region="$REGION"
   if [ -s "$deployed" ]; then
@@ -488,7 +493,7 @@ roll_back() {
       --image="$(ask run revisions describe "$former" --region="$REGION" --format='value(spec.containers[0].image)')"
   fi
   smoke_test "see function/RUNBOOK.md"
-  say "What $settings_file still wants, and the next deployment brings back"
+  say "The next \`function/deploy.sh $settings_file\` will change this again"
 }
 
 detach() {
@@ -502,6 +507,7 @@ detach() {
   say "Stop pushes: Pub/Sub keeps new messages for a week. This takes minutes to take effect"
   gcloud_ pubsub subscriptions update "$subscription" --push-endpoint=
   run "$here/smoke.sh" --detached "$settings_file"
+  say "\`function/deploy.sh $settings_file\` resumes all of it"
 }
 
 # delete KIND... describe NAME FLAG...: skips a resource that does not exist, and fails if it cannot
@@ -551,18 +557,20 @@ of_pipeline() { point "metric.type=\"dataflow.googleapis.com/job/$1\" AND resour
 latest() { ask logging read "$1" --freshness=1d --limit=1 --format="value(timestamp.date('%Y-%m-%dT%H:%M:%SZ', tz=UTC),$2)"; }
 
 status() {
-  line() { printf '%-14s %s\n' "$1" "$2" | tr '\t' ' '; }
+  line() { printf '%-14s %s\n' "$1" "$2" | tr '\t' ' ' | sed 's/ True$/ succeeded/; s/ False$/ failed/'; }
   deployed run services describe "$service" --region="$REGION"
   former=$(serving) newest=$(jq -r '.status.latestCreatedRevisionName // empty' "$deployed")
   [ -n "$former" ] || fail 1 "$service is not deployed in $REGION"
-  deployed run revisions describe "$former" --region="$REGION"
-  line service "$former serves commit $(jq -r '.metadata.labels.commit // "unknown"' "$deployed"), the checkout is $tag"
+  dry=$(dry_run_of "$former")
+  line service "$former serves commit $(jq -r '.metadata.labels.commit // "unknown"' "$deployed"), the checkout is $tag$dry"
   [ "$newest" = "$former" ] || line '' "the newest revision is $newest: rolled back, or never ready"
   line secret "version $(jq -r '[.. | objects | .items? // empty | .[].key][0] // "unknown"' "$deployed") of $secret"
   jobs=$(ask dataflow jobs list --region="$REGION" --status=active --filter="name=$pipeline" --format='value(id,state,creationTime)') ||
     jobs='unknown: the jobs cannot be listed'
   line pipeline "${jobs:-does not run}"
   line '' "lag $(of_pipeline system_lag) s, watermark $(of_pipeline data_watermark_age) s behind"
+  deployed pubsub subscriptions describe "$subscription"
+  [ -n "$(jq -r '.pushConfig.pushEndpoint // empty' "$deployed")" ] || line '' "detached: nothing is pushed"
   line backlog "$(of_subscription "$subscription" num_undelivered_messages) messages, the oldest $(
     of_subscription "$subscription" oldest_unacked_message_age
   ) s old"
@@ -607,15 +615,14 @@ differences() {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 manifest=$work/manifest deployed=$work/deployed wanted=$work/wanted differences=$work/differences
-go_back="\`function/deploy.sh rollback $settings_file\` lets the one before serve again"
+go_back="\`function/deploy.sh rollback $settings_file\` sends all requests back to the one before"
 
 [ -n "$SPANNER_DATABASE" ] || database_role=
-egress=${EGRESS_NETWORK:+all-traffic}
 [ "$part" != job ] || [ -n "$SPANNER_DATABASE" ] || fail 78 "$settings_file: SPANNER_DATABASE is missing: the job needs it"
 [ "${EGRESS_NETWORK:+set}" = "${EGRESS_SUBNETWORK:+set}" ] ||
   fail 78 "$settings_file: EGRESS_NETWORK and EGRESS_SUBNETWORK belong together"
-[ -z "$ZENDESK_CLIENT_SECRET_FILE" ] || [ -r "$ZENDESK_CLIENT_SECRET_FILE" ] || [ "$part" = render ] ||
-  fail 78 "$settings_file: ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read"
+[ -z "$ZENDESK_CLIENT_SECRET_FILE" ] || grep -q . "$ZENDESK_CLIENT_SECRET_FILE" 2> "$work/error" || [ "$part" = render ] ||
+  fail 78 "$settings_file: ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read, or is empty"
 case $part in all | service | job | diff | render) check_database ;; esac
 
 if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
@@ -657,6 +664,7 @@ case $part in
     [ "$part" = job ] || smoke_test "$go_back"
     ;;
   all)
+    [ -n "$ZENDESK_CLIENT_SECRET_FILE" ] || find_secret_version
     project_services
     accounts
     client_secret
@@ -667,6 +675,6 @@ case $part in
     subscribe
     smoke_test "$go_back"
     monitor
-    say "Done. Next, start a pipeline that publishes to projects/$PROJECT/topics/$topic: see function/dataflow/README.md."
+    say "Done. If no pipeline publishes to projects/$PROJECT/topics/$topic yet, start one: see function/dataflow/README.md."
     ;;
 esac

@@ -6,16 +6,17 @@ function tell(path, text) {
   if (match(path, /env\[[A-Z_]+\]\.value$/)) path = substr(path, RSTART + 4, RLENGTH - 11)
   print what ": " path " is " text
 }
+function shown(value) { return value == "" ? "empty" : value }
 { path = $0; sub(/=.*/, "", path); value = substr($0, length(path) + 2) }
 NR == FNR { deployed[path] = value; next }
 { wanted[path] = 1; list = path; sub(/\[.*/, "", list); lists[list] = 1 }
 path in deployed ? deployed[path] != value : value !~ /^(0|false)?$/ {
-  tell(path, (path in deployed ? deployed[path] : "not set") ", and becomes " value)
+  tell(path, (path in deployed ? shown(deployed[path]) : "not set") ", and becomes " shown(value))
 }
 END {
   for (path in deployed) {
     list = path; sub(/\[.*/, "", list)
     if (path in wanted || !(list in lists)) continue
-    if (path ~ /env\[[A-Z_]+\]\.value$|notificationChannels\[|conditions\[[0-9]+\]\.displayName$/) tell(path, deployed[path] ", and goes away")
+    if (path ~ /env\[[A-Z_]+\]\.value$|notificationChannels\[|conditions\[[0-9]+\]\.displayName$/) tell(path, shown(deployed[path]) ", and goes away")
   }
 }

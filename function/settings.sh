@@ -8,24 +8,12 @@ script=${0##*/} token=
 # fail STATUS MESSAGE
 fail() { echo "$script: $2" >&2 && exit "$1"; }
 
-# What a value has to look like, as an extended regular expression.
-pattern() {
-  case $1 in
-    ZENDESK_URL) echo 'https://[^/]+/?' ;;
-    *_FIELD | *_PER_MINUTE | *_SECONDS | MAX_WORKERS) echo '[0-9]+' ;;
-    BOOKING_STATUS_TAGS) echo '[^=,@]+=[^=,@]+(,[^=,@]+=[^=,@]+)*' ;;
-    SPANNER_DATABASE) echo 'projects/[^/]+/instances/[^/]+/databases/[^/]+' ;;
-    DRY_RUN | SWEEP_MAY_CLEAR | ZENDESK_SHARED_CALLS | CHECK_PUSH_TOKEN | AT_LEAST_ONCE) echo 'true|false' ;;
-    MERCARI_TEMPLATE) echo 'gs://.+' ;;
-    ALERT_CHANNELS) echo '(projects/[^/]+/notificationChannels/[^/,]+,?)+' ;;
-    # An account's name has at most 30 characters.
-    SUFFIX) echo '-[a-z0-9-]{1,12}' ;;
-    PROJECT | REGION) echo '[a-z][a-z0-9.:-]+' ;;
-    CHANGE_STREAM | BOOKING_*_COLUMN) echo '[A-Za-z_][A-Za-z0-9_]*' ;;
-    BOOKING_TABLE) echo '[A-Za-z_][A-Za-z0-9_.]*' ;;
-    # A second @ could be taken for a name in a manifest.
-    *) echo '[^@]*(@[^@]*)?' ;;
-  esac
+# rule NAME: what a value has to look like, as settings.rules says.
+rule() {
+  while read -r pattern rest; do
+    # shellcheck disable=SC2254
+    case $1 in $pattern) echo "$rest" && return ;; esac
+  done < "${example%example.env}rules"
 }
 
 # load_settings FILE: sets a variable for each setting. Exits with 78 if the file is wrong, and names
@@ -47,7 +35,7 @@ load_settings() {
     case $value in [\"\'[:space:]]* | *[[:space:]]) fault="has quotes or a space around the value of $name: remove them" ;; esac
     case $seen in *" $name "*) fault="sets $name again" ;; esac
     case $name in
-      "$line" | *[!A-Z_]* | '') fault='is not NAME=value' ;;
+      "$line" | *[!A-Z_]* | '') fault='is not NAME=value without spaces' ;;
       *) printf '%s\n' "$required" "$optional" | grep -qx "$name" || fault="has an unknown setting: $name" ;;
     esac
     seen="$seen$name "
@@ -64,8 +52,9 @@ load_settings() {
   done
   for name in $required $optional; do
     eval "value=\$$name"
-    [ -z "$value" ] || printf '%s\n' "$value" | grep -Eqx -- "$(pattern "$name")" || faults="$faults
-  $name=$value is not like $(pattern "$name")"
+    rule=$(rule "$name")
+    [ -z "$value" ] || printf '%s\n' "$value" | grep -Eqx -- "${rule%% *}" || faults="$faults
+  $name=$value: it must be ${rule#* }"
   done
   [ -z "$faults" ] || fail 78 "$1:$faults"
   service=booking-status-function$SUFFIX topic=bookings-table-status pipeline=bookings-status-to-pubsub

@@ -123,6 +123,8 @@ if [ -z "$statuses" ]; then
 fi
 printf 'In the last ten minutes Cloud Run answered (count, status):\n%s\nand the function logged:\n%s\n' \
   "$(printf '%s\n' "$statuses" | sort | uniq -c)" "$(printf '%s\n' "$said" | sort -u)" >&2
+[ -n "$(gcloud_ pubsub subscriptions describe "$topic-push$SUFFIX" --format='value(pushConfig.pushEndpoint)')" ] ||
+  fail 1 "the subscription is detached: \`function/deploy.sh FILE\` attaches it again"
 if [ -z "$outcome" ] && [ "$(printf '%s\n' "$statuses" | sed -n 1p)" = 204 ]; then
   echo "Other changes get 204: this one waits in a backlog, or BOOKING_TABLE and BOOKING_ID_COLUMN differ from the function's." >&2
   exit 75

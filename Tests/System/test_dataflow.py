@@ -143,7 +143,7 @@ class StartTests(unittest.TestCase):
         # A second pipeline beside the first one would publish every change twice.
         result, requests = self.start(cloud)
         self.assertEqual(result.returncode, 1)
-        self.assertIn("is running already, as job-1", result.stderr)
+        self.assertIn("is running already, as job-1: there is nothing to do", result.stderr)
         self.assertFalse([request for request in requests if request.path.endswith(":launch")])
 
     def test_without_its_role_it_is_not_started(self):
@@ -183,7 +183,7 @@ class StartTests(unittest.TestCase):
             self.assertEqual(sink["topic"], "projects/local-project/topics/bookings-table-status")
             result, requests = self.start(cloud, MERCARI_TEMPLATE="gs://templates/template.json")
             self.assertEqual(result.returncode, 1)
-            self.assertIn("is running already, as job-1", result.stderr)
+            self.assertIn("is running already, as job-1: there is nothing to do", result.stderr)
 
     def test_it_goes_on_where_another_stopped_in_another_project_s_database(self):
         result, requests = self.start(

@@ -271,6 +271,13 @@ class DeployTests(unittest.TestCase):
         self.assertIn("booking-status-function: DRY_RUN is false, and becomes true\n", result.stdout)
         told = run(cloud, "deploy.sh", "status").stdout
         self.assertIn(f"{first} serves commit", told)
+        self.assertNotIn("DRY RUN", told)
+        # Not every revision before is one that writes.
+        result = run(cloud, "deploy.sh", "service", DRY_RUN="true", LOG_LEVEL="debug")
+        result = run(cloud, "deploy.sh", "rollback", DRY_RUN="true")
+        self.assertIn("a DRY RUN, which writes nothing", result.stdout)
+        self.assertIn("a DRY RUN, which writes nothing", run(cloud, "deploy.sh", "status").stdout)
+        self.assertEqual(run(cloud, "deploy.sh", "rollback").returncode, 0)
         self.assertIn("rolled back, or never ready", told)
         # There is nothing before the first one.
         self.assertEqual(run(cloud, "deploy.sh", "rollback").returncode, 1)
@@ -310,7 +317,7 @@ class DeployTests(unittest.TestCase):
         cloud.logged = lambda: push_log("booking-status-function", 503)
         result = run(cloud, "deploy.sh", "service", DRY_RUN="true", SMOKE_SECONDS="3")
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr, "the revision that serves now does not work: `function/deploy.sh rollback .*` lets the one before")
+        self.assertRegex(result.stderr, "that serves now does not work: `function/deploy.sh rollback .*` sends all requests back")
 
     def test_the_state_of_everything_fits_on_a_screen(self):
         cloud = GoogleCloud(self)
@@ -409,7 +416,7 @@ class DeployTests(unittest.TestCase):
             cloud = GoogleCloud(self)
             for name, value in change.items():
                 setattr(cloud, name, value)
-            result = run(cloud, "deploy.sh", ZENDESK_CLIENT_SECRET_FILE="/dev/null", **more)
+            result = run(cloud, "deploy.sh", ZENDESK_CLIENT_SECRET_FILE=__file__, **more)
             self.assertEqual((result.returncode, result.stderr), (78, f"deploy.sh: {said}\n"))
             self.assertFalse(cloud.policies)
         cloud = GoogleCloud(self)
@@ -428,7 +435,7 @@ class DeployTests(unittest.TestCase):
 
     def test_a_dry_run_prints_what_a_first_run_does_and_does_nothing(self):
         cloud = GoogleCloud(self)
-        printed = run(cloud, "deploy.sh", "--dry-run", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
+        printed = run(cloud, "deploy.sh", "--dry-run", ZENDESK_CLIENT_SECRET_FILE=__file__).stdout
         self.assertEqual(cloud.take_requests(), [])
         commands = [line for line in printed.splitlines() if line.startswith("gcloud ")]
         metrics, alerts = ([*(FUNCTION / "monitoring" / kind).iterdir()] for kind in ("metrics", "alerts"))
@@ -456,7 +463,7 @@ class DeployTests(unittest.TestCase):
                     f"deploy.sh: {path}:",
                     "line 4 has quotes or a space around the value of REGION: remove them",
                     "line 5 has an unknown setting: ZENDESK",
-                    "line 6 is not NAME=value",
+                    "line 6 is not NAME=value without spaces",
                     "line 7 sets PROJECT again",
                     "line 8 has quotes or a space around the value of ZENDESK_URL: remove them",
                     *(
@@ -469,10 +476,10 @@ class DeployTests(unittest.TestCase):
                             "ZENDESK_BOOKING_VERSION_FIELD",
                         )
                     ),
-                    "BOOKING_STATUS_TAGS=In Stay is not like [^=,]+=[^=,]+(,[^=,]+=[^=,]+)*",
-                    "SUFFIX=-that-is-much-too-long is not like -[a-z0-9-]{1,12}",
-                    "SPANNER_DATABASE=bookings is not like projects/[^/]+/instances/[^/]+/databases/[^/]+",
-                    "CHECK_PUSH_TOKEN=True is not like true|false",
+                    "BOOKING_STATUS_TAGS=In Stay: it must be like InStay=booking_1_in_stay,Booked=booking_2_booked",
+                    "SUFFIX=-that-is-much-too-long: it must be a hyphen and at most 12 small letters, digits and hyphens",
+                    "SPANNER_DATABASE=bookings: it must be like projects/P/instances/I/databases/D",
+                    "CHECK_PUSH_TOKEN=True: it must be true or false",
                 ],
             )
             missing = shell(cloud, f"function/deploy.sh {folder}/none.env")
@@ -501,7 +508,7 @@ class DeployTests(unittest.TestCase):
             GoogleCloud(self),
             "deploy.sh",
             "--dry-run",
-            ZENDESK_CLIENT_SECRET_FILE="/dev/null",
+            ZENDESK_CLIENT_SECRET_FILE=__file__,
             EGRESS_NETWORK="net",
             EGRESS_SUBNETWORK="sub",
             SECRET_FLAGS="--replication-policy=user-managed --locations=europe-west1",
@@ -573,6 +580,7 @@ class DeployTests(unittest.TestCase):
             "SPANNER_DATABASE": "projects/set/instances/set/databases/set",
             **{name: "7" for name in names if name.endswith(("_FIELD", "_MINUTE", "_SECONDS"))},
             **{name: "true" for name in ("SWEEP_MAY_CLEAR", "ZENDESK_SHARED_CALLS")},
+            "LOG_LEVEL": "debug",
             **{name: name for name in ("BOOKING_TABLE", "BOOKING_ID_COLUMN", "BOOKING_STATUS_COLUMN")},
         }
         self.assertEqual(set(values), names)
@@ -684,7 +692,7 @@ class DeployTests(unittest.TestCase):
         self.assertLess(int(service["ZENDESK_WRITES_PER_MINUTE"]) * 2 * scale + int(job["ZENDESK_WRITES_PER_MINUTE"]), 100)
 
     def test_without_a_database_there_is_no_sweep(self):
-        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SPANNER_DATABASE="", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
+        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SPANNER_DATABASE="", ZENDESK_CLIENT_SECRET_FILE=__file__).stdout
         self.assertNotRegex(printed, "gcloud.*(scheduler|spanner| jobs )")
         self.assertIn('name: SPANNER_DATABASE\n#                 value: ""', printed)
 
@@ -700,7 +708,7 @@ class DeployTests(unittest.TestCase):
         self.assertEqual([environment(request.body)["ZENDESK_WRITES_PER_MINUTE"] for request in changes], ["50"])
 
     def test_staging_shares_the_topic_the_accounts_and_the_images_alone(self):
-        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SUFFIX="-staging", ZENDESK_CLIENT_SECRET_FILE="/dev/null").stdout
+        printed = run(GoogleCloud(self), "deploy.sh", "--dry-run", SUFFIX="-staging", ZENDESK_CLIENT_SECRET_FILE=__file__).stdout
         names = set(re.findall(r"(?:bookings-table-status|booking-|zendesk-client-secret)[a-z-]*", printed))
         shared = {name for name in names if "-staging" not in name}
         # The image's name, and its repository's.

@@ -50,7 +50,7 @@ gcloud_ services enable dataflow.googleapis.com compute.googleapis.com spanner.g
 # Two pipelines would publish every change twice.
 running=$(gcloud_ dataflow jobs list --region="$REGION" --status=active --filter="name=$pipeline" --format='value(id)')
 [ -z "$running" ] ||
-  fail 1 "$pipeline is running already, as $running: cancel it, and wait until it is gone from the list of active jobs"
+  fail 1 "$pipeline is running already, as $running: there is nothing to do. To replace it, see function/RUNBOOK.md: drain it first"
 roles=$(spanner roles list --database="$database" --format='value(name)')
 case $roles in *"$role"*) ;; *) fail 78 "$database has no role $role: apply function/spanner/pipeline-role.sql" ;; esac
 

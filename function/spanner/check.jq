@@ -14,9 +14,10 @@ elif (has("table"; $table) or all) | not then
   "wrong the change stream does not watch \($table), but \([$rows[] | select(.kind == "table") | .name] | join(", "))"
 elif (has("watched"; $status) or all) | not then "wrong the change stream does not watch the column \($status) of \($table)"
 else empty end,
+if all($rows[]; .kind != "stream") then empty else
 (option("value_capture_type"; "OLD_AND_NEW_VALUES") | select(. == "NEW_VALUES" or . == "NEW_ROW") |
   "note value_capture_type is \(.): statuses that people set are not taken over, see function/spanner/change-stream.sql"),
 (option("retention_period"; "1d") | select(. != "7d") |
-  "note retention_period is \(.): a pipeline that stands for longer loses changes"),
+  "note retention_period is \(.): a pipeline stopped for longer than that loses changes") end,
 if any($rows[]; .kind == "stream" and (.value | ascii_downcase) == "true") then "ignored *"
 else "ignored \([$rows[] | select(.kind == "table" and .name != $table) | .name] | join(","))" end

@@ -33,8 +33,7 @@ public struct FunctionServerConfiguration: Equatable, Sendable {
     static let bodiesInFlight = 4
 
     /// The path, such as `/alive`, on which a GET is answered 204 while the function is alive
-    /// (``/FunctionRuntime/FunctionHandler/isAlive``) and 503 otherwise. Nil for none: every path is the
-    /// function's.
+    /// (`FunctionHandler.isAlive`) and 503 otherwise. Nil for none: every path is the function's.
     public var livenessPath: String?
     /// The level of the logger that a server makes if it is given none.
     public var logLevel: Logger.Level
