@@ -119,8 +119,6 @@ exists() { ! $dry_run && ask "$@" > /dev/null 2>&1; }
 
 say() { $comparing || printf '\n# %s\n' "$*"; }
 
-gcloud_() { run gcloud --project="$PROJECT" --quiet "$@"; }
-
 # Grants a role, as settings.sh does; a dry run only prints the command.
 if $dry_run; then grant() { gcloud_ "$@"; }; fi
 
@@ -209,8 +207,7 @@ schedule() {
 
 # What the settings file says about the database. Who may not read the database gets a warning instead.
 check_database() {
-  [ -n "$SPANNER_DATABASE" ] || return 0
-  $dry_run && return
+  case $dry_run-$SPANNER_DATABASE in true-* | false-) return ;; esac
   schema='' table=$BOOKING_TABLE
   case $table in *.*) schema=${table%%.*} table=${table#*.} ;; esac
   fill spanner/check.sql
@@ -309,8 +306,7 @@ build() {
 
 # The manifests name the image by what is in it. Its tag could be moved.
 find_digest() {
-  case $image in *@*) return ;; esac
-  $dry_run && return
+  case $dry_run-$image in true-* | *@*) return ;; esac
   digest=$(ask artifacts docker images describe "$image" --format='value(image_summary.digest)' 2> /dev/null) || digest=
   [ -z "$digest" ] || image=${image%:*}@$digest
 }
@@ -436,10 +432,7 @@ alert() {
     mask=documentation,combiner,conditions,alertStrategy${ALERT_CHANNELS:+,notificationChannels}
     target="$monitoring/v3/$(jq -r .name "$deployed")?updateMask=$mask"
   fi
-  if $dry_run; then
-    run curl -X "$verb" "$target" --data-binary "@function/$1"
-    return
-  fi
+  ! $dry_run || { run curl -X "$verb" "$target" --data-binary "@function/$1" && return; }
   tries=${METRIC_TRIES:-120}
   until answer=$(api "$verb" "$target" "$work/alert" 2>&1); do
     case $answer in *"Cannot find metric"*) ;; *) fail 1 "$title: $answer" ;; esac
@@ -612,8 +605,6 @@ differences() {
   comparing=false
 }
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 manifest=$work/manifest deployed=$work/deployed wanted=$work/wanted differences=$work/differences
 go_back="\`function/deploy.sh rollback $settings_file\` sends all requests back to the one before"
 

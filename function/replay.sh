@@ -36,8 +36,6 @@ base=https://pubsub.googleapis.com/v1
 # call FILE RESOURCE:METHOD: posts the JSON in FILE.
 call() { api POST "$base/$2" "$1"; }
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 seek() {
   jq -n --arg time "$1" '{time: $time}' > "$work/seek"

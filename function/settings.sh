@@ -3,7 +3,8 @@
 #
 # settings.example.env names every setting, with the default of each optional one.
 
-script=${0##*/} token=
+script=${0##*/} token='' work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 # fail STATUS MESSAGE
 fail() { echo "$script: $2" >&2 && exit "$1"; }
@@ -58,12 +59,11 @@ load_settings() {
   done
   [ -z "$faults" ] || fail 78 "$1:$faults"
   service=booking-status-function$SUFFIX topic=bookings-table-status pipeline=bookings-status-to-pubsub
-  database_project=$(part_of projects) instance=$(part_of instances) database=${SPANNER_DATABASE##*/}
+  database_project=$(echo "$SPANNER_DATABASE" | cut -d / -f 2) instance=$(echo "$SPANNER_DATABASE" | cut -d / -f 4)
+  database=${SPANNER_DATABASE##*/}
   monitoring=${CLOUDSDK_API_ENDPOINT_OVERRIDES_MONITORING:-https://monitoring.googleapis.com}
   monitoring=${monitoring%/}
 }
-
-part_of() { printf %s "$SPANNER_DATABASE" | sed -n "s|^.*$1/\([^/]*\)/.*|\1|p"; }
 
 # account NAME: the address of a service account. A suffix leaves less room for the rest.
 account() {
@@ -71,7 +71,17 @@ account() {
   echo "$name@$PROJECT.iam.gserviceaccount.com"
 }
 
-gcloud_() { gcloud --project="$PROJECT" --quiet "$@"; }
+run() { "$@"; }
+
+# Tries again while an API was enabled too recently to be used.
+gcloud_() {
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    run gcloud --project="$PROJECT" --quiet "$@" 2> "$work/told" && cat "$work/told" >&2 && return
+    cat "$work/told" >&2
+    case $(cat "$work/told") in *SERVICE_DISABLED* | *"has not been used"*) sleep 10 ;; *) return 1 ;; esac
+  done
+  return 1
+}
 
 # api METHOD URL [FILE]: calls one of Google's APIs, with the JSON in FILE. curl reads the token from
 # standard input, so that it does not show up in the list of processes.

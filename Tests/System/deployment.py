@@ -71,7 +71,7 @@ class Deployment:
         secret.flush()
         self.results, self.requests = [], []
         for refusals in (1, 0):
-            self.cloud.refusals = refusals
+            self.cloud.refusals = self.cloud.api_refusals = refusals
             self.results.append(run(self.cloud, "deploy.sh", ZENDESK_CLIENT_SECRET_FILE=secret.name))
             self.requests.append(self.cloud.take_requests())
             assert self.results[-1].returncode == 0, self.results[-1].stderr

@@ -59,6 +59,8 @@ class GoogleCloud:
         self.revisions, self.broken = 0, set()
         # Grants to be refused as if their account were too new to be known.
         self.refusals = 0
+        # How often an API is refused as if it had just been enabled.
+        self.api_refusals = 0
         # How often an alert is refused because its metric is too new to be known.
         self.metric_refusals = 2
         # The database, as its information schema tells of it; no tables: no rights on it.
@@ -103,6 +105,11 @@ class GoogleCloud:
             self.requests.append(request)
             api = request.host.split(".")[0].split("-")[-1]
             resource, _, verb = request.path.partition(":") if ":" in request.path.rsplit("/", 1)[-1] else (request.path, "", "")
+            # Source: Service Usage's error for an API that is not (yet) enabled.
+            if self.api_refusals > 0 and request.method in ("POST", "PUT") and api == "pubsub":
+                self.api_refusals -= 1
+                reason = "Cloud Pub/Sub API has not been used in project 123456789 before or it is disabled."
+                return 403, error(403, "PERMISSION_DENIED", reason)
             if verb == "getIamPolicy":
                 return 200, self.policies.get(resource, {"etag": "BwY="})
             if self.pubsub and (verb == "publish" or "/subscriptions/" in resource):

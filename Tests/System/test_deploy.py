@@ -91,6 +91,9 @@ class DeployTests(unittest.TestCase):
         self.assertEqual(deployment().results[0].stderr.count("Service account does not exist"), 1)
         self.assertIn("roles/secretmanager.secretAccessor", self.granted("/secrets/zendesk-client-secret"))
 
+    def test_an_api_that_was_just_enabled_is_used_a_moment_later(self):
+        self.assertEqual(deployment().results[0].stderr.count("has not been used in project"), 1)
+
     def test_an_alert_whose_metric_is_too_new_is_made_a_moment_later(self):
         made = [request for request in deployment().requests[0] if request.method == "POST" and "alertPolicies" in request.path]
         asked = [request.body["displayName"] for request in made]

@@ -72,8 +72,7 @@ grant pubsub topics add-iam-policy-binding "$topic" "$member" --role=roles/pubsu
 
 set -- "$pipeline" --region="$REGION" --service-account-email="$account" --staging-location="$bucket/staging" --max-workers="$MAX_WORKERS"
 if [ -n "$MERCARI_TEMPLATE" ]; then
-  configuration=$(mktemp)
-  trap 'rm -f "$configuration"' EXIT
+  configuration=$work/configuration
   jq --arg project "$database_project" --arg instance "$instance" --arg database "$database" --arg metadata "$metadata" \
     --arg stream "$CHANGE_STREAM" --arg table "$BOOKING_TABLE" --arg topic "projects/$PROJECT/topics/$topic" --arg since "$since" '
     .sources[0].parameters += {projectId: $project, instanceId: $instance, databaseId: $database, changeStreamName: $stream,
