@@ -116,7 +116,8 @@ class LimitsTests(unittest.TestCase):
     def setUpClass(cls):
         command = ["swift", "build", "-c", "release", "--static-swift-stdlib", "--scratch-path", ".build-release", "--product"]
         subprocess.run([*command, "booking-status-function"], cwd=ROOT, check=True, capture_output=True)
-        service = yaml.safe_load(re.sub(r"@\w+@", "x", (FUNCTION / "service.yaml").read_text()))
+        manifest = (FUNCTION / "service.yaml").read_text().replace("@traffic@", "latestRevision: true")
+        service = yaml.safe_load(re.sub(r"@\??\w+@", "x", manifest))
         container = service["spec"]["template"]["spec"]["containers"][0]
         cls.limits = container["resources"]["limits"]
         cls.manifest = {
