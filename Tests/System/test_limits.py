@@ -161,7 +161,7 @@ class LimitsTests(unittest.TestCase):
         plain = push(record(mod(json.dumps("x" * (9 * MEGABYTE))), "Rooms"))
         return max(1, min(self.cost(port, plain)[0] for _ in range(3)) / 6)
 
-    def test_a_body_costs_at_most_fifty_milliseconds_of_cpu_a_megabyte(self):
+    def test_a_body_costs_at_most_a_tenth_of_a_second_of_cpu_a_megabyte(self):
         port = self.start()
         slowness = self.slowness(port)
         print(f"\nthis machine takes {slowness:.1f} times as long")
@@ -173,7 +173,7 @@ class LimitsTests(unittest.TestCase):
                 print(f"{name}: {status}, {cost:.1f} ms of CPU a MB, peak {self.peak():.0f} MB", flush=True)
                 # What the rows of the function's own table cost is its work.
                 if name != "many rows":
-                    self.assertLessEqual(cost, 50 * slowness)
+                    self.assertLessEqual(cost, 100 * slowness)
 
     def test_ten_hostile_events_at_once_end_in_answers_and_hold_nobody_up(self):
         port = self.start()
