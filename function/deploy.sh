@@ -14,8 +14,8 @@
 #   job           build the image and deploy only the nightly sweep's job
 #   monitoring    deploy only the metrics, alerts and dashboard of monitoring/
 #   status        print the state of everything on one screen
-#   diff          print what differs between FILE and the revision that serves, the job, the
-#                 subscriptions and the alerts, and change nothing
+#   diff          print what differs between FILE and the revision that serves, the job, the secret,
+#                 the subscriptions and the alerts, and change nothing
 #   rollback      let the newest ready revision before the one that serves serve again, and its image
 #                 sweep
 #   detach        pause the sweeps, stop pushes and wait until they have stopped; Pub/Sub keeps new
@@ -253,13 +253,15 @@ client_secret() {
   if [ -n "$ZENDESK_CLIENT_SECRET_FILE" ]; then
     exists secrets describe "$secret" || gcloud_ secrets create "$secret" ${SECRET_FLAGS:---replication-policy=automatic}
     # A version for each secret, not for each deployment.
-    if $dry_run || ! ask secrets versions access latest --secret="$secret" 2> /dev/null | cmp -s - "$ZENDESK_CLIENT_SECRET_FILE"; then
+    if $dry_run || ! has_secret; then
       gcloud_ secrets versions add "$secret" --data-file="$ZENDESK_CLIENT_SECRET_FILE"
     fi
   fi
   find_secret_version
   grant secrets add-iam-policy-binding "$secret" --member="serviceAccount:$function_account" --role=roles/secretmanager.secretAccessor
 }
+
+has_secret() { ask secrets versions access latest --secret="$secret" 2> /dev/null | cmp -s - "$ZENDESK_CLIENT_SECRET_FILE"; }
 
 # The manifest names the version, so a new version makes a new revision, and a rollback also
 # restores the old version.
@@ -590,6 +592,7 @@ compare() {
 differences() {
   comparing=true
   find_secret_version
+  case $ZENDESK_CLIENT_SECRET_FILE-$part in -* | *-monitoring) ;; *) has_secret || echo "$secret: gets a new version" ;; esac
   find_digest
   case $part in
     service | job) "deploy_$part" ;;

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034
 # settings.sh - what the scripts beside it share: the settings file, and calls of Google's APIs
 #
-# settings.example.env names every setting, with the default of each optional one.
+# settings.example.env names every setting and its default, settings.rules what a value looks like.
 
 script=${0##*/} token='' work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

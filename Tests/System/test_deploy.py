@@ -305,6 +305,8 @@ class DeployTests(unittest.TestCase):
             for more in (staging, {}):
                 self.assertEqual(run(cloud, "deploy.sh", "diff", **more).stdout, "nothing differs\n")
             # A new secret for the live one.
+            told = run(cloud, "deploy.sh", "diff", ZENDESK_CLIENT_SECRET_FILE=secret.name).stdout
+            self.assertEqual(told, "zendesk-client-secret: gets a new version\n")
             result = run(cloud, "deploy.sh", "service", ZENDESK_CLIENT_SECRET_FILE=secret.name)
             self.assertEqual(result.returncode, 0, result.stderr)
             service = cloud.things["/apis/serving.knative.dev/v1/namespaces/local-project/services/booking-status-function"]
