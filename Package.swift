@@ -111,10 +111,10 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["FunctionHosting", "Support", "Zendesk", "ZendeskSimulator"] + http),
         .target(name: "Simulation", dependencies: handler + ["ZendeskSimulator"]),
         .executableTarget(name: "SimulationRunner", dependencies: ["Simulation", .argumentParser]),
-        .executableTarget(name: "Greeter", dependencies: ["FunctionRuntime", "FunctionHosting", .logging]),
+        .executableTarget(name: "Greeter", dependencies: ["FunctionRuntime", "FunctionHosting", .httpTypes, .logging]),
 
         // The suites.
-        .testTarget(name: "GreeterTests", dependencies: ["FunctionRuntime", "FunctionHosting", "Greeter"]),
+        .testTarget(name: "GreeterTests", dependencies: ["FunctionRuntime", "FunctionHosting", "Greeter", .httpTypes]),
         .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
         .testTarget(name: "FunctionRuntimeTests", dependencies: ["FunctionRuntime", "Support", .httpTypes]),
         .testTarget(name: "SpannerChangeStreamsTests", dependencies: ["SpannerChangeStreams", "TestSupport"]),

@@ -15,7 +15,7 @@ class HostYourOwnTests(unittest.TestCase):
     def test_the_manifest_resolves(self):
         greeter = package(self)
         files = {str(path.relative_to(greeter)) for path in greeter.rglob("*.swift")}
-        sources = {f"Sources/Greeter/{name}.swift" for name in ("Greeter", "Main", "NewObjects")}
+        sources = {f"Sources/Greeter/{name}.swift" for name in ("Greeter", "Guestbook", "Main", "NewObjects")}
         self.assertEqual(files, {"Package.swift", "Tests/GreeterTests/GreeterTests.swift"} | sources)
         shown = subprocess.run(["swift", "package", "show-dependencies"], cwd=greeter, capture_output=True, text=True)
         self.assertEqual(shown.returncode, 0, shown.stderr[-3000:])

@@ -16,6 +16,8 @@ struct Answer: Error, Equatable, Sendable {
     /// The reason, for a person. It never echoes headers, secrets or payloads.
     var message: String = ""
     var headers: HTTPFields = [:]
+    /// The body of an HTTP function's own answer.
+    var content: Data?
 
     static let done = Answer(status: .noContent)
     static let reservedPath = Answer(status: .notFound, code: "not_found", message: "this path is reserved")
@@ -130,16 +132,17 @@ extension Answer {
     var head: HTTPResponse {
         var fields = headers
         fields[.date] = CurrentDate.text
-        if code != nil {
-            fields[.contentType] = "application/json"
-            fields[.contentLength] = String(body.readableBytes)
-        }
+        if code != nil { fields[.contentType] = "application/json" }
+        if code != nil || content != nil, !isBodiless { fields[.contentLength] = String(body.readableBytes) }
         return HTTPResponse(status: status, headerFields: fields)
     }
 
-    /// `{"error":{"code":…,"message":…}}`, empty for a success.
+    /// Source: RFC 9110, section 6.4.1.
+    private var isBodiless: Bool { [204, 205, 304].contains(status.code) }
+
+    /// `{"error":{"code":…,"message":…}}`, an HTTP function's own body, or nothing.
     var body: ByteBuffer {
-        guard let code else { return ByteBuffer() }
+        guard let code else { return isBodiless ? ByteBuffer() : content.map { ByteBuffer(data: $0) } ?? ByteBuffer() }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {

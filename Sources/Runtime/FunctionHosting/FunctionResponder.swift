@@ -32,7 +32,7 @@ struct FunctionResponder: Sendable {
     func refusal(of head: HTTPRequest) async -> Answer? {
         if let path = head.path, Self.reservedPaths.contains(where: { path == $0 || path.hasPrefix($0 + "?") }) { return .reservedPath }
         if head.method == .get, let path = configuration.livenessPath, head.path == path { return function.isAlive() ? .done : .hanging }
-        if head.method != .post { return .methodNotAllowed }
+        if function.takesEvents, head.method != .post { return .methodNotAllowed }
         if let callerCheck {
             do throws(CallerRejection) {
                 try await callerCheck.check(head)
@@ -47,7 +47,7 @@ struct FunctionResponder: Sendable {
         return nil
     }
 
-    /// Reads the event and invokes the handler.
+    /// Decodes the request and invokes the function.
     func answer(_ head: HTTPRequest, body: Data, _ execution: Execution) async -> LoggedAnswer {
         do throws(Answer) {
             return try await invoke(head, body, execution)
@@ -65,24 +65,17 @@ struct FunctionResponder: Sendable {
     private func invoke(_ head: HTTPRequest, _ body: Data, _ execution: Execution) async throws(Answer) -> LoggedAnswer {
         guard admission.enter() else { throw .concurrencyLimitReached }
         defer { admission.leave() }
-        let received: ReceivedEvent
-        do {
-            received = try ReceivedEvent(head, body: body)
-        } catch {
-            throw Answer(error)
-        }
-        let event = received.event
         let invocation: HostedFunction.Invocation
-        do {
-            invocation = try function.invocation(received)
+        do throws(HostedFunction.Undecoded) {
+            invocation = try function.invocation(head, body)
         } catch {
-            let logger = execution.logger(messageID: event.id, deliveryAttempt: received.message?.deliveryAttempt)
-            return LoggedAnswer(answer: Answer(undecoded: error), logger: logger)
+            let logger = execution.logger(messageID: error.eventID, deliveryAttempt: error.deliveryAttempt)
+            return LoggedAnswer(answer: error.answer, logger: logger)
         }
-        let logger = execution.logger(messageID: event.id, deliveryAttempt: invocation.deliveryAttempt)
+        let logger = execution.logger(messageID: invocation.eventID, deliveryAttempt: invocation.deliveryAttempt)
         let context = FunctionContext(
-            eventID: event.id,
-            eventTime: event.time,
+            eventID: invocation.eventID ?? execution.id,
+            eventTime: invocation.eventTime,
             executionID: execution.id,
             trace: execution.trace,
             logger: logger,
@@ -93,8 +86,7 @@ struct FunctionResponder: Sendable {
 
     private func run(_ invocation: HostedFunction.Invocation, _ context: FunctionContext) async -> Answer {
         do {
-            try await invocation.run(context)
-            return .done
+            return try await invocation.run(context)
         } catch FunctionFailure.tryAgain(let after, let reason) {
             return .tryAgain(after: after, reason)
         } catch FunctionFailure.unprocessable(let reason) {
@@ -102,23 +94,6 @@ struct FunctionResponder: Sendable {
         } catch {
             if !Task.isCancelled { context.logger.error("the function failed", metadata: ["error": "\("\(error)".forLog)"]) }
             return .failed
-        }
-    }
-}
-
-extension Answer {
-    fileprivate init(_ error: EnvelopeError) {
-        self =
-            error == .batched
-            ? .batched("\(error)") : error.isOfUnsupportedType ? .unsupportedMediaType("\(error)") : .malformed("\(error)")
-    }
-
-    /// The answer to an event that the handler's type cannot be made from.
-    fileprivate init(undecoded error: any Error) {
-        switch error {
-        case let error as EnvelopeError: self.init(error)
-        case FunctionFailure.unprocessable(let reason): self = .unprocessable(reason)
-        default: self = .malformed("the function does not accept this kind of event")
         }
     }
 }

@@ -14,8 +14,9 @@ import Musl
 import Darwin
 #endif
 
-/// Hosts a function over HTTP as Cloud Functions does. Every path but the reserved ones calls the
-/// handler with the event that the request carries.
+/// Hosts a function over HTTP as Cloud Functions does. Every path but the reserved ones calls a
+/// `FunctionHandler` with the event that the request carries, or an `HTTPFunction` with the request
+/// itself.
 ///
 /// Production and local runs use this same code. The server listens from the call of ``run()``
 /// until its task is canceled or its service group shuts down gracefully. Then it accepts no new
@@ -44,6 +45,29 @@ public struct FunctionServer: Service {
         logger: Logger? = nil,
         onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
+        self.init(HostedFunction(handler), configuration, callerCheck, logger, onListening)
+    }
+
+    /// Hosts a function that takes HTTP requests instead of events.
+    ///
+    /// - Parameters: see ``init(_:configuration:callerCheck:logger:onListening:)``.
+    public init(
+        _ function: some HTTPFunction,
+        configuration: FunctionServerConfiguration? = nil,
+        callerCheck: (any CallerCheck)? = nil,
+        logger: Logger? = nil,
+        onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) {
+        self.init(HostedFunction(function), configuration, callerCheck, logger, onListening)
+    }
+
+    private init(
+        _ function: HostedFunction,
+        _ configuration: FunctionServerConfiguration?,
+        _ callerCheck: (any CallerCheck)?,
+        _ logger: Logger?,
+        _ onListening: @escaping @Sendable (_ port: Int) async -> Void
+    ) {
         if let configuration {
             self.configuration = .success(configuration)
         } else {
@@ -59,7 +83,7 @@ public struct FunctionServer: Service {
                 logger.logLevel = known.logLevel
                 return logger
             }()
-        responder = FunctionResponder(HostedFunction(handler), known, callerCheck, self.logger)
+        responder = FunctionResponder(function, known, callerCheck, self.logger)
         self.onListening = onListening
     }
 

@@ -27,7 +27,27 @@ public struct InProcessFunction: Sendable {
         callerCheck: (any CallerCheck)? = nil,
         logger: Logger = Logger(label: "function", factory: { _ in SwiftLogNoOpLogHandler() })
     ) {
-        let function = HostedFunction(handler)
+        self.init(HostedFunction(handler), configuration, callerCheck, logger)
+    }
+
+    /// Calls a function that takes HTTP requests.
+    ///
+    /// - Parameters: see ``init(_:configuration:callerCheck:logger:)``.
+    public init(
+        _ function: some HTTPFunction,
+        configuration: FunctionServerConfiguration = FunctionServerConfiguration(),
+        callerCheck: (any CallerCheck)? = nil,
+        logger: Logger = Logger(label: "function", factory: { _ in SwiftLogNoOpLogHandler() })
+    ) {
+        self.init(HostedFunction(function), configuration, callerCheck, logger)
+    }
+
+    private init(
+        _ function: HostedFunction,
+        _ configuration: FunctionServerConfiguration,
+        _ callerCheck: (any CallerCheck)?,
+        _ logger: Logger
+    ) {
         responder = FunctionResponder(function, configuration, callerCheck, logger)
         background = BackgroundWork(function.run, logger)
     }
@@ -46,8 +66,8 @@ public struct InProcessFunction: Sendable {
 
     /// Answers a request as the server would.
     ///
-    /// - Returns: the response and its body, which is empty for a success and
-    ///   `{"error":{"code":…,"message":…}}` otherwise.
+    /// - Returns: the response and its body: an HTTP function's own, or one that is empty for a
+    ///   success and `{"error":{"code":…,"message":…}}` otherwise.
     public func respond(to request: HTTPRequest, body: Data = Data()) async -> (response: HTTPResponse, body: Data) {
         let execution = Execution(request.headerFields, responder.configuration, responder.logger)
         let answer: Answer

@@ -21,31 +21,11 @@
 ///   stop. Pass cancellation on to what you await, and check `Task.isCancelled` in long
 ///   computations. After SIGTERM, two seconds are left for that. The result of a canceled handler
 ///   is ignored: the event is delivered again.
-public protocol FunctionHandler<Event>: Sendable {
+public protocol FunctionHandler<Event>: HostedLifecycle {
     /// The events that the function takes: ``PubSub`` with the
     /// payload's type, ``PubSubMessage`` for its bytes, or ``CloudEvent`` for any event.
     associatedtype Event: FunctionEvent
 
     /// Handles one delivery of an event.
     func handle(_ event: Event, context: FunctionContext) async throws
-
-    /// Runs the function's background work. The host calls it when it starts to take events, and
-    /// cancels it after the last event is answered. It may return earlier. If it throws, the host
-    /// stops. The default returns at once.
-    func run() async throws
-
-    /// Whether the function makes progress. Asked by a liveness probe, if the host has a path for
-    /// it; false lets the platform replace the instance. It must return at once. The default is
-    /// true.
-    var isAlive: Bool { get }
-
-    /// Called when the host begins to stop. Work in flight is finished; the handler must start
-    /// nothing that takes long. The default does nothing.
-    func shutdownBegan()
-}
-
-extension FunctionHandler {
-    public func run() async throws {}
-    public var isAlive: Bool { true }
-    public func shutdownBegan() {}
 }

@@ -24,7 +24,7 @@ struct HostYourOwnFunctionTests {
 
     @Test("shows only code that is compiled here, line by line, and its manifest")
     func code() throws {
-        let files = ["Helpers/Greeter/Greeter", "Helpers/Greeter/Main", "Helpers/Greeter/NewObjects", "Runtime/GreeterTests/GreeterTests"]
+        let files = ["Greeter", "Guestbook", "Main", "NewObjects"].map { "Helpers/Greeter/\($0)" } + ["Runtime/GreeterTests/GreeterTests"]
         let parts = ["FunctionHostingTests", "PushAuthenticationTests"].map { "Runtime/\($0)/HostYourOwnFunctionTests" }
         let compiled = try files.map { try text("Tests/\($0).swift") } + parts.map { try marked("Tests/\($0).swift") }
         let page = try text("Sources/Runtime/FunctionHosting/FunctionHosting.docc/HostYourOwnFunction.md")

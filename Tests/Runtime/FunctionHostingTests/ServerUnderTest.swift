@@ -60,13 +60,29 @@ func serving<Event: FunctionEvent>(
     _ body: @Sendable (ServerUnderTest) async throws -> Void
 ) async throws {
     let logger = Logger(label: "test") { _ in log }
+    let handler = BusyHandler(handler: ClosureHandler(handler), beside: beside)
+    try await serving(body) {
+        FunctionServer(handler, configuration: configuration, callerCheck: callerCheck, logger: logger, onListening: $0)
+    }
+}
+
+/// Serves a function over HTTP while the body runs.
+func serving(
+    _ function: some HTTPFunction,
+    _ configuration: FunctionServerConfiguration = .init(host: "127.0.0.1", port: 0),
+    log: InMemoryLogHandler = InMemoryLogHandler(),
+    _ body: @Sendable (ServerUnderTest) async throws -> Void
+) async throws {
+    let logger = Logger(label: "test") { _ in log }
+    try await serving(body) { FunctionServer(function, configuration: configuration, logger: logger, onListening: $0) }
+}
+
+private func serving(
+    _ body: @Sendable (ServerUnderTest) async throws -> Void,
+    _ makeServer: (_ onListening: @escaping @Sendable (Int) async -> Void) -> FunctionServer
+) async throws {
     let (ports, listens) = AsyncStream.makeStream(of: Int.self)
-    let server = FunctionServer(
-        BusyHandler(handler: ClosureHandler(handler), beside: beside),
-        configuration: configuration,
-        callerCheck: callerCheck,
-        logger: logger
-    ) { listens.yield($0) }
+    let server = makeServer { listens.yield($0) }
     let group = ServiceGroup(configuration: .init(services: [server], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
     try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { try await group.run() }

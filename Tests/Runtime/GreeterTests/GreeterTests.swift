@@ -1,6 +1,7 @@
 import Foundation
 import FunctionRuntime
 import FunctionHosting
+import HTTPTypes
 import Testing
 
 @testable import Greeter
@@ -23,4 +24,12 @@ func takesObjects() async throws {
         data: Data(#"{"bucket":"b","name":"n"}"#.utf8)
     )
     #expect(await InProcessFunction(NewObjects()).deliver(event).response.status.code == 204)
+}
+
+@Test("a guest is thanked")
+func thanks() async {
+    let request = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
+    let answer = await InProcessFunction(Guestbook()).respond(to: request, body: Data("Ada".utf8))
+    #expect(answer.response.status == .ok)
+    #expect(String(decoding: answer.body, as: UTF8.self) == "thank you, Ada")
 }
