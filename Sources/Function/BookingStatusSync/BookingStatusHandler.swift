@@ -8,14 +8,15 @@ package import Zendesk
 /// Keeps the booking status on Zendesk tickets up to date. It is the only entry point of the
 /// function.
 ///
-/// A message carries a data change record or requests a sweep (attribute `task=sweep`). Each status
+/// A message carries a data change record, requests a sweep (attribute `task=sweep`) or names a new
+/// ticket (`task=ticket`). Each status
 /// change in a record is applied to every ticket of its booking. Each ticket gets an ``Outcome``
 /// and one log line. The event succeeds if every outcome is final. It is retried while one of them
 /// may still change. Otherwise, if one of them is hopeless, it can never be processed.
 ///
 /// ``run()`` processes the changes. The host calls it beside `handle(_:context:)`.
 package struct BookingStatusHandler: FunctionHandler {
-    private let settings: BookingStatusSettings
+    let settings: BookingStatusSettings
     let settler: BookingSettler
     private let scope = TaskScope()
     private let settled = SettledChanges()
@@ -65,6 +66,7 @@ package struct BookingStatusHandler: FunctionHandler {
     ) {
         self.settings = settings
         self.time = time
+        let scope = scope
         let sizes = sizes ?? (settings.sharesCalls ? BatchSizes() : .single)
         let settler = BookingSettler(
             zendesk: zendesk,
@@ -84,7 +86,8 @@ package struct BookingStatusHandler: FunctionHandler {
                 settings: settings,
                 time: time,
                 maximumPages: sizes.pagesPerSweep,
-                clearing: ClearGuard(mayClear: settings.sweepMayClear)
+                clearing: ClearGuard(mayClear: settings.sweepMayClear),
+                newTickets: NewTickets(zendesk, settings, $0, scope, isAlone: { settler.isAlone }, time)
             )
         }
     }
@@ -112,7 +115,11 @@ package struct BookingStatusHandler: FunctionHandler {
     }
 
     package func handle(_ message: PubSubMessage, context: FunctionContext) async throws {
-        if message.attributes["task"] == "sweep" { return try await handleSweep(message, context) }
+        switch message.attributes["task"] {
+        case "sweep": return try await handleSweep(message, context)
+        case "ticket": return try await handleTicket(message, context)
+        default: break
+        }
         let deadline = Deadline(after: context.timeRemaining - Self.timeToAnswer, time)
         let (changes, rowsWithoutKey) = try await changes(in: message, deadline, context)
         let (open, beyond) = settled.open(changes, maximum: Self.maximumRows)
@@ -186,7 +193,7 @@ package struct BookingStatusHandler: FunctionHandler {
         do {
             let record = try DataChangeRecord(json: message.data, columns: settings.columns)
             (changes, rowsWithoutKey) = try BookingChange.changes(in: record, settings) { version in
-                let isFresh = isFresh(version, message, context)
+                let isFresh = isFresh(message, context, committedAt: version.commitTimestamp.secondsSince1970)
                 return ChangeCause(version: version, isFresh: isFresh, eventID: context.eventID, logger: context.logger)
             }
             if changes.isEmpty, rowsWithoutKey == 0 { logNoChange(in: record, context.logger) }
@@ -215,10 +222,12 @@ package struct BookingStatusHandler: FunctionHandler {
         logger.info("booking status", metadata: ["outcome": "\(Outcome.notAStatusChange.rawValue)", "reason": "\(reason)"])
     }
 
-    /// Whether the previous change may still be on its way.
-    private func isFresh(_ version: BookingVersion, _ message: PubSubMessage, _ context: FunctionContext) -> Bool {
+    /// Whether the previous change, or the ticket itself, may still be on its way.
+    ///
+    /// - Parameter committedAt: stands for the time of publication if the message has none.
+    func isFresh(_ message: PubSubMessage, _ context: FunctionContext, committedAt: Double) -> Bool {
         if let attempt = message.deliveryAttempt, attempt <= 4 { return true }
-        let published = (message.publishTime ?? context.eventTime)?.timeIntervalSince1970 ?? version.commitTimestamp.secondsSince1970
+        let published = (message.publishTime ?? context.eventTime)?.timeIntervalSince1970 ?? committedAt
         return time.secondsSince1970() - published < settings.reorderWindow / .seconds(1)
     }
 }

@@ -149,11 +149,27 @@ struct HandlerWorld {
     }
 
     func deliver(_ json: String, publishedBefore age: Double = 1, attempt: Int? = nil, remaining: Duration = .seconds(30)) async throws {
+        try await deliver(data: Data(json.utf8), publishedBefore: age, attempt: attempt, remaining: remaining)
+    }
+
+    /// Delivers a message for a new ticket.
+    func deliver(ticket: String, publishedBefore age: Double = 1, attempt: Int? = nil) async throws {
+        try await deliver(attributes: ["task": "ticket", "ticket": ticket], publishedBefore: age, attempt: attempt)
+    }
+
+    private func deliver(
+        data: Data = Data(),
+        attributes: [String: String] = [:],
+        publishedBefore age: Double,
+        attempt: Int?,
+        remaining: Duration = .seconds(30)
+    ) async throws {
         let now = time.source.now
         let end = now() + remaining
         let message = PubSubMessage(
             id: "m1",
-            data: Data(json.utf8),
+            data: data,
+            attributes: attributes,
             publishTime: Date(timeIntervalSince1970: time.secondsSince1970 - age),
             deliveryAttempt: attempt
         )

@@ -148,17 +148,18 @@ struct TicketSettlementTests {
         Path(
             "a young stamp",
             [read(ticket("a", age: 1)), read(ticket("a")), .option(exists: true), written(done, by: new)],
-            [
-                "read after 2000.0", "ask b", "write b, version b", "done updated",
-            ]
+            ["read after 1050.0", "ask b", "write b, version b", "done updated"]
+        ),
+        Path(
+            "a young stamp by a clock that is behind ours",
+            [read(ticket("a", age: 1)), read(ticket("a", age: 1)), read(ticket("a")), .option(exists: true), written(done, by: new)],
+            ["read after 1050.0", "read after 2000.0", "ask b", "write b, version b", "done updated"]
         ),
         Path("a stamp ahead of the clock", [read(ticket("a", age: -50))], ["done deferred"]),
         Path(
             "a ticket that changes every other second",
             (0...4).map { read(ticket("a", age: 1 - $0 % 2)) },
-            [
-                "read after 2000.0", "read after 2000.0", "read after 2000.0", "read after 2000.0", "done conflict",
-            ]
+            ["read after 1050.0", "read after 2000.0", "read after 2000.0", "read after 2000.0", "done conflict"]
         ),
 
         // Failed writes

@@ -85,6 +85,9 @@ final class BookingSettler: Sendable {
         settler = TicketSettler(zendesk, settings: settings, reader: reader, jobs: jobs, time: time, rule: rule)
     }
 
+    /// Whether at most one booking is in work, so that its calls have no company to wait for.
+    var isAlone: Bool { state.withLock { $0.lanes.inWork <= 1 } }
+
     /// Whether each booking in work has begun within the last five minutes. All of its calls end
     /// within half a minute and their caller's deadline.
     var makesProgress: Bool {

@@ -14,10 +14,10 @@ extension BookingChange {
             "booking": "\(Self.forLog(bookingID))", "from": "\(from.text.forLog)", "to": "\((to?.name ?? "none").forLog)",
             "outcome": "\(result.outcome.rawValue)",
         ]
-        if isSweep { metadata["task"] = "sweep" }
+        if let task = cause.task { metadata["task"] = "\(task)" }
         if let ticket = result.ticket { metadata["ticket"] = "\(ticket)" }
         if let reason = result.reason { metadata["reason"] = "\(reason)" }
-        if let writtenAt = result.writtenAt, !isSweep {
+        if let writtenAt = result.writtenAt, cause.task == nil {
             let milliseconds = (writtenAt - version.commitTimestamp.secondsSince1970) * 1000
             metadata["commit_to_write_ms"] = "\(Int(milliseconds.rounded()))"
         }
@@ -29,6 +29,16 @@ extension BookingChange {
 
     /// Truncates a booking ID for the log. Anybody can type one into a ticket, even a guest.
     static func forLog(_ bookingID: String) -> String { bookingID.cut(to: 64) }
+}
+
+extension TicketResult {
+    /// Writes the only log line for a ticket without a change.
+    func log(task: String, _ logger: Logger) {
+        var metadata: Logger.Metadata = ["task": "\(task)", "outcome": "\(outcome.rawValue)"]
+        if let ticket { metadata["ticket"] = "\(ticket)" }
+        if let reason { metadata["reason"] = "\(reason)" }
+        logger.log(level: needsPerson ? .error : outcome.logLevel, "booking status", metadata: metadata)
+    }
 }
 
 extension Outcome {

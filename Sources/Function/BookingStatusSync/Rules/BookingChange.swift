@@ -16,7 +16,6 @@ package struct BookingChange: Sendable {
     package var version: BookingVersion { cause.version }
     package var isFresh: Bool { cause.isFresh }
     package var source: ChangeCause.Source { cause.source }
-    var isSweep: Bool { cause.reported != nil }
     /// Whether a ticket can show the new status: it has a tag, or the booking has no status.
     var hasTag: Bool { to == nil || to?.tag != nil }
     /// Our version on a ticket that shows this change.
@@ -65,7 +64,7 @@ extension BookingChange {
     func metadata(status: String?) -> [String: String] {
         var metadata = ["source": "booking-status-sync", "booking": bookingID, "event": cause.eventID, "version": kept.text]
         if let status { metadata["status"] = status }
-        if isSweep { metadata["task"] = "sweep" }
+        metadata["task"] = cause.task
         return metadata
     }
 }

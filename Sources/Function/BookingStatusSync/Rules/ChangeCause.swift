@@ -12,7 +12,9 @@ package final class ChangeCause: Sendable {
     let logger: Logger
     /// Low for a sweep beside live changes, which leaves half of the calls to them.
     let level: CallPriority.Level
-    /// What sweeps have already logged; nil for an event's changes.
+    /// The attribute `task` of its message: `sweep` or `ticket`; nil for a change record.
+    let task: String?
+    /// What sweeps have already logged; nil for others.
     let reported: ReportedTickets?
 
     /// The source of a change.
@@ -28,7 +30,7 @@ package final class ChangeCause: Sendable {
     }
 
     package convenience init(version: BookingVersion, isFresh: Bool, source: Source = .stream, eventID: String, logger: Logger) {
-        self.init(version: version, isFresh: isFresh, source: source, eventID: eventID, logger: logger, level: .high, reported: nil)
+        self.init(version: version, isFresh: isFresh, source: source, eventID: eventID, logger: logger, level: .high)
     }
 
     init(
@@ -38,7 +40,8 @@ package final class ChangeCause: Sendable {
         eventID: String,
         logger: Logger,
         level: CallPriority.Level,
-        reported: ReportedTickets?
+        task: String? = nil,
+        reported: ReportedTickets? = nil
     ) {
         self.version = version
         self.isFresh = isFresh
@@ -46,6 +49,7 @@ package final class ChangeCause: Sendable {
         self.eventID = eventID
         self.logger = logger
         self.level = level
+        self.task = task
         self.reported = reported
     }
 }

@@ -19,6 +19,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case unexpectedStatus = "unexpected_status"
     /// No ticket names the booking.
     case noTicket = "no_ticket"
+    /// A new ticket names no booking.
+    case noBookingID = "no_booking_id"
     /// The ticket has been deleted.
     case gone
     /// The change does not concern the booking's status.
@@ -55,7 +57,7 @@ package enum Outcome: String, CaseIterable, Sendable {
     /// Whether the change is done, has to be retried, or is hopeless.
     var verdict: Verdict {
         switch self {
-        case .added, .updated, .cleared, .unchanged, .closed, .otherBooking, .stale, .unexpectedStatus, .noTicket, .gone,
+        case .added, .updated, .cleared, .unchanged, .closed, .otherBooking, .stale, .unexpectedStatus, .noTicket, .noBookingID, .gone,
             .notAStatusChange, .dryRun, .superseded, .unknownBooking:
             .done
         case .waiting, .conflict, .deferred, .searchIsBlind: .tryAgain

@@ -40,3 +40,10 @@ extension TicketResult {
         }
     }
 }
+
+extension TicketResult {
+    init(_ failure: SweepFailure, ticket: Int) {
+        self.init(ticket: ticket, outcome: .deferred, reason: failure.description, retryAfter: failure.retryAfter)
+        needsPerson = failure.needsPerson
+    }
+}

@@ -21,7 +21,12 @@ extension BookingStatusHandler {
         context.logger.info("calls of the last minute", metadata: sweep.zendesk.usage.metadata)
         let report: SweepReport
         do {
-            let caller = Sweep.Caller(id: context.eventID, options: CallOptions(.low, before: deadline), logger: context.logger)
+            let caller = Sweep.Caller(
+                kind: .minute,
+                id: context.eventID,
+                options: CallOptions(.low, before: deadline),
+                logger: context.logger
+            )
             report = try await sweep.runRecent(&window, caller)
         } catch {
             if error.needsPerson { context.logger.error("sweep", metadata: ["reason": "\(error)"]) }
@@ -54,7 +59,7 @@ extension BookingStatusHandler {
     ) async throws(SweepFailure) -> SweepReport {
         guard let sweep else { throw SweepFailure(BookingSourceError("SPANNER_DATABASE is not set", needsPerson: true)) }
         // A job has its own instance, and with it its own budget.
-        let caller = Sweep.Caller(id: "sweep --all", options: .before(deadline), logger: logger)
+        let caller = Sweep.Caller(kind: .all, id: "sweep --all", options: .before(deadline), logger: logger)
         do {
             // A new process knows no ticket with which to check the index.
             let (zendesk, field) = (sweep.zendesk, sweep.settings.bookingIDField)

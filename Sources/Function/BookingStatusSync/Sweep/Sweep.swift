@@ -23,6 +23,7 @@ struct Sweep: Sendable {
     let failing = FailingTickets()
     let settled = SettledTickets()
     let clearing: ClearGuard
+    let newTickets: NewTickets
 
     private static let idsInAQuery = 100
     /// Maximum restarts of an export at the same place.
@@ -40,12 +41,24 @@ struct Sweep: Sendable {
 
     /// The caller of a sweep, and how much of the budgets it may use.
     struct Caller: Sendable {
+        enum Kind: Sendable {
+            /// The schedule's, beside live changes.
+            case minute
+            /// A job, which waits until the budgets have room again. Any other stops, and is
+            /// continued by the next sweep or delivery.
+            case all
+            /// A new ticket's.
+            case ticket
+        }
+
+        let kind: Kind
         /// Appears in the audit of each write.
         var id: String
-        /// Of low priority beside live changes. Such a sweep stops when the budgets run out. Any
-        /// other waits until they have room again.
         var options: CallOptions
         var logger: Logger
+
+        /// As in a message's attribute.
+        var task: String { kind == .ticket ? "ticket" : "sweep" }
 
         /// For the calls of one page, whose deadline is earlier, so that a sweep job notices when it
         /// is stuck.
@@ -56,7 +69,7 @@ struct Sweep: Sendable {
         /// Whether the sweep ends here and the next one continues.
         func stops(at error: ZendeskError) -> Bool {
             switch error.kind {
-            case .limited, .timeIsUp, .unavailable: options.priority.level == .low
+            case .limited, .timeIsUp, .unavailable: kind != .all
             default: false
             }
         }
@@ -181,34 +194,44 @@ struct Sweep: Sendable {
             } catch {
                 throw SweepFailure(error)
             }
-            let kept = chunk.filter { $0.readings.contains { isOurs($0) } }
-            let suspicion = clearing.note(kept.map { ($0.bookingID, bookings.statuses[$0.bookingID] == nil) }, time.now())
-            if let suspicion { hold(suspicion, caller) }
-            // The IDs that Spanner has, and those that it does not have.
-            let causes = [true, false].map { cause(bookings.version, $0 ? .sweep : .sweepWithoutBooking, caller) }
-            var items: [Item] = []
-            for (bookingID, readings) in chunk {
-                let status = bookings.statuses[bookingID]
-                if suspicion != nil, status == nil {
-                    report.held += readings.count
-                    continue
-                }
-                let to = (status ?? nil).map { BookingStatus(name: $0, tag: settings.tags[$0]) }
-                let change = BookingChange(bookingID: bookingID, from: .unknown, to: to, cause: causes[status == nil ? 1 : 0])
-                if let hopeless = hopeless(change, bookings) {
-                    for reading in readings {
-                        let result = TicketResult(ticket: reading.ticket.id, outcome: hopeless.outcome, reason: hopeless.reason)
-                        change.log(result)
-                        report.add(result, isRepair: false)
-                        failing.forget(reading.ticket.id)
-                    }
-                } else {
-                    items.append(Item(change: change, readings: readings))
-                }
-            }
-            try await submit(items, caller, &report)
+            try await settle(chunk, bookings, caller, &report)
             if report.isStopped { return }
         }
+    }
+
+    /// Applies the statuses of bookings, as they were read, to the tickets that name them.
+    func settle(
+        _ named: some Sequence<(bookingID: String, readings: [TicketReading])>,
+        _ bookings: BookingReading,
+        _ caller: Caller,
+        _ report: inout SweepReport
+    ) async throws(SweepFailure) {
+        let kept = named.filter { $0.readings.contains { isOurs($0) } }
+        let suspicion = clearing.note(kept.map { ($0.bookingID, bookings.statuses[$0.bookingID] == nil) }, time.now())
+        if let suspicion { hold(suspicion, caller) }
+        // The IDs that Spanner has, and those that it does not have.
+        let causes = [true, false].map { cause(bookings.version, $0 ? .sweep : .sweepWithoutBooking, caller) }
+        var items: [Item] = []
+        for (bookingID, readings) in named {
+            let status = bookings.statuses[bookingID]
+            if suspicion != nil, status == nil {
+                report.held += readings.count
+                continue
+            }
+            let to = (status ?? nil).map { BookingStatus(name: $0, tag: settings.tags[$0]) }
+            let change = BookingChange(bookingID: bookingID, from: .unknown, to: to, cause: causes[status == nil ? 1 : 0])
+            if let hopeless = hopeless(change, bookings) {
+                for reading in readings {
+                    let result = TicketResult(ticket: reading.ticket.id, outcome: hopeless.outcome, reason: hopeless.reason)
+                    change.log(result)
+                    report.add(result, isRepair: false)
+                    failing.forget(reading.ticket.id)
+                }
+            } else {
+                items.append(Item(change: change, readings: readings))
+            }
+        }
+        try await submit(items, caller, &report)
     }
 
     /// Whether the ticket shows a status that we wrote.
@@ -237,7 +260,8 @@ struct Sweep: Sendable {
             eventID: caller.id,
             logger: caller.logger,
             level: caller.options.priority.level,
-            reported: reported
+            task: caller.task,
+            reported: caller.kind == .ticket ? nil : reported
         )
     }
 
@@ -302,7 +326,7 @@ struct Sweep: Sendable {
             items = left
             guard !items.isEmpty else { return }
             let wait = refusal?.retryAfter ?? .seconds(1)
-            guard caller.options.priority.level > .low, wait < caller.options.deadline.remaining, stillstands < Self.maximumStillstands
+            guard caller.kind == .all, wait < caller.options.deadline.remaining, stillstands < Self.maximumStillstands
             else {
                 return report.stop(refusal, tickets: items.reduce(0) { $0 + $1.readings.count })
             }

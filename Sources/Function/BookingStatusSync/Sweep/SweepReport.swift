@@ -1,3 +1,4 @@
+import FunctionRuntime
 package import Logging
 import Zendesk
 
@@ -26,6 +27,12 @@ package struct SweepReport: Equatable, Sendable {
     private var isRising = true
 
     package init() {}
+
+    /// The failure of an event for a single ticket.
+    var failure: FunctionFailure? {
+        if unfinished > 0 || isStopped { return .tryAgain(after: retryAfter ?? .seconds(10), reason ?? "no time is left") }
+        return outcomes.keys.first { $0.verdict == .never }.map { .unprocessable($0.rawValue) }
+    }
 
     /// Whether every ticket was processed.
     var isComplete: Bool { unfinished == 0 && !isStopped }

@@ -23,34 +23,31 @@ final class TicketPages: Sendable {
         self.time = time
     }
 
-    func read(_ batch: Batcher<Int, TicketReading?>.Batch) async -> [Result<TicketReading?, ZendeskError>] {
+    func read(_ tickets: [Int], _ options: CallOptions) async -> [Result<TicketReading?, ZendeskError>] {
         let now = time.now()
         let known = spoilers.withLock { spoilers in
             spoilers = spoilers.filter { $0.value > now }
             return spoilers
         }
-        let ids = Set(batch.requests)
-        var found = await readTogether(ids.filter { known[$0] == nil }.sorted(), batch)
+        let ids = Set(tickets)
+        var found = await readTogether(ids.filter { known[$0] == nil }.sorted(), options)
         // Only a ticket's own path tells whether it is gone.
         let left = ids.filter { found[$0] == nil }.sorted()
-        let singles = await concurrently(left, width: Self.width) { await self.readAlone($0, batch) }
+        let singles = await concurrently(left, width: Self.width) { await self.readAlone($0, options) }
         for (id, result) in zip(left, singles) { found[id] = result }
-        return batch.requests.map { found[$0]! }
+        return tickets.map { found[$0]! }
     }
 
-    private func readAlone(
-        _ id: Int,
-        _ batch: Batcher<Int, TicketReading?>.Batch
-    ) async -> Result<TicketReading?, ZendeskError> {
+    private func readAlone(_ id: Int, _ options: CallOptions) async -> Result<TicketReading?, ZendeskError> {
         do throws(ZendeskError) {
-            return .success(try await zendesk.ticket(id, batch.options))
+            return .success(try await zendesk.ticket(id, options))
         } catch {
             return error.kind == .notFound ? .success(nil) : .failure(error)
         }
     }
 
     /// - Returns: the tickets that pages show, and those whose page failed for all.
-    private func readTogether(_ ids: [Int], _ batch: Batcher<Int, TicketReading?>.Batch) async -> TicketReadings {
+    private func readTogether(_ ids: [Int], _ options: CallOptions) async -> TicketReadings {
         var found: TicketReadings = [:]
         var (parts, calls, level, hasAnswer) = ([ids].filter { !$0.isEmpty }, 0, 0, false)
         while !parts.isEmpty {
@@ -58,7 +55,7 @@ final class TicketPages: Sendable {
             let pages: [Page] = await concurrently(parts, width: parts.count) { part in
                 do throws(ZendeskError) {
                     return .success(
-                        try await self.zendesk.tickets(part, repeats: 0, batch.options)
+                        try await self.zendesk.tickets(part, repeats: 0, options)
                     )
                 } catch {
                     return .failure(error)

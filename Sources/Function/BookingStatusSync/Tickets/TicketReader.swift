@@ -15,7 +15,7 @@ struct TicketReader: Sendable {
             scope: scope,
             time: time,
             admit: zendesk.admission,
-            perform: { await source.read($0) }
+            perform: { await source.read($0.requests, $0.options) }
         )
     }
 

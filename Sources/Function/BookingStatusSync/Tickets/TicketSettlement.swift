@@ -162,7 +162,7 @@ struct TicketSettlement: Sendable {
         guard let write = plan.write else { return done(results(plan, moment)) }
         if settings.dryRun { return done(dryRun(plan)) }
         let age = age(ofStampOf: reading, moment)
-        guard age == .old else { return waitForStamp(age, moment) }
+        guard age == .old else { return waitForStamp(age, of: reading, moment) }
         guard write.writesTag, let tag = write.tag else { return self.write(write, to: reading) }
         step = .asking(write, reading)
         return .askOption(tag: tag)
@@ -227,7 +227,7 @@ struct TicketSettlement: Sendable {
         return moment.now - seenStamp.at >= .seconds(Self.stampAge) ? .old : .young
     }
 
-    private mutating func waitForStamp(_ age: StampAge, _ moment: Moment) -> Action {
+    private mutating func waitForStamp(_ age: StampAge, of reading: TicketReading, _ moment: Moment) -> Action {
         stampWaits += 1
         if case .ahead(let seconds) = age, seconds > Self.maximumPause / .seconds(1) {
             let wait = min(Duration.seconds(Int(seconds) + 1), .seconds(600))
@@ -236,8 +236,11 @@ struct TicketSettlement: Sendable {
         guard stampWaits <= Self.maximumStampWaits else {
             return fail(ZendeskError(.conflict, "the ticket changes every other second"))
         }
-        let seen = seenStamp.map { moment.now - $0.at } ?? .zero
-        return read(after: age == .young ? .seconds(Self.stampAge) - seen : .seconds(Self.stampAge), moment)
+        guard age == .young else { return read(after: .seconds(Self.stampAge), moment) }
+        let unseen = .seconds(Self.stampAge) - (seenStamp.map { moment.now - $0.at } ?? .zero)
+        // By our clock the stamp may be old sooner. If Zendesk's clock is behind, it is read once more.
+        let young = (RFC3339(reading.ticket.updatedStamp)?.seconds).map { Double($0 + Self.stampAge) - moment.secondsSince1970 } ?? 0
+        return read(after: stampWaits == 1 && young > 0 ? min(unseen, .seconds(young) + .milliseconds(50)) : unseen, moment)
     }
 
     // MARK: A write
@@ -319,7 +322,7 @@ struct TicketSettlement: Sendable {
     private mutating func putBack(_ owed: TakeBack, from reading: TicketReading, _ moment: Moment) -> Action {
         guard let field = settings.bookingVersionField else { preconditionFailure("without a version field nothing is owed") }
         let age = age(ofStampOf: reading, moment)
-        guard age == .old else { return waitForStamp(age, moment) }
+        guard age == .old else { return waitForStamp(age, of: reading, moment) }
         return takeBack(owed.written, from: reading.ticket, [field: owed.formerVersion, settings.bookingStatusField: owed.status])
     }
 
