@@ -7,6 +7,7 @@ extension Target.Dependency {
     static let deque = product(name: "DequeModule", package: "swift-collections")
     static let heap = product(name: "HeapModule", package: "swift-collections")
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
@@ -35,6 +36,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "booking-status-function", targets: ["BookingStatusFunction"]),
+        .executable(name: "booking-status-webhook", targets: ["BookingStatusWebhook"]),
         .executable(name: "bookingstatus", targets: ["BookingStatusCLI"]),
         .executable(name: "bookingstatus-simulation", targets: ["SimulationRunner"]),
         .library(name: "FunctionRuntime", targets: ["FunctionRuntime"]),
@@ -91,6 +93,11 @@ let package = Package(
             name: "BookingStatusFunction",
             dependencies: ["BookingStatusService", "OutboundHTTP", "PushAuthentication", .asyncHTTPClient]
         ),
+        .target(name: "TicketWebhook", dependencies: ["FunctionRuntime", "FunctionHosting", "Support", .httpTypes, .logging]),
+        .executableTarget(
+            name: "BookingStatusWebhook",
+            dependencies: ["OutboundHTTP", "TicketWebhook", .asyncHTTPClient, .crypto]
+        ),
 
         // Local: plain HTTP to loopback. The container runs none of it.
         .target(name: "ZendeskSimulator", dependencies: ["FunctionHosting"] + http),
@@ -138,6 +145,13 @@ let package = Package(
             ] + http
         ),
         .testTarget(
+            name: "TicketWebhookTests",
+            dependencies: [
+                "FunctionHosting", "FunctionRuntime", "Support", "TestSupport", "TicketWebhook", .crypto, .httpTypes, .inMemoryLogging,
+                .logging,
+            ]
+        ),
+        .testTarget(
             name: "PushAuthenticationTests",
             dependencies: [
                 "FunctionRuntime", "FunctionHosting", "OutboundHTTP", "PushAuthentication", "Support", "TestSupport", .asyncHTTPClient,
@@ -162,7 +176,10 @@ let package = Package(
 /// The folders of `Sources` and `Tests` are the architecture. A suite lies as its target does.
 let folders = [
     "Runtime": ["FunctionRuntime", "FunctionHosting", "OutboundHTTP", "PushAuthentication", "Greeter"],
-    "Function": ["SpannerChangeStreams", "Zendesk", "BookingStatusSync", "BookingStatusService", "BookingStatusFunction"],
+    "Function": [
+        "SpannerChangeStreams", "Zendesk", "BookingStatusSync", "BookingStatusService", "BookingStatusFunction", "TicketWebhook",
+        "BookingStatusWebhook",
+    ],
     "Local": ["ZendeskSimulator", "LocalStack", "BookingStatusCLI"],
 ]
 for target in package.targets {

@@ -226,6 +226,14 @@ extension SpannerDatabase {
         }
     }
 
+    private func token(_ deadline: Deadline) async throws(BookingSourceError) -> String? {
+        do throws(MetadataTokens.Failure) {
+            return try await tokens?.token(deadline)
+        } catch {
+            throw BookingSourceError(error.description, needsPerson: error.needsPerson)
+        }
+    }
+
     /// Posts JSON. Retries once with another token if the first one is rejected.
     private func post(_ path: String, _ body: some Encodable, _ deadline: Deadline) async throws(BookingSourceError) -> (
         status: Int, body: Data
@@ -239,7 +247,7 @@ extension SpannerDatabase {
         var isSecondTry = false
         while true {
             var request = OutboundRequest(.post, path, headers: [("content-type", "application/json")], body: json)
-            let token = try await tokens?.token(deadline)
+            let token = try await token(deadline)
             if let token { request.headers.append(("authorization", "Bearer \(token)")) }
             let answer = try await http.answer(request, deadline, "Spanner")
             if answer.status == 401, let token, !isSecondTry {

@@ -1,14 +1,19 @@
-import BookingStatusSync
 import FoundationEssentials
-import Support
 
 /// Access tokens of the service account that the instance runs as.
 ///
 /// Source: Google Cloud's documentation, "About VM metadata", "Access tokens".
-final class MetadataTokens: Sendable {
+package final class MetadataTokens: Sendable {
     private let http: any OutboundTransport
     private let time: TimeSource
     private let current = SharedFetch<Token?>(nil)
+
+    /// Why there is no token.
+    package struct Failure: Error, Equatable, CustomStringConvertible {
+        package var description: String
+        /// Whether a person has to fix something first.
+        package var needsPerson = false
+    }
 
     private struct Token {
         var text: String
@@ -20,30 +25,35 @@ final class MetadataTokens: Sendable {
     private static let usableTimes = Duration.seconds(10)...Duration.seconds(86_400)
 
     /// - Parameter http: the transport to the metadata server.
-    init(_ http: any OutboundTransport, _ time: TimeSource) {
+    package init(_ http: any OutboundTransport, _ time: TimeSource) {
         self.http = http
         self.time = time
     }
 
     private struct Answer: Decodable { let access_token: String, expires_in: Double }
 
-    func token(_ deadline: Deadline) async throws(BookingSourceError) -> String {
-        let late = BookingSourceError("no access token arrived from the metadata server in time")
-        return try await current.value(before: deadline, late: late) { token throws(BookingSourceError) in
+    package func token(_ deadline: Deadline) async throws(Failure) -> String {
+        let late = Failure(description: "no access token arrived from the metadata server in time")
+        return try await current.value(before: deadline, late: late) { token throws(Failure) in
             token.flatMap { time.now() < $0.until ? $0.text : nil }
-        } fetch: { () async throws(BookingSourceError) in
+        } fetch: { () async throws(Failure) in
             let now = time.now()
             let path = "/computeMetadata/v1/instance/service-accounts/default/token"
             let request = OutboundRequest(.get, path, headers: [("metadata-flavor", "Google")])
-            let (status, body) = try await http.answer(request, deadline, "the metadata server")
-            guard status == 200, let answer = try? JSONDecoder().decode(Answer.self, from: body),
+            let response: OutboundResponse
+            do throws(OutboundError) {
+                response = try await http.send(request, timeout: min(deadline.remaining, .seconds(10)))
+            } catch {
+                throw Failure(description: "no answer from the metadata server: \(error)")
+            }
+            guard response.status == 200, let answer = try? JSONDecoder().decode(Answer.self, from: response.body),
                 let text = accessToken(answer.access_token)
-            else { throw BookingSourceError("the metadata server gives no access token (\(status))", needsPerson: true) }
+            else { throw Failure(description: "the metadata server gives no access token (\(response.status))", needsPerson: true) }
             let time = usableTime(saidSeconds: answer.expires_in - 60, default: .zero, in: Self.usableTimes)
             current.withState { $0 = Token(text: text, until: now + time) }
             return text
         }
     }
 
-    func refuse(_ token: String) { current.withState { if $0?.text == token { $0 = nil } } }
+    package func refuse(_ token: String) { current.withState { if $0?.text == token { $0 = nil } } }
 }
