@@ -103,7 +103,7 @@ let package = Package(
         .target(name: "ZendeskSimulator", dependencies: ["FunctionHosting"] + http),
         .target(
             name: "LocalStack",
-            dependencies: handler + ["BookingStatusService", "FunctionHosting", "ZendeskSimulator"] + http,
+            dependencies: handler + ["BookingStatusService", "FunctionHosting", "TicketWebhook", "ZendeskSimulator"] + http,
             resources: [.copy("Console/Page")]
         ),
         .executableTarget(
@@ -167,7 +167,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "FunctionRuntime", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator", .asyncHTTPClient,
+                "FunctionRuntime", "LocalStack", "SpannerChangeStreams", "TestSupport", "ZendeskSimulator", .asyncHTTPClient, .crypto,
             ] + http
         ),
     ]

@@ -10,7 +10,7 @@ package protocol OutboundTransport: Sendable {
 
 /// A request to a service.
 package struct OutboundRequest: Equatable, Sendable {
-    package enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT", delete = "DELETE" }
+    package enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE" }
 
     package var method: Method
     /// Path and query, percent-encoded, from the first slash on.

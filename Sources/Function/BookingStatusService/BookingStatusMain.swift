@@ -45,10 +45,15 @@ package enum BookingStatusMain {
                 return try await endedBySignals(signals, logger) {
                     try await AccountCommands(environment: environment, connect: connect, print: { print($0) }).setUp(isMeant: isMeant)
                 }
-            case .check(let tickets, let isMeant):
+            case .setUpWebhook(let wanted, let secretFile, let isMeant):
                 return try await endedBySignals(signals, logger) {
                     let commands = AccountCommands(environment: environment, connect: connect, print: { print($0) })
-                    return try await commands.check(tickets: tickets, isMeant: isMeant)
+                    return try await commands.setUp(wanted, secretFile: secretFile, isMeant: isMeant)
+                }
+            case .check(let tickets, let webhook, let isMeant):
+                return try await endedBySignals(signals, logger) {
+                    let commands = AccountCommands(environment: environment, connect: connect, print: { print($0) })
+                    return try await commands.check(tickets: tickets, webhook: webhook, isMeant: isMeant)
                 }
             case .sweep(let start):
                 let settings = try ServiceSettings(environment: environment)

@@ -5,7 +5,8 @@ enum Command: Equatable {
     case serve
     case sweep(from: Int64)
     case setup(isMeant: Bool)
-    case check(tickets: [Int], isMeant: Bool)
+    case setUpWebhook(WantedWebhook, secretFile: String, isMeant: Bool)
+    case check(tickets: [Int], webhook: String? = nil, isMeant: Bool)
     case help
 
     /// Names what is wrong with the arguments.
@@ -19,7 +20,9 @@ enum Command: Equatable {
         usage: booking-status-function                            serve events
                booking-status-function sweep --all [--from TIME]  update every unsolved ticket [created since TIME]
                booking-status-function setup [--yes]              find or create the ticket fields and the view
-               booking-status-function check [--ticket ID [--ticket ID [--yes]]]
+               booking-status-function setup --webhook URL --secret-file FILE [--field-changes] [--yes]
+                                                                  find or create the webhook for new tickets
+               booking-status-function check [--webhook URL] [--ticket ID [--ticket ID [--yes]]]
                                                                   check the Zendesk account
 
         Settings are environment variables: see function/REFERENCE.md.
@@ -27,6 +30,10 @@ enum Command: Equatable {
         setup needs ZENDESK_URL, the credentials of an administrator (ZENDESK_CLIENT_ID and
         ZENDESK_CLIENT_SECRET, or ZENDESK_ACCESS_TOKEN) and BOOKING_STATUS_TAGS. It prints the
         planned steps; --yes applies them. A second run changes nothing.
+
+        setup --webhook takes the URL of the deployed booking-status-webhook, subscribes it to new
+        tickets, and writes the signing secret into FILE. With --field-changes it also subscribes to
+        changes of custom fields.
 
         check reads the function's own settings, changes nothing, and says what to do about each
         finding. It exits with 1 if something would keep the function from working. With --ticket it
@@ -48,14 +55,38 @@ enum Command: Equatable {
             self = .sweep(from: time.seconds)
         case "sweep": throw Unknown("sweep takes --all and an optional --from TIME")
         case "setup" where options.isEmpty || options == ["--yes"]: self = .setup(isMeant: !options.isEmpty)
-        case "setup": throw Unknown("setup takes no option except --yes")
+        case "setup": self = try Self.webhook(options)
         case "check": self = try Self.check(options)
         case let command?: throw Unknown("unknown command \(command)")
         }
     }
 
+    private static func webhook(_ options: [String]) throws(Unknown) -> Command {
+        var wanted = WantedWebhook(endpoint: "")
+        var file: String?
+        var isMeant = false
+        var rest = options[...]
+        while let option = rest.popFirst() {
+            switch option {
+            case "--yes": isMeant = true
+            case "--field-changes": wanted.fieldChanges = true
+            case "--webhook": wanted.endpoint = try url(rest.popFirst())
+            case "--secret-file": file = rest.popFirst()
+            default: throw Unknown("setup takes --yes, --webhook URL, --secret-file FILE and --field-changes, not \(option)")
+            }
+        }
+        guard !wanted.endpoint.isEmpty, let file else { throw Unknown("--webhook URL and --secret-file FILE belong together") }
+        return .setUpWebhook(wanted, secretFile: file, isMeant: isMeant)
+    }
+
+    private static func url(_ text: String?) throws(Unknown) -> String {
+        guard let text, EnvironmentValues.isSafe(text) else { throw Unknown("--webhook takes an https URL") }
+        return text
+    }
+
     private static func check(_ options: [String]) throws(Unknown) -> Command {
         var tickets: [Int] = []
+        var webhook: String?
         var isMeant = false
         var rest = options[...]
         while let option = rest.popFirst() {
@@ -66,11 +97,12 @@ enum Command: Equatable {
                     throw Unknown("--ticket takes a ticket's number, and the two must differ")
                 }
                 tickets.append(ticket)
-            default: throw Unknown("check takes --ticket NUMBER and --yes, not \(option)")
+            case "--webhook": webhook = try url(rest.popFirst())
+            default: throw Unknown("check takes --ticket NUMBER, --webhook URL and --yes, not \(option)")
             }
         }
         guard tickets.count <= 2 else { throw Unknown("--ticket can be given at most twice") }
         guard !isMeant || tickets.count == 2 else { throw Unknown("--yes needs two tickets") }
-        return .check(tickets: tickets, isMeant: isMeant)
+        return .check(tickets: tickets, webhook: webhook, isMeant: isMeant)
     }
 }

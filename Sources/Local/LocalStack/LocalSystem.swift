@@ -1,10 +1,13 @@
 import BookingStatusService
 import BookingStatusSync
+import FoundationEssentials
 import FunctionHosting
 package import Logging
 import NIOPosix
 import ServiceLifecycle
+import Support
 import Synchronization
+import TicketWebhook
 import Zendesk
 package import ZendeskSimulator
 
@@ -36,6 +39,9 @@ package struct LocalSystem: Sendable {
         package var push = PushSubscription.Settings()
         /// The interval between sweeps of recently updated tickets; nil for no sweeps.
         package var sweepInterval: Duration?
+        /// Signs the webhooks for new tickets, and so decides which of them the receiver takes; nil for
+        /// no webhooks. The default is no cryptographic signature.
+        package var sign: WebhookSender.Sign? = { secret, text in Data((Data(secret.utf8) + text).reversed()) }
         /// Google's emulators, instead of the parts in memory.
         package var google: Google?
 
@@ -73,6 +79,13 @@ package struct LocalSystem: Sendable {
             let console = Console()
             var account = configuration.account
             account.onAudit = { journal.audited($0, $1) }
+            let simulator = Locked<SimulatorServer?>(nil)
+            let webhooks = configuration.sign.map { sign in
+                WebhookSender(sign: sign) { webhook, status, code in
+                    simulator.value?.withAccount { account, _ in account.invoked(webhook, status: status, code: code) }
+                }
+            }
+            if let webhooks { account.onWebhook = { webhooks.take($0) } }
             let (consolePorts, consoleListens) = AsyncStream.makeStream(of: Int.self)
             let zendesk = SimulatorServer(
                 account,
@@ -81,6 +94,7 @@ package struct LocalSystem: Sendable {
                 front: { try await console.respond(to: $0) },
                 onListening: { consoleListens.yield($0) }
             )
+            simulator.withLock { $0 = zendesk }
             services.append(tasks.start(zendesk, logger) { consoleListens.finish() })
             guard let consolePort = await consolePorts.first else { throw try await tasks.failure() }
             let consoleURL = "http://127.0.0.1:\(consolePort)"
@@ -107,6 +121,18 @@ package struct LocalSystem: Sendable {
                 functionURL = "http://127.0.0.1:\(port)"
             }
             for part in parts.services { services.append(tasks.start(part, logger)) }
+            if let webhooks, let sign = configuration.sign {
+                let (ports, listens) = AsyncStream.makeStream(of: Int.self)
+                let receiver = FunctionServer(
+                    receiver(sign, parts.broker, journal),
+                    configuration: FunctionServerConfiguration(host: "127.0.0.1", port: 0),
+                    logger: logger
+                ) { listens.yield($0) }
+                services.append(tasks.start(receiver, logger) { listens.finish() })
+                guard let port = await ports.first else { throw try await tasks.failure() }
+                zendesk.withAccount { account, _ in account.webhooks = [webhook("http://127.0.0.1:\(port)/")] }
+                services.append(tasks.start(webhooks, logger))
+            }
             if let interval = configuration.sweepInterval {
                 let schedule = SweepSchedule(endpoint: "\(tap)/\(EventSender.topic)-sweep", every: interval)
                 services.append(tasks.start(schedule.subscription, logger))
@@ -135,6 +161,26 @@ package struct LocalSystem: Sendable {
 }
 
 extension LocalSystem {
+    private static let webhookSecret = "local-webhook-secret"
+
+    private static func webhook(_ endpoint: String) -> SimulatedZendesk.Webhook {
+        let subscriptions = [SimulatedZendesk.ticketCreated]
+        return .init(id: "webhook-1", name: "booking-status-sync", endpoint: endpoint, subscriptions: subscriptions, secret: webhookSecret)
+    }
+
+    private static func receiver(_ sign: @escaping WebhookSender.Sign, _ broker: any Broker, _ journal: Journal) -> WebhookReceiver {
+        WebhookReceiver { signature, text in
+            signature == sign(webhookSecret, text)
+        } publish: { attributes, _ throws(PublishFailure) in
+            do {
+                let id = try await broker.publish(Data(), attributes: attributes)
+                journal.published(id, ticket: attributes["ticket"].flatMap { Int($0) })
+            } catch {
+                throw PublishFailure("\(error)")
+            }
+        }
+    }
+
     private static func functionSettings(
         _ configuration: Configuration,
         zendeskURL: String,

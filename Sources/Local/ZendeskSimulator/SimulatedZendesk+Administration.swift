@@ -58,6 +58,7 @@ extension SimulatedZendesk {
     private struct ViewBody: Decodable { let view: JSON }
 
     mutating func administer(_ method: String, _ path: ArraySlice<String>, _ query: [String: String], _ body: Data) -> Response? {
+        if let answer = administerWebhooks(method, path, body) { return answer }
         switch "\(method) \(path.joined(separator: "/"))" {
         case "GET users/me": return .init(200, ["user": user.json])
         case "GET oauth/tokens/current":
@@ -76,7 +77,7 @@ extension SimulatedZendesk {
         }
     }
 
-    private var onlyAdministrators: Response? {
+    var onlyAdministrators: Response? {
         user.mayAdminister ? nil : forbidden
     }
 

@@ -117,6 +117,7 @@ extension SimulatedZendesk {
             let audit = SimulatedTicket.Audit(at: now, changes: changes, metadata: change.metadata ?? .null)
             updated.audits.append(audit)
             put(updated, now: now)
+            announceChanges(of: updated, since: ticket, now: now)
             onAudit?(ticket.id, audit)
         }
         // The answer to an update without changes contains an older update's audit.

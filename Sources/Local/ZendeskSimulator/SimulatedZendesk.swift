@@ -34,6 +34,10 @@ package struct SimulatedZendesk: Sendable {
     package var faults = Faults()
     /// Called for each update that changed something, with the ticket's ID.
     package var onAudit: (@Sendable (Int, SimulatedTicket.Audit) -> Void)?
+    package var webhooks: [Webhook] = []
+    /// Called for each request that a webhook makes.
+    package var onWebhook: (@Sendable (WebhookCall) -> Void)?
+    var lastEvent = 0
     /// The account's URL, which starts the links in its answers.
     package var baseURL = "https://simulated.zendesk.com"
     /// The user that every token acts as.
@@ -276,6 +280,7 @@ extension SimulatedZendesk {
         ticket.noteChanges(since: before, at: now)
         ticket.updatedAt = max(now, ticket.updatedAt)
         put(ticket, now: now)
+        announceChanges(of: ticket, since: before, now: now)
     }
 
     /// - Parameter keepsIndex: whether search still finds the ticket for a while.

@@ -114,6 +114,11 @@ package enum Fault: String, CaseIterable, Sendable {
     case undoneEdit = "a person set the status, and back again"
     case followUp = "a follow-up ticket with copied fields"
     case judgedTouched = "a ticket judged although a person touched it"
+    // Webhooks
+    case webhook = "a message for a new ticket"
+    case webhookLost = "a new ticket without a message"
+    case webhookEarly = "a message for a ticket that cannot be read yet"
+    case webhookFilled = "a ticket written because of its own message"
     // The sweep
     case sweep = "a sweep of what was updated lately"
     case sweepWrote = "a ticket written by a sweep"

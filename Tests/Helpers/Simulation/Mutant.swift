@@ -47,6 +47,12 @@ package enum Mutant: String, CaseIterable, Sendable {
     case lateJobOverNewerWrite = "late-job-over-newer-write"
     case parkedNeverWoken = "parked-never-woken"
 
+    // Mistakes about new tickets
+    case newTicketTakenForGone = "new-ticket-taken-for-gone"
+    case newTicketOverwrites = "new-ticket-overwrites"
+
+    var concernsNewTickets: Bool { self == .newTicketTakenForGone || self == .newTicketOverwrites }
+
     /// The number of seeds within which it must be noticed.
     package static let seeds = 3000
 
@@ -111,6 +117,11 @@ package enum Mutant: String, CaseIterable, Sendable {
             { ticket, change, keepsVersions in
                 let decision = decide(ticket, change, keepsVersions: keepsVersions)
                 return decision == .writeVersion(.unexpectedStatus) && ticket.tag != nil ? .skip(.unexpectedStatus) : decision
+            }
+        case .newTicketOverwrites:
+            { ticket, change, keepsVersions in
+                let decision = decide(ticket, change, keepsVersions: keepsVersions)
+                return decision.isUnexpected && change.cause.task == "ticket" ? .write(.updated) : decision
             }
         default: Self.none
         }

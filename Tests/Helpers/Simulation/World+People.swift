@@ -14,6 +14,7 @@ extension World {
             let opened = isLate ? executor.number(0.0...chaosEnds) : -3600
             let ticket = SimulatedTicket(id: id, subject: "T", createdAt: zendeskNow + opened, customFields: fields)
             indexedAt[id] = opened + account.searchLag.upperBound
+            if isLate || executor.chance(0.2) { announce(id, at: max(0, opened)) }
             guard isLate else { return account.put(ticket, now: zendeskNow + opened) }
             count(.lateTicket)
             at(opened) { self.account.put(ticket, now: self.zendeskNow) }
@@ -148,6 +149,7 @@ extension World {
             let isOurs = isOurs(id)
             let booking = executor.pick(history.isCrowd ? History.bookings : ["BK-1", "BK-12", "BK-3"])
             setBooking(booking, on: id)
+            if sweeps { announce(id, at: elapsed) }
             if sweeps, isOurs { editsByHand[id, default: 0] += 1 } else { touch(id) }
         case 8:
             count(.emptiedBooking)
@@ -266,6 +268,7 @@ extension World {
         let id = lastFollowUp
         account.put(SimulatedTicket(id: id, subject: "T", createdAt: zendeskNow, customFields: former.customFields), now: zendeskNow)
         indexedAt[id] = elapsed + account.searchLag.upperBound
+        announce(id, at: elapsed)
         if touches[source] != nil { touch(id) }
         if hasVersion(source), !isOurs(source) { copiedUnfinished[id] = former.customFields }
         if unversioned.contains(source) { unversioned.insert(id) }

@@ -53,6 +53,8 @@ final class World: @unchecked Sendable {
     /// Half of the histories have sweeps: no ticket may stay wrong for lack of a change. In the
     /// others there are only changes, and nothing repairs their damage.
     let sweeps: Bool
+    /// Whether webhooks tell of new tickets.
+    let hasWebhooks: Bool
     /// A ticket that fails, in whatever way.
     var badTicket: BadTicket?
     /// Maximum events in flight.
@@ -127,7 +129,7 @@ final class World: @unchecked Sendable {
 
     private struct Later: Sendable {
         let moment: Double
-        let action: @Sendable () -> Void
+        let action: @Sendable () async -> Void
     }
 
     /// Clock errors. One history never has two errors in the same direction, since nothing could
@@ -228,6 +230,7 @@ final class World: @unchecked Sendable {
         hasDeadLetters = executor.chance(0.7)
         maximumAttempts = executor.number(5...30)
         sweeps = executor.chance(0.5) && self.keepsVersions
+        hasWebhooks = executor.chance(mutant?.concernsNewTickets == true ? 1 : 0.4) && self.keepsVersions
         senders = executor.pick([1, 2, nil, nil])
         if executor.chance(0.1), let bookingID = history.commits.keys.sorted().first {
             let begin = executor.number(0.0...chaosEnds)
@@ -340,7 +343,7 @@ final class World: @unchecked Sendable {
     }
 
     /// Schedules an action for a later moment.
-    func at(_ moment: Double, _ action: @escaping @Sendable () -> Void) {
+    func at(_ moment: Double, _ action: @escaping @Sendable () async -> Void) {
         later.yield(Later(moment: moment, action: action))
     }
 
@@ -389,7 +392,7 @@ final class World: @unchecked Sendable {
             for await action in laterActions {
                 group.addTask {
                     await self.wait(until: action.moment)
-                    if !Task.isCancelled { action.action() }
+                    if !Task.isCancelled { await action.action() }
                 }
             }
             group.cancelAll()

@@ -59,6 +59,46 @@ struct AccountAdministration: Sendable {
         try await create("/api/v2/views.json", ["view": view]) { (answer: [String: Created]) in answer["view"]?.id }
     }
 
+    func webhooks() async throws(ZendeskError) -> [WebhookDefinition] {
+        struct Answer: Decodable { var webhooks: [WebhookDefinition] }
+        // An account has a few; a trial has at most ten.
+        let request = OutboundRequest(.get, "/api/v2/webhooks?page%5Bsize%5D=100")
+        let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(request, deadline)
+        return answer.value.webhooks
+    }
+
+    /// The latest requests of a webhook.
+    func invocations(of webhook: String) async throws(ZendeskError) -> [WebhookInvocation] {
+        struct Answer: Decodable { var invocations: [WebhookInvocation] }
+        let request = OutboundRequest(.get, "/api/v2/webhooks/\(webhook)/invocations?page%5Bsize%5D=20&sort=-latest_completed_at")
+        let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(request, deadline)
+        return answer.value.invocations
+    }
+
+    /// - Returns: the new webhook's id.
+    func createWebhook(_ webhook: NewWebhook) async throws(ZendeskError) -> String {
+        struct Created: Decodable { var webhook: WebhookDefinition }
+        let request = OutboundRequest(.post, "/api/v2/webhooks", body: try json(["webhook": webhook]))
+        let answer: (value: Created, headers: [String: String]) = try await zendesk.call(request, deadline)
+        return answer.value.webhook.id
+    }
+
+    func changeWebhook(_ id: String, _ change: NewWebhook.Change) async throws(ZendeskError) {
+        let request = OutboundRequest(.patch, "/api/v2/webhooks/\(id)", body: try json(["webhook": change]))
+        let response = try await zendesk.respond(to: request, deadline)
+        guard (200..<300).contains(response.status) else { throw ZendeskError(response, to: request) }
+    }
+
+    func signingSecret(of webhook: String) async throws(ZendeskError) -> String {
+        struct Answer: Decodable {
+            struct Secret: Decodable { var secret: String }
+            var signing_secret: Secret
+        }
+        let request = OutboundRequest(.get, "/api/v2/webhooks/\(webhook)/signing_secret")
+        let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(request, deadline)
+        return answer.value.signing_secret.secret
+    }
+
     /// Updates a ticket with an outdated stamp, setting a field to its current value.
     func updateWithOutdatedStamp(_ id: Int, _ field: Int) async throws(ZendeskError) -> AccountFacts.SafeUpdateTrial {
         let ticket = try await zendesk.ticket(id, .before(deadline)).ticket
@@ -115,6 +155,23 @@ struct AccountAdministration: Sendable {
         } catch {
             throw ZendeskError(.rejected, "the request cannot be written as JSON: \(error)")
         }
+    }
+}
+
+/// A webhook to create.
+///
+/// Source: Zendesk API reference, "Webhooks".
+struct NewWebhook: Encodable {
+    var name = "booking-status-sync"
+    var endpoint: String
+    var http_method = "POST"
+    var request_format = "json"
+    var status = "active"
+    var subscriptions: [String]
+
+    struct Change: Encodable {
+        var status = "active"
+        var subscriptions: [String]
     }
 }
 

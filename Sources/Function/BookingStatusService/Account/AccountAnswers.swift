@@ -1,8 +1,8 @@
 // The members of Zendesk's answers that setup and check read. Members that a plan or an edition may
 // lack are optional.
 //
-// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms" and
-// "OAuth tokens".
+// Source: Zendesk API reference, "Ticket fields", "Views", "Users", "Triggers", "Ticket forms",
+// "OAuth tokens", "Webhooks" and "Webhook invocations".
 
 struct TicketFieldDefinition: Decodable, Equatable, Sendable {
     var id: Int
@@ -40,6 +40,20 @@ struct UserDefinition: Decodable, Equatable, Sendable {
 
 struct TokenDefinition: Decodable, Equatable, Sendable {
     var scopes: [String]?
+}
+
+struct WebhookDefinition: Decodable, Equatable, Sendable {
+    var id: String
+    var endpoint: String
+    /// `active` or `inactive`.
+    var status: String
+    var subscriptions: [String]?
+}
+
+struct WebhookInvocation: Decodable, Equatable, Sendable {
+    /// `success`, or why it failed.
+    var status: String?
+    var status_code: Int?
 }
 
 struct Condition: Decodable, Equatable, Sendable {

@@ -27,9 +27,11 @@ struct AccountCheck: Sendable {
         self.time = time
     }
 
-    /// - Parameter ticket: an unsolved ticket on which to try an update with an outdated stamp.
-    ///   Nothing on the ticket changes.
-    func findings(ticket: Int?) async -> [Finding] {
+    /// - Parameters:
+    ///   - ticket: an unsolved ticket on which to try an update with an outdated stamp. Nothing on
+    ///     the ticket changes.
+    ///   - webhook: the URL of the receiver, if it is in use.
+    func findings(ticket: Int?, webhook: String? = nil) async -> [Finding] {
         let me = await answer { () async throws(ZendeskError) in try await administration.currentUser() }
         if case .failure(let error) = me {
             // All other requests would fail in the same way, and take as long.
@@ -63,8 +65,14 @@ struct AccountCheck: Sendable {
         }
         facts.clockSkew = headers["date"].flatMap { HTTPDate.seconds($0) }.map { time.secondsSince1970() - Double($0) }
         facts.requestsPerMinute = (headers["x-rate-limit"] ?? headers["ratelimit-limit"]).flatMap { Int($0) }
+        if let webhook { facts.webhook = await answer { () async throws(ZendeskError) in try await state(ofWebhook: webhook) } }
         if let ticket, case .success = facts.user { facts.safeUpdate = await tryUpdate(ticket) }
         return facts.findings(settings)
+    }
+
+    private func state(ofWebhook url: String) async throws(ZendeskError) -> AccountFacts.WebhookState? {
+        guard let webhook = try await administration.webhooks().first(where: { $0.endpoint == url }) else { return nil }
+        return .init(webhook: webhook, invocations: try? await administration.invocations(of: webhook.id))
     }
 
     private func answer<Value>(_ call: () async throws(ZendeskError) -> Value) async -> Result<Value, ZendeskError> {

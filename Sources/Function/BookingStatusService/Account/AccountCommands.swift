@@ -1,4 +1,5 @@
 import BookingStatusSync
+import FoundationEssentials
 import Support
 import Zendesk
 
@@ -58,14 +59,52 @@ struct AccountCommands {
         return 0
     }
 
+    /// Finds or creates the webhook for new tickets, and writes its signing secret into a file.
+    ///
+    /// - Parameters:
+    ///   - secretFile: the file for Secret Manager. Another secret in it is kept as the second one, so
+    ///     that both are accepted while one replaces the other.
+    ///   - isMeant: makes the changes instead of only printing them.
+    /// - Returns: the exit status.
+    /// - Throws: ``ConfigurationFaults``.
+    func setUp(_ wanted: WantedWebhook, secretFile: String, isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
+        let settings = try SetupSettings(environment: environment)
+        let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.credentials, time: time)
+        let administration = AccountAdministration(zendesk: zendesk, deadline: Deadline(after: .seconds(120), time))
+        let setup = WebhookSetup(administration, wanted)
+        do throws(ZendeskError) {
+            let step = try await setup.plan()
+            print("  \(step)")
+            guard isMeant && !settings.isDryRun else {
+                print("Nothing was changed. Run again with \(settings.isDryRun ? "DRY_RUN=false and " : "")--yes to apply.")
+                return 0
+            }
+            let (id, secret) = try await setup.carryOut(step)
+            let former = (try? String(contentsOfFile: secretFile, encoding: .utf8))?.split(whereSeparator: { $0 == "," || $0.isNewline })
+                .first
+            let text = former.map { $0 == secret ? secret : "\(secret),\($0)" } ?? secret
+            guard FileManager.default.createFile(atPath: secretFile, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
+            else {
+                print("the webhook (\(id)) is there, but \(secretFile) cannot be written: run it again with another file")
+                return 1
+            }
+            print("the webhook (\(id)) is active, and its signing secret is in \(secretFile)")
+            return 0
+        } catch {
+            print("stopped: \(error)")
+            return 1
+        }
+    }
+
     /// Checks the account, and prints each finding with what to do about it.
     ///
     /// - Parameters:
     ///   - tickets: up to two unsolved tickets to try updates on.
+    ///   - webhook: the URL of the receiver, if it is in use.
     ///   - isMeant: writes the two tickets' booking version, and restores it.
     /// - Returns: the exit status.
     /// - Throws: ``ConfigurationFaults``.
-    func check(tickets: [Int], isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
+    func check(tickets: [Int], webhook: String? = nil, isMeant: Bool) async throws(ConfigurationFaults) -> Int32 {
         let settings = try ServiceSettings(environment: environment)
         let checked = CheckedSettings(
             bookingStatus: settings.bookingStatus,
@@ -77,7 +116,7 @@ struct AccountCommands {
         let deadline = Deadline(after: .seconds(240), time)
         let bookings = settings.spanner.map { SpannerDatabase($0, bookings: settings.bookingStatus, time: time, connect: connect) }
         let check = AccountCheck(zendesk, checked, bookings: bookings, deadline: deadline, time: time)
-        var findings = await check.findings(ticket: tickets.first)
+        var findings = await check.findings(ticket: tickets.first, webhook: webhook)
         if tickets.count == 2 {
             let trial = SharedCallsTrial(zendesk, checked, tickets: (tickets[0], tickets[1]), deadline: deadline, time: time)
             if settings.bookingStatus.dryRun {

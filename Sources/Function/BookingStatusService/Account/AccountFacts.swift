@@ -15,11 +15,19 @@ struct AccountFacts: Sendable {
     var index: Answer<ZendeskError?>?
     /// Whether the sweep can read the bookings; nil without a database.
     var database: Result<Void, BookingSourceError>?
+    /// The webhook and its latest requests; nil if the command names none.
+    var webhook: Answer<WebhookState?>?
     /// The account's clock and limits, from the headers of an answer.
     var clockSkew: Double?
     var requestsPerMinute: Int?
     /// The result of an update with an outdated stamp; nil if no ticket was named for it.
     var safeUpdate: SafeUpdateTrial?
+
+    struct WebhookState: Equatable, Sendable {
+        var webhook: WebhookDefinition
+        /// Nil if they cannot be read.
+        var invocations: [WebhookInvocation]?
+    }
 
     struct SafeUpdateTrial: Equatable, Sendable {
         var result: Result

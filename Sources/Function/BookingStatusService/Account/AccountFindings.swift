@@ -15,7 +15,42 @@ extension AccountFacts {
         findings += safeUpdateFindings()
         findings += triggerFindings(settings)
         findings += formFindings(settings)
+        findings += webhookFindings()
         return findings
+    }
+
+    private func webhookFindings() -> [Finding] {
+        let advice = "run `booking-status-function setup --webhook URL --secret-file FILE --yes`"
+        let state: WebhookState
+        switch webhook {
+        case .success(let known?)?: state = known
+        case .success(nil)?: return [.problem("there is no webhook with that URL: new tickets wait for the next sweep", advice)]
+        case .failure(let error)?: return [.warning("the webhooks cannot be looked at: \(error)", "an administrator can")]
+        case nil: return []
+        }
+        guard state.webhook.status == "active", state.webhook.subscriptions?.contains("zen:event-type:ticket.created") == true else {
+            return [.problem("the webhook (\(state.webhook.id)) is inactive, or not subscribed to new tickets", advice)]
+        }
+        guard let invocations = state.invocations else {
+            return [
+                .warning(
+                    "the webhook (\(state.webhook.id)) is active; its requests cannot be read",
+                    "look at its activity in the Admin Center"
+                )
+            ]
+        }
+        let failures = invocations.filter { $0.status?.hasPrefix("succe") != true }
+        let reasons = Set(failures.map { "\($0.status ?? "no status")\($0.status_code.map { " \($0)" } ?? "")" }).sorted().joined(
+            separator: ", "
+        )
+        if let latest = invocations.first, latest.status?.lowercased().contains("circuit") == true {
+            return [.problem("Zendesk holds the webhook's requests back after too many failures (\(reasons))", "see the receiver's log")]
+        }
+        guard failures.count * 2 <= invocations.count else {
+            let count = "\(failures.count) of the webhook's last \(invocations.count) requests failed (\(reasons))"
+            return [.problem(count, "401: put the signing secret into Secret Manager and deploy; else see the receiver's log")]
+        }
+        return [.good("the webhook (\(state.webhook.id)) is active; \(failures.count) of its last \(invocations.count) requests failed")]
     }
 
     private func who() -> [Finding] {

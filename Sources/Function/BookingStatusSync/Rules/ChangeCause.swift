@@ -13,7 +13,7 @@ package final class ChangeCause: Sendable {
     /// Low for a sweep beside live changes, which leaves half of the calls to them.
     let level: CallPriority.Level
     /// The attribute `task` of its message: `sweep` or `ticket`; nil for a change record.
-    let task: String?
+    package let task: String?
     /// What sweeps have already logged; nil for others.
     let reported: ReportedTickets?
 

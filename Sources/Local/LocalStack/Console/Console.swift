@@ -182,7 +182,7 @@ final class Console: Sendable {
             }
             let id = (account.tickets.keys.max() ?? 0) + 1
             let fields = change.booking.map { [LocalAccount.bookingIDField: JSON.string($0)] } ?? [:]
-            account.put(SimulatedTicket(id: id, subject: change.subject ?? "", createdAt: now, customFields: fields), now: now)
+            account.open(SimulatedTicket(id: id, subject: change.subject ?? "", createdAt: now, customFields: fields), now: now)
             return id
         }
         return json(["id": .int(id)])

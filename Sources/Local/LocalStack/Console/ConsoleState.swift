@@ -28,7 +28,7 @@ enum ConsoleState {
         let (view, faults, lag, usage) = stack.zendesk.withAccount { account, now in
             (AgentsView(account), account.faults, account.searchLag, account.usage(now: now))
         }
-        let dead = Set(deadLetters.map(\.data))
+        let dead = Set(deadLetters.map { $0.data.isEmpty ? Data($0.messageID.utf8) : $0.data })
         var changedAt: [String: Double] = [:]
         for entry in observations.entries {
             for change in entry.changes { changedAt[change.bookingID] = max(changedAt[change.bookingID] ?? 0, entry.committedAt ?? 0) }
@@ -38,10 +38,11 @@ enum ConsoleState {
         let entries = observations.entries.filter { entry in
             // A sweep that wrote nothing is not worth showing.
             if entry.isSweep { return booking == nil && !entry.writes.isEmpty }
+            if let ticket = entry.ticket { return booking == nil || view.rows.contains { $0.ticket == ticket && $0.bookingID == booking } }
             return booking == nil || entry.changes.contains { $0.bookingID == booking }
         }
         var places = Array(repeating: 0, count: Place.allCases.count)
-        for entry in entries where !entry.isSweep { places[Place(entry, isDead: dead.contains(entry.record)).rawValue] += 1 }
+        for entry in entries where !entry.isSweep { places[Place(entry, isDead: dead.contains(entry.key)).rawValue] += 1 }
         return [
             "parts": .string(stack.parts), "functionURL": .string(stack.functionURL),
             "statuses": .array(LocalAccount.statuses.map { .string($0.status) }),
@@ -51,7 +52,7 @@ enum ConsoleState {
             "tickets": .array(latestTickets.map(ticketJSON)),
             "ticketCount": .int(view.rows.count),
             "ticketCounts": counts(view.rows.map { $0.status ?? "" }),
-            "events": .array(entries.prefix(maximumEvents).map { event($0, isDead: dead.contains($0.record)) }),
+            "events": .array(entries.prefix(maximumEvents).map { event($0, isDead: dead.contains($0.key)) }),
             "eventCount": .int(entries.count),
             "places": .array(places.map { .int($0) }),
             "deadLetters": .array(deadLetters.map(deadLetterJSON)),
@@ -108,7 +109,7 @@ enum ConsoleState {
     private static func deadLetterJSON(_ letter: DeadLetter) -> JSON {
         let record = try? DataChangeRecord(json: letter.data)
         let keys = record?.mods.compactMap { $0.keys["ID"]?.text } ?? []
-        return ["id": .string(letter.messageID), "bookings": .array(keys.map { .string($0) })]
+        return ["id": .string(letter.messageID), "bookings": .array(keys.map { .string($0) }), "ticket": JSON(letter.attributes["ticket"])]
     }
 }
 
@@ -126,6 +127,7 @@ extension ConsoleState {
         let ticketTime = entry.committedAt.flatMap { commit in entry.writes.first.map { ($0.at - commit) * 1000 } }
         return [
             "id": .string(entry.messageID), "changes": .array(changes), "copy": .bool(entry.isCopy), "sweep": .bool(entry.isSweep),
+            "ticket": entry.ticket.map { .int($0) } ?? .null,
             "state": .string(state), "place": .int(Place(entry, isDead: isDead).rawValue),
             "outcome": .string(outcomes.joined(separator: ", ")), "deliveries": .int(entry.deliveries.count),
             "ms": ticketTime.map { .int(Int($0.rounded())) } ?? .null, "steps": .array(steps),
@@ -150,4 +152,9 @@ extension ConsoleState {
         }
         return steps
     }
+}
+
+extension Journal.Entry {
+    /// What its dead letter is recognized by: the record, or the message's id if it has none.
+    fileprivate var key: Data { record.isEmpty ? Data(messageID.utf8) : record }
 }

@@ -35,6 +35,8 @@ package final class Journal: Sendable {
         package var publishedAt: Double?
         /// Whether the message requests a sweep. Then it has no record.
         package var isSweep = false
+        /// The new ticket that the message names. Then it has no record.
+        package var ticket: Int?
         /// Whether the pipeline had published the same record before.
         package var isCopy = false
         /// It was a dead letter, and its record has been published again.
@@ -152,6 +154,12 @@ extension Journal {
             entry.publishedAt = now
             entry.isCopy = isCopy
         }
+    }
+
+    /// Records a message for a new ticket.
+    func published(_ messageID: String, ticket: Int?) {
+        let now = Self.now
+        update(messageID) { entry in (entry.ticket, entry.publishedAt) = (ticket, now) }
     }
 
     /// - Returns: which delivery of the message it is, for ``answered(_:_:status:body:)``.

@@ -3,7 +3,8 @@ package import FoundationEssentials
 /// A topic with a push subscription and a dead-letter queue.
 package protocol Broker: Sendable {
     /// - Returns: the message's id.
-    func publish(_ data: Data) async throws -> String
+    @discardableResult
+    func publish(_ data: Data, attributes: [String: String]) async throws -> String
 
     /// The messages that were given up, oldest first.
     func deadLetters() async throws -> [DeadLetter]
@@ -16,6 +17,7 @@ package protocol Broker: Sendable {
 package struct DeadLetter: Equatable, Sendable {
     package var messageID: String
     package var data: Data
+    package var attributes: [String: String] = [:]
     /// The ID for acknowledging it in its queue, if the queue has such IDs.
     package var ackID: String?
 }

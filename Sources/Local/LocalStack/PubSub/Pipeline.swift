@@ -66,7 +66,7 @@ package final class Pipeline: Service {
         for copy in 1...copies {
             while !Task.isCancelled {
                 do {
-                    let id = try await broker.publish(data)
+                    let id = try await broker.publish(data, attributes: [:])
                     journal.published(id, record, data, isCopy: copy > 1)
                     break
                 } catch {

@@ -43,8 +43,10 @@ package final class PubSubEmulator: Broker {
         )
     }
 
-    package func publish(_ data: Data) async throws -> String {
-        let message: JSON = ["data": .string(data.base64EncodedString())]
+    @discardableResult
+    package func publish(_ data: Data, attributes: [String: String]) async throws -> String {
+        let named = attributes.map { JSON.Member(name: $0.key, value: .string($0.value)) }
+        let message: JSON = ["data": .string(data.base64EncodedString()), "attributes": .object(named)]
         let answer = try await rest.call(.post, "/\(Self.topic):publish", ["messages": [message]])
         guard let id = answer["messageIds"]?.array?.first?.string else {
             throw RESTClient.Failure(status: 200, description: "the message got no id")
@@ -61,7 +63,11 @@ package final class PubSubEmulator: Broker {
         let letters: [DeadLetter] = (answer["receivedMessages"]?.array ?? []).compactMap { received in
             guard let id = received["message"]?["messageId"]?.string, let ackID = received["ackId"]?.string else { return nil }
             let data = received["message"]?["data"]?.string.flatMap { Data(base64Encoded: $0) } ?? Data()
-            return DeadLetter(messageID: id, data: data, ackID: ackID)
+            var letter = DeadLetter(messageID: id, data: data, ackID: ackID)
+            if case .object(let members)? = received["message"]?["attributes"] {
+                for member in members { letter.attributes[member.name] = member.value.string }
+            }
+            return letter
         }
         return pulled.withLock { pulled in
             for letter in letters { pulled[letter.messageID] = letter }
@@ -73,7 +79,7 @@ package final class PubSubEmulator: Broker {
         for letter in letters {
             guard let ackID = pulled.withLock({ $0[letter.messageID]?.ackID }) else { continue }
             // In this order, a failure in between duplicates the letter instead of losing it.
-            _ = try await publish(letter.data)
+            try await publish(letter.data, attributes: letter.attributes)
             _ = try await rest.call(.post, "/\(Self.deadLetterSubscription):acknowledge", ["ackIds": [.string(ackID)]])
             pulled.withLock { $0[letter.messageID] = nil }
         }

@@ -42,8 +42,6 @@ package final class PushSubscription: Broker, Service {
         (messages, publisher) = AsyncStream.makeStream()
     }
 
-    package func publish(_ data: Data) -> String { publish(data, attributes: [:]) }
-
     /// Publishes a message. It is delivered once the subscription runs.
     @discardableResult
     package func publish(_ data: Data, attributes: [String: String]) -> String {
@@ -71,7 +69,7 @@ package final class PushSubscription: Broker, Service {
             defer { state.deadLetters.removeAll { ids.contains($0.messageID) } }
             return state.deadLetters.filter { ids.contains($0.messageID) }
         }
-        for letter in found { publish(letter.data, attributes: [:]) }
+        for letter in found { publish(letter.data, attributes: letter.attributes) }
     }
 
     package func run() async {
@@ -99,7 +97,7 @@ package final class PushSubscription: Broker, Service {
             guard (try? await Task.sleep(for: wait)) != nil else { return }
             wait = min(wait * 2, settings.maximumBackoff)
         }
-        state.withLock { $0.deadLetters.append(DeadLetter(messageID: message.id, data: message.data)) }
+        state.withLock { $0.deadLetters.append(DeadLetter(messageID: message.id, data: message.data, attributes: message.attributes)) }
     }
 
     /// Whether the answer acknowledges the message.

@@ -68,6 +68,100 @@ struct AccountCommandsTests {
         }
     }
 
+    @Test("setup --webhook creates it once, keeps what it is subscribed to, and writes the secret to a private file")
+    func webhook() async throws {
+        let world = SetupWorld()
+        let folder = FileManager.default.temporaryDirectory.appending(path: "webhook-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appending(path: "secret").path
+        var wanted = WantedWebhook(endpoint: "https://r.example.com/")
+        func setUp(_ isMeant: Bool) async throws -> [String] {
+            let ended = try await run(Self.account, on: world) { try await $0.setUp(wanted, secretFile: file, isMeant: isMeant) }
+            #expect(ended.status == 0)
+            return ended.lines
+        }
+        func secret() throws -> String { try String(contentsOfFile: file, encoding: .utf8) }
+        func isPrivate() throws -> Bool { try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600 }
+        let planned = try await setUp(false)
+        #expect(planned == ["  create the webhook", "Nothing was changed. Run again with --yes to apply."])
+        #expect(world.changes.isEmpty)
+        _ = try await setUp(true)
+        #expect(world.changes.count == 1)
+        #expect(try secret() == "secret-webhook-1")
+        #expect(try isPrivate())
+        let lines = try await setUp(true)
+        #expect(lines.first == "  found the webhook (webhook-1)")
+        #expect(lines.allSatisfy { !$0.contains("secret-webhook") })
+        #expect(world.changes.count == 1)
+
+        wanted.fieldChanges = true
+        world.transport.withAccount { account, _ in
+            (account.webhooks[0].isActive, account.webhooks[0].secret) = (false, "another")
+        }
+        _ = try await setUp(true)
+        world.transport.withAccount { account, _ in
+            #expect(account.webhooks.count == 1 && account.webhooks[0].isActive)
+            #expect(account.webhooks[0].subscriptions == wanted.subscriptions)
+            #expect(account.unknownRequests.isEmpty)
+        }
+        #expect(try secret() == "another,secret-webhook-1")
+        #expect(try isPrivate())
+    }
+
+    @Test("setup --webhook says what it cannot do")
+    func webhookFailures() async throws {
+        let world = SetupWorld()
+        let wanted = WantedWebhook(endpoint: "https://r.example.com/")
+        let unwritable = try await run(Self.account, on: world) { try await $0.setUp(wanted, secretFile: "/nowhere/f", isMeant: true) }
+        #expect(unwritable.status == 1 && unwritable.lines.last?.contains("/nowhere/f cannot be written") == true)
+        world.transport.withAccount { account, _ in account.user.mayAdminister = false }
+        let refused = try await run(Self.account, on: world) { try await $0.setUp(wanted, secretFile: "/nowhere/f", isMeant: true) }
+        #expect(refused.status == 1 && refused.lines.last?.hasPrefix("stopped: ") == true)
+    }
+
+    struct Invocations: Sendable {
+        let calls: [(String, Int?)]
+        let isGood: Bool
+        let text: String
+    }
+
+    @Test(
+        "check says whether the webhook is there, active and not held back",
+        arguments: [
+            Invocations(calls: [], isGood: false, text: "no webhook"),
+            Invocations(calls: [("success", 204)], isGood: true, text: "is active; 0 of its last 1 requests failed"),
+            Invocations(
+                calls: [("failed", 401), ("failed", 401), ("success", 204)],
+                isGood: false,
+                text: "2 of the webhook's last 3 requests failed (failed 401)"
+            ),
+            Invocations(
+                calls: [("circuit broken", nil), ("failed", 503)],
+                isGood: false,
+                text: "Zendesk holds the webhook's requests back"
+            ),
+            Invocations(calls: [("failed", 503), ("success", 204), ("success", 204)], isGood: true, text: "1 of its last 3"),
+        ]
+    )
+    func checkWebhook(invocations: Invocations) async throws {
+        let world = SetupWorld()
+        _ = try await run(Self.account, on: world) { try await $0.setUp(isMeant: true) }
+        let url = "https://r.example.com/"
+        if !invocations.calls.isEmpty {
+            world.transport.withAccount { account, _ in
+                let subscriptions = [SimulatedZendesk.ticketCreated]
+                account.webhooks = [.init(id: "w", name: "n", endpoint: url, subscriptions: subscriptions, secret: "s")]
+                for (status, code) in invocations.calls.reversed() { account.invoked("w", status: status, code: code) }
+            }
+        }
+        let variables = Self.account.merging(Self.fields) { $1 }
+        let checked = try await run(variables, on: world) { try await $0.check(tickets: [], webhook: url, isMeant: false) }
+        let line = try #require(checked.lines.first { $0.contains(invocations.text) }, "\(checked.lines)")
+        #expect(line.hasPrefix("problem") == !invocations.isGood)
+        world.transport.withAccount { account, _ in #expect(account.unknownRequests.isEmpty) }
+    }
+
     @Test("statuses that share a tag share its option")
     func sharedTag() async throws {
         let world = SetupWorld()

@@ -126,10 +126,12 @@ const reached = new Map();
 function showWay(events, counts, isFirst) {
   const places = [...byId("way").children];
   let passing = 0;
-  for (const { id, place: to, sweep } of events) {
-    const from = reached.get(id) ?? 0;
+  for (const { id, place: to, sweep, ticket } of events) {
+    // A new ticket's message begins in Zendesk.
+    const from = reached.get(id) ?? (ticket === null ? 0 : 4);
+    const moves = to > from || (ticket !== null && !reached.has(id));
     reached.set(id, to);
-    if (!isFirst && to > from && !sweep && passing < 30) pass(places[from], places[Math.min(to, 4)], passing++ * 40);
+    if (!isFirst && moves && !sweep && passing < 30) pass(places[from], places[Math.min(to, 4)], passing++ * 40);
   }
   places.forEach((child, index) => { child.dataset.count = counts[index] || ""; });
 }
@@ -208,7 +210,7 @@ function fillEvent(item, event) {
   const more = others.length ? ` and ${others.length} more` : "";
   const change = first ? `${short(first.booking)}: ${first.from ?? "–"} → ${first.to ?? "–"}${more}` : "no booking";
   const [what, message, state, time] = item.querySelector("summary").children;
-  what.textContent = event.sweep ? "sweep" : change;
+  what.textContent = event.sweep ? "sweep" : event.ticket === null ? change : `new ticket #${event.ticket}`;
   message.textContent = `message ${event.id}${event.copy ? " (duplicate)" : ""}`;
   Object.assign(state, { className: event.state.replace(" ", "-"), textContent: event.outcome || event.state });
   time.textContent = event.ms === null ? "" : `${event.ms} ms to ticket`;
@@ -235,7 +237,7 @@ function pretty(text) {
 }
 
 function deadLetterItem(letter) {
-  return element("li", {}, `message ${letter.id}: ${letter.bookings.join(", ") || "no booking"} `,
+  return element("li", {}, `message ${letter.id}: ${letter.bookings.join(", ") || (letter.ticket ? `new ticket #${letter.ticket}` : "no booking")} `,
     element("button", { textContent: "Replay", data: { action: "replay" }, onclick: () => post("/console/replay", { id: letter.id }) }));
 }
 

@@ -1,0 +1,21 @@
+/// The webhook that tells of new tickets.
+struct WantedWebhook: Equatable, Sendable {
+    /// The receiver's URL.
+    var endpoint: String
+    /// Whether it also tells of changes of custom fields. Each update of ours is then one or two
+    /// requests, because Zendesk cannot filter them by field.
+    var fieldChanges = false
+
+    /// Source: Zendesk API reference, "Ticket events".
+    var subscriptions: [String] {
+        ["zen:event-type:ticket.created"] + (fieldChanges ? ["zen:event-type:ticket.custom_field_changed"] : [])
+    }
+
+    /// What is to be done, given the account's webhooks. A subscription is never taken away.
+    func step(_ webhooks: [WebhookDefinition]) -> WebhookSetup.Step {
+        guard let webhook = webhooks.first(where: { $0.endpoint == endpoint }) else { return .create }
+        let known = webhook.subscriptions ?? []
+        let missing = subscriptions.filter { !known.contains($0) }
+        return webhook.status == "active" && missing.isEmpty ? .found(webhook.id) : .change(webhook.id, subscriptions: known + missing)
+    }
+}
