@@ -12,6 +12,7 @@
 # Commands (default: deploy everything):
 #   service       build the image and deploy only the service
 #   job           build the image and deploy only the nightly sweep's job
+#   webhook       build the image and deploy only the receiver of Zendesk's webhooks
 #   monitoring    deploy only the metrics, alerts and dashboard of monitoring/
 #   status        print the state of everything on one screen
 #   diff          print what differs between FILE and the revision that serves, the job, the secret,
@@ -20,9 +21,9 @@
 #                 sweep
 #   detach        pause the sweeps, stop pushes and wait until they have stopped; Pub/Sub keeps new
 #                 messages. `deploy.sh FILE` resumes both.
-#   render        print the manifests of the service and the job
-#   delete        delete the service, the job, and the subscriptions and schedules that call them;
-#                 keep the events' topic, dead letters, secret, accounts, images and monitoring
+#   render        print the manifests
+#   delete        delete the services, the job, and the subscriptions and schedules that call them;
+#                 keep the events' topic, dead letters, secrets, accounts, images and monitoring
 #   help          print this help
 #
 # Exit status: 0 if all of it is deployed; 75 if only alerts are missing, because their metrics are
@@ -46,12 +47,12 @@ if [ "${1-}" = --dry-run ]; then
 fi
 part=all
 case ${1-} in
-  service | job | monitoring | status | diff | rollback | detach | render | delete)
+  service | job | webhook | monitoring | status | diff | rollback | detach | render | delete)
     part=$1
     shift
     ;;
   help | --help)
-    sed -n '2,33s/^# \{0,1\}//p' "$0"
+    sed -n '2,34s/^# \{0,1\}//p' "$0"
     exit
     ;;
 esac
@@ -69,6 +70,8 @@ sweep_subscription=$topic-sweep-push$SUFFIX
 sweep_job=booking-status-sweep$SUFFIX
 database_role=booking_status_reader
 secret=zendesk-client-secret$SUFFIX
+receiver=booking-status-webhook$SUFFIX webhook_secret=zendesk-webhook-secret$SUFFIX webhook_account=$(account webhook)
+ticket_topic=$topic-ticket$SUFFIX ticket_subscription=$topic-ticket-push$SUFFIX
 function_account=$(account function)
 push_account=$(account push)
 build_account=$(account build)
@@ -240,38 +243,50 @@ project_services() {
 
 accounts() {
   say "Service accounts: for the function, for Pub/Sub's calls to it, and for the build"
-  for account in "$function_account" "$push_account" "$build_account"; do
+  for account in "$function_account" "$push_account" "$build_account" "$webhook_account"; do
+    case $WEBHOOK-$account in false-"$webhook_account") continue ;; esac
     exists iam service-accounts describe "$account" ||
       gcloud_ iam service-accounts create "${account%%@*}" --display-name="${account%%@*}"
   done
 }
 
-# Flags from the settings file are separated by spaces.
+# keep_secret SECRET FILE ACCOUNT: keeps the file's content, if there is one. The account may read no
+# other secret. Flags from the settings file are separated by spaces.
 # shellcheck disable=SC2086
-client_secret() {
-  say "The Zendesk client's secret, the only one that the function's account may read"
-  if [ -n "$ZENDESK_CLIENT_SECRET_FILE" ]; then
-    exists secrets describe "$secret" || gcloud_ secrets create "$secret" ${SECRET_FLAGS:---replication-policy=automatic}
+keep_secret() {
+  say "The secret $1, the only one that $3 may read"
+  if [ -n "$2" ]; then
+    exists secrets describe "$1" || gcloud_ secrets create "$1" ${SECRET_FLAGS:---replication-policy=automatic}
     # A version for each secret, not for each deployment.
-    if $dry_run || ! has_secret; then
-      gcloud_ secrets versions add "$secret" --data-file="$ZENDESK_CLIENT_SECRET_FILE"
+    if $dry_run || ! has_secret "$1" "$2"; then
+      gcloud_ secrets versions add "$1" --data-file="$2"
     fi
   fi
-  find_secret_version
-  grant secrets add-iam-policy-binding "$secret" --member="serviceAccount:$function_account" --role=roles/secretmanager.secretAccessor
+  find_secret_versions
+  grant secrets add-iam-policy-binding "$1" --member="serviceAccount:$3" --role=roles/secretmanager.secretAccessor
 }
 
-has_secret() { ask secrets versions access latest --secret="$secret" 2> /dev/null | cmp -s - "$ZENDESK_CLIENT_SECRET_FILE"; }
+has_secret() { ask secrets versions access latest --secret="$1" 2> /dev/null | cmp -s - "$2"; }
 
-# The manifest names the version, so a new version makes a new revision, and a rollback also
+secrets() {
+  [ "$part" = webhook ] || keep_secret "$secret" "$ZENDESK_CLIENT_SECRET_FILE" "$function_account"
+  ! $WEBHOOK || keep_secret "$webhook_secret" "$WEBHOOK_SECRET_FILE" "$webhook_account"
+}
+
+# newest SECRET: the number of its newest version.
+newest() {
+  if $dry_run; then echo 1; else ask secrets versions describe latest --secret="$1" --format='value(name)' 2> /dev/null | sed 's|.*/||'; fi
+}
+
+# The manifests name the versions, so a new version makes a new revision, and a rollback also
 # restores the old version.
-find_secret_version() {
-  secret_version=1
-  $dry_run && return
-  secret_version=$(ask secrets versions describe latest --secret="$secret" --format='value(name)' 2> /dev/null) || true
-  secret_version=${secret_version##*/}
-  [ -n "$secret_version" ] || $comparing ||
+find_secret_versions() {
+  secret_version=$(newest "$secret") webhook_secret_version=$(newest "$webhook_secret")
+  $comparing && return
+  [ -n "$secret_version$ZENDESK_CLIENT_SECRET_FILE" ] ||
     fail 78 "there is no secret yet: set ZENDESK_CLIENT_SECRET_FILE to a file with the Zendesk client's secret"
+  ! $WEBHOOK || [ -n "$webhook_secret_version$WEBHOOK_SECRET_FILE" ] || fail 78 "there is no webhook yet: set WEBHOOK_SECRET_FILE to what \
+\`booking-status-function setup --webhook $webhook_url --secret-file FILE --yes\` writes"
 }
 
 # shellcheck disable=SC2086
@@ -367,7 +382,16 @@ sweeps() {
     --uri="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/$sweep_job:run" --max-retry-attempts=3
 }
 
+# push_from SUBSCRIPTION TOPIC: pushes to the function, with dead letters.
 # shellcheck disable=SC2086
+push_from() {
+  create_or_update "$1" "$2" --push-endpoint="$url/projects/$PROJECT/topics/$2" \
+    --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
+    --ack-deadline="$ack_deadline" --dead-letter-topic="projects/$PROJECT/topics/$dead_letter_topic" $retries \
+    --message-retention-duration=604800s --expiration-period=never
+  grant pubsub subscriptions add-iam-policy-binding "$1" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.subscriber
+}
+
 subscribe() {
   say "Roles of Pub/Sub's agent: create tokens for the push account, and move dead letters"
   grant iam service-accounts add-iam-policy-binding "$push_account" --member="serviceAccount:$pubsub_agent" \
@@ -375,12 +399,28 @@ subscribe() {
   grant pubsub topics add-iam-policy-binding "$dead_letter_topic" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.publisher
 
   say "The push subscription, after all that it calls, because it starts the flow of events"
-  create_or_update "$subscription" "$topic" \
-    --push-endpoint="$url/projects/$PROJECT/topics/$topic" \
-    --push-auth-service-account="$push_account" --push-auth-token-audience="$url" \
-    --ack-deadline="$ack_deadline" --dead-letter-topic="projects/$PROJECT/topics/$dead_letter_topic" $retries \
-    --message-retention-duration=604800s --expiration-period=never
-  grant pubsub subscriptions add-iam-policy-binding "$subscription" --member="serviceAccount:$pubsub_agent" --role=roles/pubsub.subscriber
+  push_from "$subscription" "$topic"
+}
+
+# New tickets: the receiver, another program of the image, and the topic to which it publishes.
+# shellcheck disable=SC2086
+webhooks() {
+  deploy_webhook
+  exists pubsub topics describe "$ticket_topic" || gcloud_ pubsub topics create "$ticket_topic" $TOPIC_FLAGS
+  grant pubsub topics add-iam-policy-binding "$ticket_topic" --member="serviceAccount:$webhook_account" --role=roles/pubsub.publisher
+  push_from "$ticket_subscription" "$ticket_topic"
+}
+
+deploy_webhook() {
+  say "The receiver of Zendesk's webhooks, which anybody may call: $webhook_url"
+  fill webhook.yaml
+  if $comparing; then
+    deployed run services describe "$receiver" --region="$REGION"
+    awk -f "$here/flat-yaml.awk" "$manifest" | sed -n '/minScale/d; /^\.spec\.template/p' > "$wanted"
+    differ "$receiver"
+    return
+  fi
+  gcloud_ run services replace "$manifest" --region="$REGION"
 }
 
 # Ends with 75 if alerts are missing because their metrics are too new, after the rest is done.
@@ -399,7 +439,7 @@ monitor() {
     is_absence "$(cat "$work/policies")" || fail 1 "$(cat "$work/error" "$work/policies")"
   for file in "$here"/monitoring/alerts/*.json; do
     # All functions share the pipeline.
-    case $SUFFIX/${file##*/} in -*/pipeline-*) continue ;; esac
+    case $WEBHOOK$SUFFIX/${file##*/} in *-*/pipeline-* | false*/webhook-*) continue ;; esac
     alert "monitoring/alerts/${file##*/}"
   done
   $comparing && return
@@ -500,6 +540,7 @@ detach() {
     fi
   done
   say "Stop pushes: Pub/Sub keeps new messages for a week. This takes minutes to take effect"
+  ! $WEBHOOK || gcloud_ pubsub subscriptions update "$ticket_subscription" --push-endpoint=
   gcloud_ pubsub subscriptions update "$subscription" --push-endpoint=
   run "$here/smoke.sh" --detached "$settings_file"
   say "\`function/deploy.sh $settings_file\` resumes all of it"
@@ -531,9 +572,12 @@ delete_all() {
   delete scheduler jobs describe "$sweep_job-all" --location="$REGION"
   delete pubsub subscriptions describe "$sweep_subscription"
   delete pubsub topics describe "$sweep_topic"
+  delete run services describe "$receiver" --region="$REGION"
+  delete pubsub subscriptions describe "$ticket_subscription"
+  delete pubsub topics describe "$ticket_topic"
   delete run jobs describe "$sweep_job" --region="$REGION"
   delete run services describe "$service" --region="$REGION"
-  say "Still there: topic $topic with a week of messages, $dead_letter_topic and $dead_letter_subscription, secret $secret," \
+  say "Still there: topic $topic with a week of messages, $dead_letter_topic and $dead_letter_subscription, the secrets," \
     "the accounts with their roles, the images, metrics, alerts and dashboard, and the pipeline"
 }
 
@@ -571,6 +615,7 @@ status() {
   ) s old"
   line 'dead letters' "$(of_subscription "$dead_letter_subscription" num_undelivered_messages)"
   of_function="resource.labels.service_name=\"$service\""
+  ! $WEBHOOK || line 'new ticket' "$(latest "resource.labels.service_name=\"$receiver\" AND jsonPayload.outcome=\"published\"" jsonPayload.ticket)"
   line 'last sweep' "$(latest "$of_function AND jsonPayload.message=\"sweep\"" jsonPayload.unfinished)"
   line 'nightly sweep' "$(ask run jobs executions list --job="$sweep_job" --region="$REGION" --limit=1 \
     --format='value(metadata.name,status.completionTime,status.conditions[0].status)' 2> /dev/null)"
@@ -591,17 +636,25 @@ compare() {
 
 differences() {
   comparing=true
-  find_secret_version
-  case $ZENDESK_CLIENT_SECRET_FILE-$part in -* | *-monitoring) ;; *) has_secret || echo "$secret: gets a new version" ;; esac
+  find_secret_versions
+  case $ZENDESK_CLIENT_SECRET_FILE-$part in
+    -* | *-monitoring | *-webhook) ;;
+    *) has_secret "$secret" "$ZENDESK_CLIENT_SECRET_FILE" || echo "$secret: gets a new version" ;;
+  esac
+  case $WEBHOOK$WEBHOOK_SECRET_FILE-$part in
+    false* | true-* | *-monitoring) ;;
+    *) has_secret "$webhook_secret" "$WEBHOOK_SECRET_FILE" || echo "$webhook_secret: gets a new version" ;;
+  esac
   find_digest
   case $part in
-    service | job) "deploy_$part" ;;
+    service | job | webhook) "deploy_$part" ;;
     monitoring) monitor ;;
     *)
       topics
       deploy_service
       [ -z "$SPANNER_DATABASE" ] || sweeps
       subscribe
+      ! $WEBHOOK || webhooks
       monitor
       ;;
   esac
@@ -612,21 +665,27 @@ manifest=$work/manifest deployed=$work/deployed wanted=$work/wanted differences=
 go_back="\`function/deploy.sh rollback $settings_file\` sends all requests back to the one before"
 
 [ -n "$SPANNER_DATABASE" ] || database_role=
-[ "$part" != job ] || [ -n "$SPANNER_DATABASE" ] || fail 78 "$settings_file: SPANNER_DATABASE is missing: the job needs it"
+case $part-$WEBHOOK-$SPANNER_DATABASE in
+  job-*- | *-true-) fail 78 "$settings_file: SPANNER_DATABASE is missing: the job and webhooks need it" ;;
+  webhook-false-*) fail 78 "$settings_file: WEBHOOK is false" ;;
+esac
 [ "${EGRESS_NETWORK:+set}" = "${EGRESS_SUBNETWORK:+set}" ] ||
   fail 78 "$settings_file: EGRESS_NETWORK and EGRESS_SUBNETWORK belong together"
-[ -z "$ZENDESK_CLIENT_SECRET_FILE" ] || grep -q . "$ZENDESK_CLIENT_SECRET_FILE" 2> "$work/error" || [ "$part" = render ] ||
-  fail 78 "$settings_file: ZENDESK_CLIENT_SECRET_FILE: $ZENDESK_CLIENT_SECRET_FILE cannot be read, or is empty"
+for name in ZENDESK_CLIENT_SECRET_FILE WEBHOOK_SECRET_FILE; do
+  eval "file=\$$name"
+  [ -z "$file" ] || grep -q . "$file" 2> "$work/error" || [ "$part" = render ] ||
+    fail 78 "$settings_file: $name: $file cannot be read, or is empty"
+done
 case $part in all | service | job | diff | render) check_database ;; esac
 
 if $dry_run; then number=PROJECT_NUMBER; else number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)'); fi
 pubsub_agent=service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
-url=https://$service-$number.$REGION.run.app
+url=https://$service-$number.$REGION.run.app webhook_url=https://$receiver-$number.$REGION.run.app/
 checked_account='' checked_audience=''
 [ "$CHECK_PUSH_TOKEN" = false ] || checked_account=$push_account checked_audience=$url
 
 case $part in
-  all | service | job | monitoring)
+  all | service | job | webhook | monitoring)
     if ! $dry_run; then
       say "What differs from what is deployed"
       compare
@@ -646,27 +705,29 @@ case $part in
     ;;
   monitoring) monitor ;;
   render)
-    find_secret_version
+    find_secret_versions
     traffic="latestRevision: true"
     fill service.yaml
     [ -z "$SPANNER_DATABASE" ] || fill sweep-job.yaml
+    ! $WEBHOOK || fill webhook.yaml
     ;;
-  service | job)
-    client_secret
+  service | job | webhook)
+    secrets
     build
     "deploy_$part"
-    [ "$part" = job ] || smoke_test "$go_back"
+    [ "$part" != service ] || smoke_test "$go_back"
     ;;
   all)
-    [ -n "$ZENDESK_CLIENT_SECRET_FILE" ] || find_secret_version
+    find_secret_versions
     project_services
     accounts
-    client_secret
+    secrets
     topics
     build
     deploy_service
     [ -z "$SPANNER_DATABASE" ] || sweeps
     subscribe
+    ! $WEBHOOK || webhooks
     smoke_test "$go_back"
     monitor
     say "Done. If no pipeline publishes to projects/$PROJECT/topics/$topic yet, start one: see function/dataflow/README.md."

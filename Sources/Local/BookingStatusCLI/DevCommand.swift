@@ -48,6 +48,9 @@ struct DevCommand: AsyncParsableCommand {
     @Option(help: "Seconds between sweeps of recently updated tickets; 0 turns them off.")
     var sweepSeconds = 10
 
+    @Option(help: "The delay of each of Zendesk's answers, in milliseconds.")
+    var delayMs = 0
+
     @Flag(help: "Start without example bookings and tickets.")
     var empty = false
 
@@ -59,6 +62,7 @@ struct DevCommand: AsyncParsableCommand {
         guard functionURL.map(LoopbackHTTP.takes) ?? true else {
             throw ValidationError("--function must be the http URL of a loopback address")
         }
+        guard delayMs >= 0 else { throw ValidationError("--delay-ms must be 0 or more") }
         guard attempts > 0 else { throw ValidationError("--attempts must be 1 or more") }
     }
 
@@ -95,6 +99,7 @@ struct DevCommand: AsyncParsableCommand {
         configuration.readsPerMinute = account.limits.requests / 2
         configuration.writesPerMinute = account.limits.ticketUpdates / 2
         configuration.push.maximumDeliveryAttempts = attempts
+        configuration.delay = .milliseconds(delayMs)
         configuration.sweepInterval = sweepSeconds > 0 ? .seconds(sweepSeconds) : nil
         guard google else { return configuration }
         // The same files as in production.

@@ -37,6 +37,8 @@ package struct LocalSystem: Sendable {
         package var writesPerMinute = 50
         package var readsPerMinute = 200
         package var push = PushSubscription.Settings()
+        /// The delay of each of Zendesk's answers.
+        package var delay = Duration.zero
         /// The interval between sweeps of recently updated tickets; nil for no sweeps.
         package var sweepInterval: Duration?
         /// Signs the webhooks for new tickets, and so decides which of them the receiver takes; nil for
@@ -90,6 +92,7 @@ package struct LocalSystem: Sendable {
             let zendesk = SimulatorServer(
                 account,
                 port: configuration.consolePort,
+                delay: configuration.delay,
                 logger: logger,
                 front: { try await console.respond(to: $0) },
                 onListening: { consoleListens.yield($0) }
@@ -124,7 +127,7 @@ package struct LocalSystem: Sendable {
             if let webhooks, let sign = configuration.sign {
                 let (ports, listens) = AsyncStream.makeStream(of: Int.self)
                 let receiver = FunctionServer(
-                    receiver(sign, parts.broker, journal),
+                    receiver(sign, parts.broker, journal, zendesk),
                     configuration: FunctionServerConfiguration(host: "127.0.0.1", port: 0),
                     logger: logger
                 ) { listens.yield($0) }
@@ -168,13 +171,20 @@ extension LocalSystem {
         return .init(id: "webhook-1", name: "booking-status-sync", endpoint: endpoint, subscriptions: subscriptions, secret: webhookSecret)
     }
 
-    private static func receiver(_ sign: @escaping WebhookSender.Sign, _ broker: any Broker, _ journal: Journal) -> WebhookReceiver {
+    private static func receiver(
+        _ sign: @escaping WebhookSender.Sign,
+        _ broker: any Broker,
+        _ journal: Journal,
+        _ zendesk: SimulatorServer
+    ) -> WebhookReceiver {
         WebhookReceiver { signature, text in
             signature == sign(webhookSecret, text)
         } publish: { attributes, _ throws(PublishFailure) in
             do {
                 let id = try await broker.publish(Data(), attributes: attributes)
-                journal.published(id, ticket: attributes["ticket"].flatMap { Int($0) })
+                let ticket = attributes["ticket"].flatMap { Int($0) }
+                let openedAt = zendesk.withAccount { account, _ in ticket.flatMap { account.tickets[$0]?.createdAt } }
+                journal.published(id, ticket: ticket, openedAt: openedAt)
             } catch {
                 throw PublishFailure("\(error)")
             }

@@ -152,10 +152,20 @@ struct EmptySearchTests {
             }
         } else {
             world.transport.withAccount { account, _ in account.listForm.hasCustomFields = false }
-            world.transport.before { request, _ in request.target.contains("show_many") ? OutboundResponse(status: 504) : nil }
+            world.transport.before { request, _ in request.target.contains("/tickets/") ? OutboundResponse(status: 504) : nil }
         }
         world.transport.withAccount { account, _ in account.searchBehavior.isBlind = true }
         #expect(await deliver(world, "none-1x").contains(isReadable ? "search_is_blind" : "cannot be read"))
+    }
+
+    @Test("a ticket that spoils every page of tickets is read by itself, and tells that the index is blind")
+    func spoiledPage() async throws {
+        let world = HandlerWorld()
+        world.open(500, booking: "guest-1x")
+        world.age(500, by: 7000)
+        world.transport.withAccount { account, _ in (account.listForm.hasCustomFields, account.searchBehavior.isBlind) = (false, true) }
+        world.transport.before { request, _ in request.target.contains("show_many") ? OutboundResponse(status: 504) : nil }
+        #expect(await deliver(world, "none-1x").contains("search_is_blind"))
     }
 
     @Test("if a ticket must match all terms, one ticket reveals it, and each booking is then searched alone")

@@ -124,6 +124,19 @@ struct LanesTests {
         #expect(starts.map(\.isKnown) == [false, true, true])
     }
 
+    @Test("what a sweep has read is outdated once the lane it waited for has ended")
+    func outdated() {
+        var lanes = lanes()
+        #expect(submit(&lanes, changes(["a"]), id: 1))
+        let first = begin(&lanes)
+        #expect(submit(&lanes, changes(["a", "b"]), readings: [[reading(1)], [reading(2)]], id: 2))
+        #expect(take(&lanes, "a", upTo: first[0].latest).map(\.isOutdated) == [false])
+        lanes.leave(first[0])
+        #expect(begin(&lanes).map(\.bookingID).sorted() == ["a", "b"])
+        #expect(take(&lanes, "a").map(\.isOutdated) == [true])
+        #expect(take(&lanes, "b").map(\.isOutdated) == [false])
+    }
+
     @Test("too many changes or large records are refused at once; a sweep does not count as a large record")
     func bounds() {
         var lanes = lanes { ($0.changes, $0.large) = (500, 1) }

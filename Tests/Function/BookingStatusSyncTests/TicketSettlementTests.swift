@@ -307,6 +307,11 @@ struct TicketSettlementTests {
             ],
             ["take back x, version a", "read after 0.0", "done unexpected_status"]
         ) { $0.notes.owed = owed },
+        Path(
+            "what is owed is not forgotten because of a reading from before our write",
+            [read(ticket("x", age: 90)), read(ticket("b", new, age: 60)), .written(.init(ticket: ticket("x"))), read(ticket("x"))],
+            ["read after 0.0", "take back x, version a", "read after 0.0", "done unexpected_status"]
+        ) { $0.notes.owed = owed },
         Path("what is owed on a ticket that was closed", [read(ticket("b", new, age: 0, status: "closed"))], ["done closed"]) {
             $0.notes.owed = owed
         },

@@ -27,6 +27,7 @@ final class SimulatedBookings: BookingSource, @unchecked Sendable {
         let found = ids.filter { world.history.exists($0, at: microseconds) && !twice.contains($0) }
             .map { ($0, world.history.status($0, at: microseconds)) }
         if found.contains(where: { $0.1 == nil }) { world.count(.noStatusInSpanner) }
+        world.trace { "  \(self.instance.name) reads bookings: \(found.map { "\($0) \($1 ?? "-")" }) of \(ids)" }
         var readAt = microseconds
         // For a mutant: claims to know all commits in the rest of the millisecond.
         if world.mutant == .readTimestampRoundedUp { readAt += 999 }

@@ -58,6 +58,8 @@ extension World {
             if isLate, sweeps, shown != nil { count(.lateTicketFilled) }
             return nil
         }
+        // The message for a new ticket has seen that the booking's time to live had ended.
+        if hasWebhooks, shown == History.tag(history.finalStatus(bookingID)) { return nil }
         if let touch {
             count(.judgedTouched)
             if shown == touch.tag || shown == everRaced[ticket.id] { return nil }

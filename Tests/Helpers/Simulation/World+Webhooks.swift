@@ -66,7 +66,7 @@ extension World {
     }
 
     /// Checks what an acknowledgment promises: the ticket could be read, and shows a status if its
-    /// booking had one all the time.
+    /// booking had one all the time, and no older change was still on its way.
     private func judge(_ id: Int, opened: Double, since begin: Double) {
         guard let ticket = account.tickets[id] else {
             // By then it may only have been deleted.
@@ -81,7 +81,11 @@ extension World {
         else { return }
         let (first, last) = (Int64(begin * 1_000_000), Int64(elapsed * 1_000_000))
         let commits = history.commits[bookingID] ?? []
-        guard !commits.contains(where: { (first...last).contains($0.microseconds) }), history.exists(bookingID, at: first),
+        let isSettled = history.records.indices.allSatisfy { record in
+            (published[record].map { $0 > elapsed } ?? true) || acknowledged[record].map { $0 < begin } ?? false
+                || !history.records[record].commits.contains { $0.bookingID == bookingID }
+        }
+        guard isSettled, !commits.contains(where: { (first...last).contains($0.microseconds) }), history.exists(bookingID, at: first),
             history.status(bookingID, at: first) != nil, ticket.text(of: Self.statusField) == nil
         else { return }
         checker.violation("the message for ticket \(id) is done, and the ticket shows no status")

@@ -260,10 +260,12 @@ final class BookingSettler: Sendable {
     }
 
     /// The tickets to read although no search has found them: those of parked changes, and those
-    /// whose reading by a sweep has become too old while it waited for capacity.
+    /// whose reading by a sweep has become too old while it waited for capacity or for its lane.
     private func known(_ entries: [Lanes.Entry]) -> [Int] {
-        let old = entries.flatMap(\.readings).filter { reading in
-            reading.readAt.map { time.secondsSince1970() - Double($0) > Self.freshness } ?? false
+        let old = entries.flatMap { entry in
+            entry.readings.filter { reading in
+                entry.isOutdated || reading.readAt.map { time.secondsSince1970() - Double($0) > Self.freshness } ?? false
+            }
         }
         return Set(entries.flatMap { $0.parked?.tickets ?? [] } + old.map(\.ticket.id)).sorted()
     }
@@ -272,8 +274,9 @@ final class BookingSettler: Sendable {
     private func addReadings(of entries: [Lanes.Entry], to tickets: inout TicketReadings) {
         for reading in entries.flatMap(\.readings) {
             let id = reading.ticket.id
-            if case .success(let other)? = tickets[id] {
-                guard let other, let readAt = reading.readAt, let otherReadAt = other.readAt, readAt > otherReadAt else { continue }
+            if let other = tickets[id] {
+                guard case .success(let other?) = other, let readAt = reading.readAt, let otherReadAt = other.readAt, readAt > otherReadAt
+                else { continue }
             }
             tickets[id] = .success(reading)
         }

@@ -35,6 +35,8 @@ struct Lanes {
         fileprivate let number: Int
         /// The booking's tickets if a sweep has read them, or the state of a parked change.
         fileprivate(set) var known: Known?
+        /// Whether the lane has been at work since the tickets were read, and may have written them.
+        fileprivate(set) var isOutdated = false
 
         /// The booking's tickets that a sweep has read.
         var readings: [TicketReading] {
@@ -295,6 +297,7 @@ struct Lanes {
             enqueue(start.submission)
         }
         lanes[start.bookingID]!.began = nil
+        for index in lanes[start.bookingID]!.waiting.indices { lanes[start.bookingID]!.waiting[index].isOutdated = true }
         clean(start.bookingID)
         if let next = lanes[start.bookingID]?.waiting.first(where: { $0.parked == nil }) { resume(start.bookingID, next.submission) }
     }

@@ -315,8 +315,10 @@ package final class SearchIndex: Sendable {
     /// The tickets of a page, with custom fields. The list may show tickets without them.
     private func whole(_ page: TicketPage, _ options: CallOptions) async throws(ZendeskError) -> [TicketReading] {
         guard !page.withoutFields.isEmpty else { return page.readings }
-        let bare = try await zendesk.tickets(page.withoutFields.sorted(), options)
-        return page.readings.filter { !page.withoutFields.contains($0.ticket.id) } + bare
+        let bare = await TicketPages(zendesk, time).read(page.withoutFields.sorted(), options)
+        var whole = page.readings.filter { !page.withoutFields.contains($0.ticket.id) }
+        for reading in bare { if let reading = try reading.get() { whole.append(reading) } }
+        return whole
     }
 
     private func undecided(_ what: String) -> ListVerdict {

@@ -75,6 +75,7 @@ struct TicketSettlement: Sendable {
     private var tries = 0
     private var hasWritten = false
     private var takeBacks = 0
+    private var hasReadAgain = false
     private var stampWaits = 0
     private var seenStamp: (stamp: String, at: Duration)?
 
@@ -140,6 +141,13 @@ struct TicketSettlement: Sendable {
             guard state.isClosed else { return fail(rejection) }
         }
         if let owed = notes.owed {
+            // Another lane may have written the ticket after it was read for this one.
+            if let read = RFC3339(reading.ticket.updatedStamp), let written = RFC3339(owed.stamp), read.seconds < written.seconds,
+                !hasReadAgain, !hasWritten
+            {
+                hasReadAgain = true
+                return self.read(after: .zero, moment)
+            }
             if isStill(owed, on: reading.ticket), !state.isClosed { return putBack(owed, from: reading, moment) }
             if mayBeHidden(owed, reading.ticket, moment), !state.isClosed {
                 return fail(ZendeskError(.misconfigured, "our last update is not shown: was a field deactivated?"))

@@ -40,8 +40,9 @@ struct TicketSettler: Sendable {
                 random: time.random()
             )
             let action = settlement.next(event, at: moment)
-            if case .done(let results, let notes) = action {
-                memory.keep(notes, of: ticket)
+            if case .done(let results, let after) = action {
+                // Another booking's lane may have left notes meanwhile.
+                if after != notes { memory.keep(after, of: ticket) }
                 return results
             }
             do throws(ZendeskError) {

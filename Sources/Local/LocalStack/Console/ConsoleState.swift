@@ -124,7 +124,7 @@ extension ConsoleState {
         let last = entry.deliveries.last?.answer
         let outcomes = entry.isAcknowledged || !entry.outcomes.isEmpty ? Set(entry.outcomes.suffix(20).map(\.outcome)).sorted() : []
         let state = isOver ? "done" : isDead ? "dead" : entry.isDirect ? "sent directly" : last == nil ? "under way" : "refused"
-        let ticketTime = entry.committedAt.flatMap { commit in entry.writes.first.map { ($0.at - commit) * 1000 } }
+        let ticketTime = (entry.committedAt ?? entry.openedAt).flatMap { commit in entry.writes.first.map { ($0.at - commit) * 1000 } }
         return [
             "id": .string(entry.messageID), "changes": .array(changes), "copy": .bool(entry.isCopy), "sweep": .bool(entry.isSweep),
             "ticket": entry.ticket.map { .int($0) } ?? .null,
@@ -137,6 +137,7 @@ extension ConsoleState {
     private static func steps(_ entry: Journal.Entry) -> [(at: Double, text: String)] {
         var steps: [(at: Double, text: String)] = []
         if let at = entry.committedAt { steps.append((at, "committed")) }
+        if let at = entry.openedAt { steps.append((at, "opened")) }
         if let at = entry.publishedAt { steps.append((at, entry.isCopy ? "published once more" : "published")) }
         for delivery in entry.deliveries {
             steps.append((delivery.startedAt, "delivery \(delivery.attempt)"))

@@ -37,6 +37,7 @@ package final class Journal: Sendable {
         package var isSweep = false
         /// The new ticket that the message names. Then it has no record.
         package var ticket: Int?
+        package var openedAt: Double?
         /// Whether the pipeline had published the same record before.
         package var isCopy = false
         /// It was a dead letter, and its record has been published again.
@@ -157,9 +158,9 @@ extension Journal {
     }
 
     /// Records a message for a new ticket.
-    func published(_ messageID: String, ticket: Int?) {
+    func published(_ messageID: String, ticket: Int?, openedAt: Double?) {
         let now = Self.now
-        update(messageID) { entry in (entry.ticket, entry.publishedAt) = (ticket, now) }
+        update(messageID) { entry in (entry.ticket, entry.openedAt, entry.publishedAt) = (ticket, openedAt, now) }
     }
 
     /// - Returns: which delivery of the message it is, for ``answered(_:_:status:body:)``.
