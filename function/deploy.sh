@@ -261,6 +261,8 @@ keep_secret() {
     if $dry_run || ! has_secret "$1" "$2"; then
       gcloud_ secrets versions add "$1" --data-file="$2"
     fi
+  elif $dry_run; then
+    echo "# A first deployment stops here, because there is no file with it"
   fi
   find_secret_versions
   grant secrets add-iam-policy-binding "$1" --member="serviceAccount:$3" --role=roles/secretmanager.secretAccessor
@@ -615,7 +617,8 @@ status() {
   ) s old"
   line 'dead letters' "$(of_subscription "$dead_letter_subscription" num_undelivered_messages)"
   of_function="resource.labels.service_name=\"$service\""
-  ! $WEBHOOK || line 'new ticket' "$(latest "resource.labels.service_name=\"$receiver\" AND jsonPayload.outcome=\"published\"" jsonPayload.ticket)"
+  of_receiver="resource.labels.service_name=\"$receiver\" AND jsonPayload.outcome=\"published\""
+  ! $WEBHOOK || line 'new ticket' "$(latest "$of_receiver" jsonPayload.ticket)"
   line 'last sweep' "$(latest "$of_function AND jsonPayload.message=\"sweep\"" jsonPayload.unfinished)"
   line 'nightly sweep' "$(ask run jobs executions list --job="$sweep_job" --region="$REGION" --limit=1 \
     --format='value(metadata.name,status.completionTime,status.conditions[0].status)' 2> /dev/null)"

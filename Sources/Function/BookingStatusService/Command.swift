@@ -33,7 +33,8 @@ enum Command: Equatable {
 
         setup --webhook takes the URL of the deployed booking-status-webhook, subscribes it to new
         tickets, and writes the signing secret into FILE. With --field-changes it also subscribes to
-        changes of custom fields.
+        changes of custom fields. After the secret was changed, a first run writes the new secret and the
+        former one, a second run the new one alone.
 
         check reads the function's own settings, changes nothing, and says what to do about each
         finding. It exits with 1 if something would keep the function from working. With --ticket it

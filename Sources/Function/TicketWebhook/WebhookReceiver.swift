@@ -59,7 +59,7 @@ package struct WebhookReceiver: HTTPFunction {
         do throws(JSONFault) {
             event = try TicketEvent(body)
         } catch {
-            throw FunctionFailure.unprocessable("not a webhook's event: \(error)")
+            throw FunctionFailure.unprocessable("not a webhook's event: \(error.reason)")
         }
         var metadata: Logger.Metadata = ["event": "\(event.type.forLog)", "ticket": "\(event.ticket.map(String.init) ?? "none")"]
         guard event.isNewTicket || (bookingIDField != nil && event.changedField == bookingIDField) else {
@@ -72,7 +72,7 @@ package struct WebhookReceiver: HTTPFunction {
             let deadline = Deadline(after: min(Self.timeToPublish, context.timeRemaining), time)
             try await publish(["task": "ticket", "ticket": "\(ticket)"], deadline)
         } catch {
-            metadata["reason"] = "\(error.description)"
+            (metadata["outcome"], metadata["reason"]) = ("failed", "\(error.description)")
             context.logger.log(level: error.needsPerson ? .error : .warning, "webhook", metadata: metadata)
             throw FunctionFailure.tryAgain(after: .seconds(2), "the message cannot be published")
         }

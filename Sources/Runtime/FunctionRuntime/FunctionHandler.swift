@@ -15,7 +15,8 @@
 ///
 /// - Be idempotent. Deliveries may be repeated, concurrent and out of order.
 /// - Finish the event's work before returning. Between two invocations the instance may be stopped
-///   or get no CPU. Work that several events share belongs in ``run()``.
+///   or get no CPU. Work that several events share belongs in
+///   ``HostedLifecycle/run()``.
 /// - Cooperate with cancellation. The caller gets its answer at once, but a canceled handler is not
 ///   killed. Until the method ends, it counts against the concurrency limit and the server cannot
 ///   stop. Pass cancellation on to what you await, and check `Task.isCancelled` in long

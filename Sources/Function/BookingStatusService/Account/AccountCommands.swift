@@ -74,7 +74,7 @@ struct AccountCommands {
         let setup = WebhookSetup(administration, wanted)
         do throws(ZendeskError) {
             let step = try await setup.plan()
-            print("  \(step)")
+            print("  \(step): \(wanted.endpoint), \(wanted.subscriptions.joined(separator: ", "))")
             guard isMeant && !settings.isDryRun else {
                 print("Nothing was changed. Run again with \(settings.isDryRun ? "DRY_RUN=false and " : "")--yes to apply.")
                 return 0
@@ -82,13 +82,16 @@ struct AccountCommands {
             let (id, secret) = try await setup.carryOut(step)
             let former = (try? String(contentsOfFile: secretFile, encoding: .utf8))?.split(whereSeparator: { $0 == "," || $0.isNewline })
                 .first
-            let text = former.map { $0 == secret ? secret : "\(secret),\($0)" } ?? secret
+            let isNew = former.map { $0 != secret } ?? false
+            let text = former.map { isNew ? "\(secret),\($0)" : secret } ?? secret
             guard FileManager.default.createFile(atPath: secretFile, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
             else {
                 print("the webhook (\(id)) is there, but \(secretFile) cannot be written: run it again with another file")
                 return 1
             }
-            print("the webhook (\(id)) is active, and its signing secret is in \(secretFile)")
+            let kept = isNew ? ", followed by the former one, which the next run drops" : ""
+            print("the webhook (\(id)) is active, and its signing secret is in \(secretFile)\(kept)")
+            print("set WEBHOOK_SECRET_FILE in the settings file to it, and run `function/deploy.sh webhook FILE`")
             return 0
         } catch {
             print("stopped: \(error)")

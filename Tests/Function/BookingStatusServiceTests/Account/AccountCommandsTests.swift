@@ -84,14 +84,19 @@ struct AccountCommandsTests {
         func secret() throws -> String { try String(contentsOfFile: file, encoding: .utf8) }
         func isPrivate() throws -> Bool { try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600 }
         let planned = try await setUp(false)
-        #expect(planned == ["  create the webhook", "Nothing was changed. Run again with --yes to apply."])
+        #expect(
+            planned == [
+                "  create the webhook: https://r.example.com/, zen:event-type:ticket.created",
+                "Nothing was changed. Run again with --yes to apply.",
+            ]
+        )
         #expect(world.changes.isEmpty)
         _ = try await setUp(true)
         #expect(world.changes.count == 1)
         #expect(try secret() == "secret-webhook-1")
         #expect(try isPrivate())
         let lines = try await setUp(true)
-        #expect(lines.first == "  found the webhook (webhook-1)")
+        #expect(lines.first?.hasPrefix("  found the webhook (webhook-1): ") == true)
         #expect(lines.allSatisfy { !$0.contains("secret-webhook") })
         #expect(world.changes.count == 1)
 
