@@ -272,7 +272,7 @@ has_secret() { ask secrets versions access latest --secret="$1" 2> /dev/null | c
 
 secrets() {
   [ "$part" = webhook ] || keep_secret "$secret" "$ZENDESK_CLIENT_SECRET_FILE" "$function_account"
-  ! $WEBHOOK || keep_secret "$webhook_secret" "$WEBHOOK_SECRET_FILE" "$webhook_account"
+  case $WEBHOOK-$part in true-all | true-webhook) keep_secret "$webhook_secret" "$WEBHOOK_SECRET_FILE" "$webhook_account" ;; esac
 }
 
 # newest SECRET: the number of its newest version.
@@ -287,7 +287,8 @@ find_secret_versions() {
   $comparing && return
   [ -n "$secret_version$ZENDESK_CLIENT_SECRET_FILE" ] ||
     fail 78 "there is no secret yet: set ZENDESK_CLIENT_SECRET_FILE to a file with the Zendesk client's secret"
-  ! $WEBHOOK || [ -n "$webhook_secret_version$WEBHOOK_SECRET_FILE" ] || fail 78 "there is no webhook yet: set WEBHOOK_SECRET_FILE to what \
+  case $WEBHOOK-$part in true-all | true-webhook) ;; *) return ;; esac
+  [ -n "$webhook_secret_version$WEBHOOK_SECRET_FILE" ] || fail 78 "there is no webhook yet: set WEBHOOK_SECRET_FILE to what \
 \`booking-status-function setup --webhook $webhook_url --secret-file FILE --yes\` writes"
 }
 
@@ -407,10 +408,11 @@ subscribe() {
 # New tickets: the receiver, another program of the image, and the topic to which it publishes.
 # shellcheck disable=SC2086
 webhooks() {
-  deploy_webhook
+  say "The topic of new tickets, whose messages would be lost before it has a subscription"
   exists pubsub topics describe "$ticket_topic" || gcloud_ pubsub topics create "$ticket_topic" $TOPIC_FLAGS
-  grant pubsub topics add-iam-policy-binding "$ticket_topic" --member="serviceAccount:$webhook_account" --role=roles/pubsub.publisher
   push_from "$ticket_subscription" "$ticket_topic"
+  grant pubsub topics add-iam-policy-binding "$ticket_topic" --member="serviceAccount:$webhook_account" --role=roles/pubsub.publisher
+  deploy_webhook
 }
 
 deploy_webhook() {
@@ -418,7 +420,7 @@ deploy_webhook() {
   fill webhook.yaml
   if $comparing; then
     deployed run services describe "$receiver" --region="$REGION"
-    awk -f "$here/flat-yaml.awk" "$manifest" | sed -n '/minScale/d; /^\.spec\.template/p' > "$wanted"
+    awk -f "$here/flat-yaml.awk" "$manifest" | sed -n '/minScale/d; /^\.metadata\.annotations/p; /^\.spec\.template/p' > "$wanted"
     differ "$receiver"
     return
   fi
@@ -542,8 +544,9 @@ detach() {
     fi
   done
   say "Stop pushes: Pub/Sub keeps new messages for a week. This takes minutes to take effect"
-  ! $WEBHOOK || gcloud_ pubsub subscriptions update "$ticket_subscription" --push-endpoint=
   gcloud_ pubsub subscriptions update "$subscription" --push-endpoint=
+  deployed pubsub subscriptions describe "$ticket_subscription"
+  [ ! -s "$deployed" ] || gcloud_ pubsub subscriptions update "$ticket_subscription" --push-endpoint=
   run "$here/smoke.sh" --detached "$settings_file"
   say "\`function/deploy.sh $settings_file\` resumes all of it"
 }
@@ -657,7 +660,11 @@ differences() {
       deploy_service
       [ -z "$SPANNER_DATABASE" ] || sweeps
       subscribe
-      ! $WEBHOOK || webhooks
+      if $WEBHOOK; then
+        webhooks
+      elif exists run services describe "$receiver" --region="$REGION"; then
+        echo "$receiver: is deployed, although WEBHOOK is false; see function/RUNBOOK.md"
+      fi
       monitor
       ;;
   esac
@@ -669,6 +676,7 @@ go_back="\`function/deploy.sh rollback $settings_file\` sends all requests back 
 
 [ -n "$SPANNER_DATABASE" ] || database_role=
 case $part-$WEBHOOK-$SPANNER_DATABASE in
+  delete-* | detach-* | status-* | rollback-* | monitoring-*) ;;
   job-*- | *-true-) fail 78 "$settings_file: SPANNER_DATABASE is missing: the job and webhooks need it" ;;
   webhook-false-*) fail 78 "$settings_file: WEBHOOK is false" ;;
 esac
@@ -715,6 +723,7 @@ case $part in
     ! $WEBHOOK || fill webhook.yaml
     ;;
   service | job | webhook)
+    [ "$part" != webhook ] || accounts
     secrets
     build
     "deploy_$part"

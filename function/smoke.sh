@@ -43,8 +43,9 @@ pause=${QUIET_SECONDS:-180}
 load_settings "$1"
 
 of_service="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$service\" AND resource.labels.location=\"$REGION\""
-# Requests of this subscription, not of the sweep's.
+# Requests of this subscription, not of others.
 pushes='httpRequest.requestUrl=~"/topics/bookings-table-status($|[?])"'
+! $detached || pushes='httpRequest.requestUrl=~"/topics/bookings-table-status(-ticket[^?]*)?($|[?])"'
 
 now() { date -u +%s; }
 

@@ -10,10 +10,9 @@ import Synchronization
 /// Source: Cloud Spanner's REST reference, `projects.instances.databases.sessions`, `executeSql`,
 /// `ResultSet`; the JSON of values is `google.spanner.v1.TypeCode`'s.
 package final class SpannerDatabase: BookingSource {
-    private let http: any OutboundTransport
+    private let api: GoogleAPI
     private let settings: SpannerSettings
     private let names: (table: String, idColumn: String, statusColumn: String)
-    private let tokens: MetadataTokens?
     private let state = Mutex(State())
 
     private struct State {
@@ -31,10 +30,10 @@ package final class SpannerDatabase: BookingSource {
         time: TimeSource = .system,
         connect: (_ origin: String) -> any OutboundTransport
     ) {
-        http = connect(settings.url)
         self.settings = settings
         names = (bookings.table, bookings.bookingIDColumn, bookings.statusColumn)
-        tokens = settings.metadataHost.map { MetadataTokens(connect("http://\($0)"), time) }
+        let tokens = settings.metadataHost.map { MetadataTokens(connect("http://\($0)"), time) }
+        api = GoogleAPI(connect(settings.url), name: "Spanner", tokens: tokens)
     }
 
     package func read(_ ids: [String], deadline: Deadline) async throws(BookingSourceError) -> BookingReading {
@@ -226,36 +225,14 @@ extension SpannerDatabase {
         }
     }
 
-    private func token(_ deadline: Deadline) async throws(BookingSourceError) -> String? {
-        do throws(MetadataTokens.Failure) {
-            return try await tokens?.token(deadline)
-        } catch {
-            throw BookingSourceError(error.description, needsPerson: error.needsPerson)
-        }
-    }
-
-    /// Posts JSON. Retries once with another token if the first one is rejected.
     private func post(_ path: String, _ body: some Encodable, _ deadline: Deadline) async throws(BookingSourceError) -> (
         status: Int, body: Data
     ) {
-        let json: Data
-        do {
-            json = try JSONEncoder().encode(body)
+        do throws(MetadataTokens.Failure) {
+            let answer = try await api.post(path, body, deadline)
+            return (answer.status, answer.body)
         } catch {
-            throw BookingSourceError("the query cannot be written as JSON")
-        }
-        var isSecondTry = false
-        while true {
-            var request = OutboundRequest(.post, path, headers: [("content-type", "application/json")], body: json)
-            let token = try await token(deadline)
-            if let token { request.headers.append(("authorization", "Bearer \(token)")) }
-            let answer = try await http.answer(request, deadline, "Spanner")
-            if answer.status == 401, let token, !isSecondTry {
-                tokens?.refuse(token)
-                isSecondTry = true
-                continue
-            }
-            return answer
+            throw BookingSourceError(error.description, needsPerson: error.needsPerson)
         }
     }
 }

@@ -86,8 +86,11 @@ extension World {
                 || !history.records[record].commits.contains { $0.bookingID == bookingID }
         }
         guard isSettled, !commits.contains(where: { (first...last).contains($0.microseconds) }), history.exists(bookingID, at: first),
-            history.status(bookingID, at: first) != nil, ticket.text(of: Self.statusField) == nil
+            let status = history.status(bookingID, at: first), !unversioned.contains(id), copiedUnfinished[id] == nil,
+            ticket.text(of: Self.statusField) != History.tag(status)
         else { return }
-        checker.violation("the message for ticket \(id) is done, and the ticket shows no status")
+        checker.violation(
+            "the message for ticket \(id) is done, and the ticket shows \(ticket.text(of: Self.statusField) ?? "nothing") instead of \(status)"
+        )
     }
 }

@@ -60,10 +60,15 @@ struct AccountAdministration: Sendable {
     }
 
     func webhooks() async throws(ZendeskError) -> [WebhookDefinition] {
-        struct Answer: Decodable { var webhooks: [WebhookDefinition] }
+        struct Answer: Decodable {
+            struct Meta: Decodable { var has_more: Bool? }
+            var webhooks: [WebhookDefinition]
+            var meta: Meta?
+        }
         // An account has a few; a trial has at most ten.
         let request = OutboundRequest(.get, "/api/v2/webhooks?page%5Bsize%5D=100")
         let answer: (value: Answer, headers: [String: String]) = try await zendesk.call(request, deadline)
+        guard answer.value.meta?.has_more != true else { throw ZendeskError(.rejected, "the account has over a hundred webhooks") }
         return answer.value.webhooks
     }
 

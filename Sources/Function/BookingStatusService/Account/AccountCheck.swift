@@ -71,7 +71,7 @@ struct AccountCheck: Sendable {
     }
 
     private func state(ofWebhook url: String) async throws(ZendeskError) -> AccountFacts.WebhookState? {
-        guard let webhook = try await administration.webhooks().first(where: { $0.endpoint == url }) else { return nil }
+        guard let webhook = try await administration.webhooks().first(where: { $0.calls(url) }) else { return nil }
         return .init(webhook: webhook, invocations: try? await administration.invocations(of: webhook.id))
     }
 

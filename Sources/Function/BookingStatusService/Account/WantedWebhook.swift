@@ -13,9 +13,17 @@ struct WantedWebhook: Equatable, Sendable {
 
     /// What is to be done, given the account's webhooks. A subscription is never taken away.
     func step(_ webhooks: [WebhookDefinition]) -> WebhookSetup.Step {
-        guard let webhook = webhooks.first(where: { $0.endpoint == endpoint }) else { return .create }
+        guard let webhook = webhooks.first(where: { $0.calls(endpoint) }) else { return .create }
         let known = webhook.subscriptions ?? []
         let missing = subscriptions.filter { !known.contains($0) }
         return webhook.status == "active" && missing.isEmpty ? .found(webhook.id) : .change(webhook.id, subscriptions: known + missing)
+    }
+}
+
+extension WebhookDefinition {
+    /// Whether it calls this URL. A slash at the end makes no difference to the receiver.
+    func calls(_ url: String) -> Bool {
+        func bare(_ url: String) -> Substring { url.hasSuffix("/") ? url.dropLast() : url[...] }
+        return bare(endpoint) == bare(url)
     }
 }

@@ -40,6 +40,10 @@ extension BookingStatusHandler {
         } catch {
             return try end(TicketResult(error, ticket: ticket), context)
         }
+        if report.held > 0 {
+            let reason = "the booking is not in the database, nor are most others: nothing is cleared"
+            return try end(TicketResult(ticket: ticket, outcome: .unknownBooking, reason: reason), context)
+        }
         if let failure = report.failure { throw failure }
     }
 

@@ -44,6 +44,8 @@ struct NewTickets: Sendable {
             return replies.map { $0.map { Arrival(reading: $0, found: bookings) } }
         }
         @Sendable func read(_ ids: [String], _ deadline: Deadline) async -> Result<BookingReading, SweepFailure> {
+            // Most tickets may name no booking.
+            guard !ids.isEmpty else { return .failure(SweepFailure(BookingSourceError("no ticket names a booking"))) }
             do throws(BookingSourceError) {
                 return .success(try await source.read(Set(ids).sorted(), deadline: deadline))
             } catch {
@@ -53,6 +55,4 @@ struct NewTickets: Sendable {
     }
 
     func read(_ ticket: Int, _ options: CallOptions) async throws(ZendeskError) -> Arrival { try await tickets.ask(ticket, options) }
-
-    var tally: BatchTally { tickets.tally }
 }

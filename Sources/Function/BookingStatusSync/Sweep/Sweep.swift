@@ -315,7 +315,8 @@ struct Sweep: Sendable {
                     if result.outcome.isDone {
                         settled.note(open[index], now: time.secondsSince1970())
                         failing.forget(open[index].ticket.id)
-                    } else {
+                    } else if caller.kind != .ticket {
+                        // The sweep is the net beneath a new ticket's message.
                         failing.note(open[index].ticket.id, time.now())
                     }
                     open.remove(at: index)
