@@ -110,7 +110,7 @@ class ReceiverTests(unittest.TestCase):
         body = created(7)
         status, _, headers = self.post(body, signed(body))
         self.assertEqual((status, headers["Retry-After"]), (503, "2"))
-        self.assertIn("Pub/Sub answers 404", self.receiver.log)
+        wait_until(lambda: "Pub/Sub answers 404" in self.receiver.log, 5, "the log says why")
 
     def test_settings_that_make_no_sense_end_the_start(self):
         wrong = subprocess.run(
