@@ -89,8 +89,7 @@ extension World {
             let status = history.status(bookingID, at: first), !unversioned.contains(id), copiedUnfinished[id] == nil,
             ticket.text(of: Self.statusField) != History.tag(status)
         else { return }
-        checker.violation(
-            "the message for ticket \(id) is done, and the ticket shows \(ticket.text(of: Self.statusField) ?? "nothing") instead of \(status)"
-        )
+        let shown = ticket.text(of: Self.statusField) ?? "nothing"
+        checker.violation("the message for ticket \(id) is done, and the ticket shows \(shown) instead of \(status)")
     }
 }
