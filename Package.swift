@@ -96,7 +96,7 @@ let package = Package(
         .target(name: "TicketWebhook", dependencies: ["FunctionRuntime", "FunctionHosting", "Support", .httpTypes, .logging]),
         .executableTarget(
             name: "BookingStatusWebhook",
-            dependencies: ["OutboundHTTP", "TicketWebhook", .asyncHTTPClient, .crypto]
+            dependencies: ["FunctionHosting", "OutboundHTTP", "Support", "TicketWebhook", .asyncHTTPClient, .crypto, .logging]
         ),
 
         // Local: plain HTTP to loopback. The container runs none of it.

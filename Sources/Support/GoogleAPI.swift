@@ -6,6 +6,19 @@ package struct GoogleAPI: Sendable {
     private let name: String
     private let tokens: MetadataTokens?
 
+    /// Why there is no answer, or not the one that is needed.
+    package struct Failure: Error, Equatable, CustomStringConvertible {
+        /// For people. It contains no secret.
+        package var description: String
+        /// Whether a person has to fix something first.
+        package var needsPerson: Bool
+
+        package init(_ description: String, needsPerson: Bool = false) {
+            self.description = description
+            self.needsPerson = needsPerson
+        }
+    }
+
     /// Maximum time of a call.
     private static let timeout = Duration.seconds(10)
 
@@ -27,9 +40,9 @@ package struct GoogleAPI: Sendable {
         _ body: some Encodable,
         maximumAnswerBytes: Int = 8 << 20,
         _ deadline: Deadline
-    ) async throws(MetadataTokens.Failure) -> OutboundResponse {
+    ) async throws(Failure) -> OutboundResponse {
         guard let json = try? JSONEncoder().encode(body) else {
-            throw MetadataTokens.Failure(description: "a request to \(name) cannot be written as JSON")
+            throw Failure("a request to \(name) cannot be written as JSON")
         }
         var isSecondTry = false
         while true {
@@ -41,7 +54,7 @@ package struct GoogleAPI: Sendable {
             do throws(OutboundError) {
                 answer = try await http.send(request, timeout: min(deadline.remaining, Self.timeout))
             } catch {
-                throw MetadataTokens.Failure(description: "no answer from \(name): \(error)")
+                throw Failure("no answer from \(name): \(error)")
             }
             guard answer.status == 401, let token, !isSecondTry else { return answer }
             tokens?.refuse(token)

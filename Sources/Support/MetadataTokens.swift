@@ -8,13 +8,6 @@ package final class MetadataTokens: Sendable {
     private let time: TimeSource
     private let current = SharedFetch<Token?>(nil)
 
-    /// Why there is no token.
-    package struct Failure: Error, Equatable, CustomStringConvertible {
-        package var description: String
-        /// Whether a person has to fix something first.
-        package var needsPerson = false
-    }
-
     private struct Token {
         var text: String
         var until: Duration
@@ -32,11 +25,11 @@ package final class MetadataTokens: Sendable {
 
     private struct Answer: Decodable { let access_token: String, expires_in: Double }
 
-    package func token(_ deadline: Deadline) async throws(Failure) -> String {
-        let late = Failure(description: "no access token arrived from the metadata server in time")
-        return try await current.value(before: deadline, late: late) { token throws(Failure) in
+    package func token(_ deadline: Deadline) async throws(GoogleAPI.Failure) -> String {
+        let late = GoogleAPI.Failure("no access token arrived from the metadata server in time")
+        return try await current.value(before: deadline, late: late) { token throws(GoogleAPI.Failure) in
             token.flatMap { time.now() < $0.until ? $0.text : nil }
-        } fetch: { () async throws(Failure) in
+        } fetch: { () async throws(GoogleAPI.Failure) in
             let now = time.now()
             let path = "/computeMetadata/v1/instance/service-accounts/default/token"
             let request = OutboundRequest(.get, path, headers: [("metadata-flavor", "Google")])
@@ -44,11 +37,11 @@ package final class MetadataTokens: Sendable {
             do throws(OutboundError) {
                 response = try await http.send(request, timeout: min(deadline.remaining, .seconds(10)))
             } catch {
-                throw Failure(description: "no answer from the metadata server: \(error)")
+                throw GoogleAPI.Failure("no answer from the metadata server: \(error)")
             }
             guard response.status == 200, let answer = try? JSONDecoder().decode(Answer.self, from: response.body),
                 let text = accessToken(answer.access_token)
-            else { throw Failure(description: "the metadata server gives no access token (\(response.status))", needsPerson: true) }
+            else { throw GoogleAPI.Failure("the metadata server gives no access token (\(response.status))", needsPerson: true) }
             let time = usableTime(saidSeconds: answer.expires_in - 60, default: .zero, in: Self.usableTimes)
             current.withState { $0 = Token(text: text, until: now + time) }
             return text

@@ -228,7 +228,7 @@ extension SpannerDatabase {
     private func post(_ path: String, _ body: some Encodable, _ deadline: Deadline) async throws(BookingSourceError) -> (
         status: Int, body: Data
     ) {
-        do throws(MetadataTokens.Failure) {
+        do throws(GoogleAPI.Failure) {
             let answer = try await api.post(path, body, deadline)
             return (answer.status, answer.body)
         } catch {

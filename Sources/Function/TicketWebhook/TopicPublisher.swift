@@ -24,17 +24,12 @@ package struct TopicPublisher: Sendable {
     }
 
     /// Publishes a message without data. Returns once Pub/Sub has it.
-    package func publish(_ attributes: [String: String], _ deadline: Deadline) async throws(PublishFailure) {
-        let answer: OutboundResponse
-        do throws(MetadataTokens.Failure) {
-            let messages = Messages(messages: [.init(attributes: attributes)])
-            answer = try await api.post(target, messages, maximumAnswerBytes: 64 << 10, deadline)
-        } catch {
-            throw PublishFailure(error.description, needsPerson: error.needsPerson)
-        }
+    package func publish(_ attributes: [String: String], _ deadline: Deadline) async throws(GoogleAPI.Failure) {
+        let messages = Messages(messages: [.init(attributes: attributes)])
+        let answer = try await api.post(target, messages, maximumAnswerBytes: 64 << 10, deadline)
         let isKept = (try? JSONDecoder().decode(Answer.self, from: answer.body))?.messageIds.isEmpty == false
         guard answer.status == 200, isKept else {
-            throw PublishFailure("Pub/Sub answers \(answer.status)", needsPerson: [400, 401, 403, 404].contains(answer.status))
+            throw GoogleAPI.Failure("Pub/Sub answers \(answer.status)", needsPerson: [400, 401, 403, 404].contains(answer.status))
         }
     }
 }

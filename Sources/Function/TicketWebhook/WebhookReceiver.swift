@@ -22,7 +22,7 @@ package struct WebhookReceiver: HTTPFunction {
     /// Whether a signature belongs to a signed text, compared in constant time.
     package typealias IsAuthentic = @Sendable (_ signature: Data, _ text: Data) -> Bool
     /// Publishes a message with these attributes, and returns once it is kept.
-    package typealias Publish = @Sendable (_ attributes: [String: String], Deadline) async throws(PublishFailure) -> Void
+    package typealias Publish = @Sendable (_ attributes: [String: String], Deadline) async throws(GoogleAPI.Failure) -> Void
 
     /// Maximum length of a webhook, in bytes.
     package static let maximumBytes = 256 << 10
@@ -68,7 +68,7 @@ package struct WebhookReceiver: HTTPFunction {
             return FunctionResponse(status: .noContent)
         }
         guard let ticket = event.ticket else { throw FunctionFailure.unprocessable("detail.id is not the id of a ticket") }
-        do throws(PublishFailure) {
+        do throws(GoogleAPI.Failure) {
             let deadline = Deadline(after: min(Self.timeToPublish, context.timeRemaining), time)
             try await publish(["task": "ticket", "ticket": "\(ticket)"], deadline)
         } catch {

@@ -25,14 +25,8 @@ package struct WebhookSettings: Equatable, Sendable {
     /// Nil for an emulator.
     package var metadataHost: String?
 
-    /// All faults of a configuration.
-    package struct Faults: Error, Equatable {
-        /// One sentence per fault. Each begins with the variable's name and quotes no value.
-        package let descriptions: [String]
-    }
-
     /// - Parameter environment: the value of a variable.
-    package init(environment: @escaping (String) -> String?) throws(Faults) {
+    package init(environment: @escaping (String) -> String?) throws(FunctionServerConfiguration.Faults) {
         var values = EnvironmentValues(environment)
         server = FunctionServerConfiguration(&values)
         server.maximumBodyBytes = min(server.maximumBodyBytes, WebhookReceiver.maximumBytes)
@@ -55,7 +49,7 @@ package struct WebhookSettings: Equatable, Sendable {
         let emulator = values.value("PUBSUB_EMULATOR_HOST")
         pubSubURL = emulator.map { "http://\($0)" } ?? "https://pubsub.googleapis.com"
         metadataHost = emulator == nil ? values.value("GCE_METADATA_HOST") ?? "metadata.google.internal" : nil
-        guard values.faults.isEmpty else { throw Faults(descriptions: values.faults) }
+        guard values.faults.isEmpty else { throw FunctionServerConfiguration.Faults(descriptions: values.faults) }
     }
 }
 

@@ -179,14 +179,14 @@ extension LocalSystem {
     ) -> WebhookReceiver {
         WebhookReceiver { signature, text in
             signature == sign(webhookSecret, text)
-        } publish: { attributes, _ throws(PublishFailure) in
+        } publish: { attributes, _ throws(GoogleAPI.Failure) in
             do {
                 let id = try await broker.publish(Data(), attributes: attributes)
                 let ticket = attributes["ticket"].flatMap { Int($0) }
                 let openedAt = zendesk.withAccount { account, _ in ticket.flatMap { account.tickets[$0]?.createdAt } }
                 journal.published(id, ticket: ticket, openedAt: openedAt)
             } catch {
-                throw PublishFailure("\(error)")
+                throw GoogleAPI.Failure("\(error)")
             }
         }
     }

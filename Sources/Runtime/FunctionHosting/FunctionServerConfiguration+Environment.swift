@@ -29,6 +29,8 @@ extension FunctionServerConfiguration {
         /// One sentence per fault. Each begins with the variable's name and quotes no value.
         public let descriptions: [String]
 
+        package init(descriptions: [String]) { self.descriptions = descriptions }
+
         public var description: String { descriptions.joined(separator: "; ") }
     }
 

@@ -62,7 +62,7 @@ struct TopicPublisherTests {
         ]
     )
     func failures(answer: OutboundResponse, needsPerson: Bool) async {
-        let expected = PublishFailure("Pub/Sub answers \(answer.status)", needsPerson: needsPerson)
+        let expected = GoogleAPI.Failure("Pub/Sub answers \(answer.status)", needsPerson: needsPerson)
         await #expect(throws: expected) { try await publisher(Answers(answer)).publish([:], Deadline(after: .seconds(5), time)) }
     }
 }

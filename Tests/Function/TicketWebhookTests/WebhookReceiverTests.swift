@@ -28,11 +28,11 @@ struct WebhookReceiverTests {
         }
     }
 
-    private func function(_ secrets: [String] = [secret], field: Int? = nil, failure: PublishFailure? = nil) -> InProcessFunction {
+    private func function(_ secrets: [String] = [secret], field: Int? = nil, failure: GoogleAPI.Failure? = nil) -> InProcessFunction {
         let receiver = WebhookReceiver(
             isAuthentic: isAuthentic(secrets),
             bookingIDField: field,
-            publish: { [published] attributes, _ throws(PublishFailure) in
+            publish: { [published] attributes, _ throws(GoogleAPI.Failure) in
                 if let failure { throw failure }
                 published.withLock { $0.append(attributes) }
             },
@@ -155,7 +155,7 @@ struct WebhookReceiverTests {
 
     @Test("is answered 503 with a short Retry-After until Pub/Sub has the message", arguments: [true, false])
     func unpublished(needsPerson: Bool) async {
-        let function = function(failure: PublishFailure("Pub/Sub answers 403", needsPerson: needsPerson))
+        let function = function(failure: GoogleAPI.Failure("Pub/Sub answers 403", needsPerson: needsPerson))
         let (response, _) = await function.respond(to: signed(Self.created), body: Data(Self.created.utf8))
         #expect(response.status.code == 503)
         #expect(response.headerFields[.retryAfter] == "2")

@@ -27,8 +27,8 @@ struct WebhookSettingsTests {
         #expect {
             try WebhookSettings { environment[$0] }
         } throws: { error in
-            (error as? WebhookSettings.Faults)?.descriptions.map { $0.prefix { $0 != " " } } == names.map { $0[...] }
+            (error as? FunctionServerConfiguration.Faults)?.descriptions.map { $0.prefix { $0 != " " } } == names.map { $0[...] }
         }
-        #expect(throws: WebhookSettings.Faults.self) { try WebhookSettings { _ in nil } }
+        #expect(throws: FunctionServerConfiguration.Faults.self) { try WebhookSettings { _ in nil } }
     }
 }

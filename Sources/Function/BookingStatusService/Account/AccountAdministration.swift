@@ -80,18 +80,23 @@ struct AccountAdministration: Sendable {
         return answer.value.invocations
     }
 
-    /// - Returns: the new webhook's id.
-    func createWebhook(_ webhook: NewWebhook) async throws(ZendeskError) -> String {
-        struct Created: Decodable { var webhook: WebhookDefinition }
-        let request = OutboundRequest(.post, "/api/v2/webhooks", body: try json(["webhook": webhook]))
-        let answer: (value: Created, headers: [String: String]) = try await zendesk.call(request, deadline)
-        return answer.value.webhook.id
-    }
-
-    func changeWebhook(_ id: String, _ change: NewWebhook.Change) async throws(ZendeskError) {
-        let request = OutboundRequest(.patch, "/api/v2/webhooks/\(id)", body: try json(["webhook": change]))
-        let response = try await zendesk.respond(to: request, deadline)
-        guard (200..<300).contains(response.status) else { throw ZendeskError(response, to: request) }
+    /// - Returns: the webhook's id.
+    func carryOut(_ step: WantedWebhook.Step, for wanted: WantedWebhook) async throws(ZendeskError) -> String {
+        switch step {
+        case .found(let id): return id
+        case .create:
+            let new = NewWebhook(endpoint: wanted.endpoint, subscriptions: wanted.subscriptions)
+            let request = OutboundRequest(.post, "/api/v2/webhooks", body: try json(["webhook": new]))
+            let answer: (value: [String: WebhookDefinition], headers: [String: String]) = try await zendesk.call(request, deadline)
+            guard let webhook = answer.value["webhook"] else { throw ZendeskError(.rejected, "Zendesk did not say what it created") }
+            return webhook.id
+        case .change(let id, let subscriptions):
+            let change = NewWebhook.Change(subscriptions: subscriptions)
+            let request = OutboundRequest(.patch, "/api/v2/webhooks/\(id)", body: try json(["webhook": change]))
+            let response = try await zendesk.respond(to: request, deadline)
+            guard (200..<300).contains(response.status) else { throw ZendeskError(response, to: request) }
+            return id
+        }
     }
 
     func signingSecret(of webhook: String) async throws(ZendeskError) -> String {

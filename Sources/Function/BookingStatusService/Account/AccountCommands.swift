@@ -71,15 +71,15 @@ struct AccountCommands {
         let settings = try SetupSettings(environment: environment)
         let zendesk = ZendeskClient(transport: connect(settings.zendeskURL), credentials: settings.credentials, time: time)
         let administration = AccountAdministration(zendesk: zendesk, deadline: Deadline(after: .seconds(120), time))
-        let setup = WebhookSetup(administration, wanted)
         do throws(ZendeskError) {
-            let step = try await setup.plan()
+            let step = wanted.step(try await administration.webhooks())
             print("  \(step): \(wanted.endpoint), \(wanted.subscriptions.joined(separator: ", "))")
             guard isMeant && !settings.isDryRun else {
                 print("Nothing was changed. Run again with \(settings.isDryRun ? "DRY_RUN=false and " : "")--yes to apply.")
                 return 0
             }
-            let (id, secret) = try await setup.carryOut(step)
+            let id = try await administration.carryOut(step, for: wanted)
+            let secret = try await administration.signingSecret(of: id)
             let former = (try? String(contentsOfFile: secretFile, encoding: .utf8))?.split(whereSeparator: { $0 == "," || $0.isNewline })
                 .first
             let isNew = former.map { $0 != secret } ?? false

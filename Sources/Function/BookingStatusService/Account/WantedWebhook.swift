@@ -11,8 +11,15 @@ struct WantedWebhook: Equatable, Sendable {
         ["zen:event-type:ticket.created"] + (fieldChanges ? ["zen:event-type:ticket.custom_field_changed"] : [])
     }
 
+    enum Step: Equatable, Sendable {
+        case found(String)
+        case create
+        /// Activates it, or subscribes it to further events.
+        case change(String, subscriptions: [String])
+    }
+
     /// What is to be done, given the account's webhooks. A subscription is never taken away.
-    func step(_ webhooks: [WebhookDefinition]) -> WebhookSetup.Step {
+    func step(_ webhooks: [WebhookDefinition]) -> Step {
         guard let webhook = webhooks.first(where: { $0.calls(endpoint) }) else { return .create }
         let known = webhook.subscriptions ?? []
         let missing = subscriptions.filter { !known.contains($0) }
@@ -25,5 +32,15 @@ extension WebhookDefinition {
     func calls(_ url: String) -> Bool {
         func bare(_ url: String) -> Substring { url.hasSuffix("/") ? url.dropLast() : url[...] }
         return bare(endpoint) == bare(url)
+    }
+}
+
+extension WantedWebhook.Step: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .found(let id): "found the webhook (\(id))"
+        case .create: "create the webhook"
+        case .change(let id, let subscriptions): "activate the webhook (\(id)) for \(subscriptions.joined(separator: ", "))"
+        }
     }
 }

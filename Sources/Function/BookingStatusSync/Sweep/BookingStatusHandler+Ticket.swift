@@ -36,7 +36,7 @@ extension BookingStatusHandler {
         )
         var report = SweepReport()
         do throws(SweepFailure) {
-            try await sweep.settle([(bookingID, [reading])], arrival.bookings(), caller, &report)
+            try await sweep.settle([(bookingID, [reading])], arrival.bookings.get(), caller, &report)
         } catch {
             return try end(TicketResult(error, ticket: ticket), context)
         }

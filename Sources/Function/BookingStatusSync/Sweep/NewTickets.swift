@@ -9,10 +9,8 @@ struct NewTickets: Sendable {
     struct Arrival: Sendable {
         /// Nil if there is no such ticket, or not yet.
         var reading: TicketReading?
-        fileprivate let found: Result<BookingReading, SweepFailure>
-
         /// The booking that it names, among others.
-        func bookings() throws(SweepFailure) -> BookingReading { try found.get() }
+        let bookings: Result<BookingReading, SweepFailure>
     }
 
     init(
@@ -41,7 +39,7 @@ struct NewTickets: Sendable {
                 replies.compactMap { try? $0.get()?.ticket.text(of: settings.bookingIDField) },
                 batch.options.deadline
             )
-            return replies.map { $0.map { Arrival(reading: $0, found: bookings) } }
+            return replies.map { $0.map { Arrival(reading: $0, bookings: bookings) } }
         }
         @Sendable func read(_ ids: [String], _ deadline: Deadline) async -> Result<BookingReading, SweepFailure> {
             // Most tickets may name no booking.
