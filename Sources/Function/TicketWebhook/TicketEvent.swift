@@ -20,6 +20,7 @@ struct TicketEvent: Equatable {
         guard let root = JSONElement(json) else { throw JSONFault("the body is not JSON") }
         let event = try root.object()
         type = try event.require("type").requireString()
+        guard [Self.ticketCreated, Self.customFieldChanged].contains(type) else { return }
         ticket = try event["detail"]?.object()["id"]?.attribute().flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
         guard type == Self.customFieldChanged else { return }
         changedField = try event["event"]?.object()["custom_field"]?.object()["id"]?.attribute()

@@ -15,9 +15,7 @@ package struct TopicPublisher: Sendable {
 
     private struct Answer: Decodable { let messageIds: [String] }
 
-    /// - Parameters:
-    ///   - topic: `projects/P/topics/T`
-    ///   - tokens: nil for an emulator.
+    /// - Parameter topic: `projects/P/topics/T`
     package init(_ http: any OutboundTransport, topic: String, tokens: MetadataTokens?) {
         api = GoogleAPI(http, name: "Pub/Sub", tokens: tokens)
         target = "/v1/\(topic):publish"

@@ -40,9 +40,11 @@ extension BookingStatusHandler {
         } catch {
             return try end(TicketResult(error, ticket: ticket), context)
         }
-        if report.held > 0 {
-            let reason = "the booking is not in the database, nor are most others: nothing is cleared"
-            return try end(TicketResult(ticket: ticket, outcome: .unknownBooking, reason: reason), context)
+        // No line tells of these yet.
+        if report.held > 0 || report.isStopped {
+            let outcome: Outcome = report.held > 0 ? .unknownBooking : .deferred
+            let reason = report.held > 0 ? "the booking is not in the database, nor are most others: nothing is cleared" : report.reason
+            return try end(TicketResult(ticket: ticket, outcome: outcome, reason: reason, retryAfter: report.retryAfter), context)
         }
         if let failure = report.failure { throw failure }
     }

@@ -30,7 +30,7 @@ package struct SweepReport: Equatable, Sendable {
 
     /// The failure of an event for a single ticket.
     var failure: FunctionFailure? {
-        if unfinished > 0 || isStopped { return .tryAgain(after: retryAfter ?? .seconds(10), reason ?? "no time is left") }
+        if unfinished > 0 { return .tryAgain(after: retryAfter ?? .seconds(10), reason ?? "no time is left") }
         return outcomes.keys.first { $0.verdict == .never }.map { .unprocessable($0.rawValue) }
     }
 
