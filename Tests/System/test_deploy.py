@@ -35,6 +35,7 @@ def commands_of_the_pages():
 def shell(cloud, command, **more):
     """A command of the pages, with the folder's live.env and staging.env."""
     environment = {"PROJECT": "local-project", "REGION": "europe-west1", "INSTANCE": "hotel", "DATABASE": "bookings"}
+    environment["URL"] = "https://receiver.example.com/"
     return subprocess.run(
         ["sh", "-eu", "-c", command],
         cwd=ROOT,
@@ -81,8 +82,8 @@ class DeployTests(unittest.TestCase):
             ]
 
         # Three accounts, secret, three topics, three subscriptions, repository, upload and build,
-        # service, job and two schedules; and what watches.
-        watched = len(list((FUNCTION / "monitoring").glob("*/*.*"))) + 1
+        # service, job and two schedules; and what watches, except for webhooks.
+        watched = len(list((FUNCTION / "monitoring").glob("*/[!w]*"))) + 1
         # And what was refused at first: two alerts, and a topic whose API was new.
         refused = deployment().cloud.metric_refusals * len(OF_METRICS) + 1
         self.assertEqual(len(created(0)), 17 + watched + refused, created(0))
@@ -226,7 +227,7 @@ class DeployTests(unittest.TestCase):
         for service in ("booking-status-function", "booking-status-sweep"):
             self.assertIn(f"{service}: DRY_RUN is false, and becomes true\n", told)
         channels = "notificationChannels[0] is not set, and becomes projects/p/notificationChannels/3\n"
-        self.assertEqual(told.count(channels), len(list((FUNCTION / "monitoring" / "alerts").iterdir())))
+        self.assertEqual(told.count(channels), len(list((FUNCTION / "monitoring" / "alerts").glob("[!w]*"))))
         network = {"EGRESS_NETWORK": "net", "EGRESS_SUBNETWORK": "sub"}
         self.assertEqual(run(cloud, "deploy.sh", "service", **network).returncode, 0)
         self.assertEqual(run(cloud, "deploy.sh", "job", **network).returncode, 0)
@@ -775,7 +776,8 @@ class DeployTests(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         known = {"status", "diff", "rollback"}
         for command in commands:
-            settings = settings_file(folder.name, SUFFIX="-staging" if "staging.env" in command else None)
+            more = {"SUFFIX": "-staging"} if "staging.env" in command else {"WEBHOOK": "true"} if "webhook" in command else {}
+            settings = settings_file(folder.name, **more)
             command = re.sub(r"\b(live|staging)\.env", str(settings), command)
             # What only looks, and what looks first, is tried elsewhere.
             if known & set(command.split()):

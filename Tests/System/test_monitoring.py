@@ -234,15 +234,16 @@ class MonitoringTests(unittest.TestCase):
         cloud = GoogleCloud(self)
         cloud.metric_refusals = 0
         channels = "projects/local-project/notificationChannels/7,projects/local-project/notificationChannels/8"
-        result = run(cloud, "deploy.sh", "monitoring")
+        # With the alerts about webhooks.
+        result = run(cloud, "deploy.sh", "monitoring", WEBHOOK="true")
         self.assertEqual(result.returncode, 0, result.stderr)
         created = [request for request in cloud.take_requests() if request.method == "POST"]
         self.assertEqual(len(created), len(alerts()) + len(metrics()) + 1)
         self.assertNotRegex(str([request.body for request in created]), r"@\??\w+@")
-        result = run(cloud, "deploy.sh", "monitoring", ALERT_CHANNELS=channels)
+        result = run(cloud, "deploy.sh", "monitoring", WEBHOOK="true", ALERT_CHANNELS=channels)
         self.assertEqual(result.returncode, 0, result.stderr)
         cloud.take_requests()
-        result = run(cloud, "deploy.sh", "monitoring")
+        result = run(cloud, "deploy.sh", "monitoring", WEBHOOK="true")
         self.assertEqual(result.returncode, 0, result.stderr)
         again = cloud.take_requests()
         self.assertEqual([request for request in again if request.method == "POST"], [])
