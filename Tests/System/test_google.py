@@ -99,6 +99,7 @@ class GoogleTests(unittest.TestCase):
 
         commit("Tentative")
         commit("Booked")
+        wait_until(lambda: dev.state()["places"][3] > 0, 30, "changes are in work")
         function.end(signal.SIGKILL)
         commit("InStay")
         time.sleep(1)
