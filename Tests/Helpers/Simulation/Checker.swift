@@ -125,8 +125,9 @@ final class Checker {
             "    ticket \(after.id): \(before.text(of: World.statusField) ?? "-") -> \(after.text(of: World.statusField) ?? "-")"
         }
         if let version = metadata["takes_back"]?.string { return tookBack(version, before, after) }
-        let isSweep = metadata["task"]?.string == "sweep"
-        if isSweep { world.count(.sweepWrote) }
+        // The message for a new ticket is a sweep of that ticket.
+        let isSweep = metadata["task"] != nil
+        if metadata["task"]?.string == "sweep" { world.count(.sweepWrote) }
         updates += 1
         if let raced = world.raced[after.id], before.text(of: World.statusField) != raced.status {
             if raced.by === instance, raced.isKnown {
