@@ -21,6 +21,7 @@ struct NewTicketTests {
         if let status { world.bookings.set(booking, status) }
         world.open(1, booking: booking)
         world.time.advance(.milliseconds(500))
+        world.age(1, by: 0.5)
         return world
     }
 
@@ -171,5 +172,28 @@ struct NewTicketTests {
         // The others are delivered again.
         #expect(done.value.count > 250)
         #expect(done.value.allSatisfy { world.status($0) == "InStay" })
+    }
+
+    @Test("a message that fails does not keep the next sweep from the ticket")
+    func sweptAfterFailure() async throws {
+        let world = world()
+        let isRefusing = Locked(true)
+        world.transport.before { request, _ in isRefusing.value && request.method == .put ? OutboundResponse(status: 403) : nil }
+        await #expect(throws: FunctionFailure.self) { try await world.deliver(ticket: "1") }
+        #expect(world.status(1) == nil)
+        isRefusing.withLock { $0 = false }
+        try await world.sweep()
+        #expect(world.status(1) == "InStay")
+    }
+
+    @Test("a status of ours is not cleared while most bookings are absent, and a line says so")
+    func held() async throws {
+        let world = HandlerWorld()
+        for id in 1...30 { world.open(id, booking: "b-\(id)x") }
+        for id in 1...30 { try await world.deliver("b-\(id)x", from: nil, to: "Booked", at: 1) }
+        world.time.advance(.seconds(5))
+        for id in 1...30 { try await world.deliver(ticket: "\(id)") }
+        #expect((25...30).allSatisfy { world.status($0) == "Booked" })
+        #expect(world.outcomes.suffix(1) == ["30 unknown_booking"])
     }
 }
