@@ -59,6 +59,7 @@ struct TopicPublisherTests {
         arguments: [
             (OutboundResponse(status: 200), false), (OutboundResponse(status: 200, body: Data(#"{"messageIds":[]}"#.utf8)), false),
             (OutboundResponse(status: 503), false), (OutboundResponse(status: 404), true), (OutboundResponse(status: 403), true),
+            (OutboundResponse(status: 500, body: Data(#"{"messageIds":["1"]}"#.utf8)), false),
         ]
     )
     func failures(answer: OutboundResponse, needsPerson: Bool) async {
