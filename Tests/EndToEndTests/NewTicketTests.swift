@@ -58,6 +58,32 @@ struct NewTicketTests {
         }
     }
 
+    @Test("a ticket that names its booking later is filled then, and our own updates publish nothing")
+    func namedLater() async throws {
+        try await LocalSystem.run(configuration(), logger: logger) { stack in
+            stack.zendesk.withAccount { account, _ in account.webhooks[0].subscriptions.append(SimulatedZendesk.customFieldChanged) }
+            _ = try await stack.bookings.commit("B-1", "InStay")
+            try await stack.drained()
+            let ticket = open(stack, booking: "")
+            try await eventually("its first message is done") { outcomes(stack, ticket) == [["no_booking_id"]] }
+            stack.zendesk.withAccount { account, now in
+                account.edit(ticket, now: now) { $0[LocalAccount.bookingIDField] = .string("B-1") }
+            }
+            try await eventually("the ticket shows it") { status(stack, ticket) == "InStay" }
+            try await stack.drained()
+            // The new ticket, the bot's change, and our status and version.
+            try await eventually("Zendesk has told of all of it") {
+                stack.zendesk.withAccount { account, _ in account.webhooks[0].invocations.map(\.code) == [204, 204, 204, 204] }
+            }
+            #expect(Set(outcomes(stack, ticket)) == [["no_booking_id"], ["added"]])
+        }
+    }
+
+    /// The outcomes of each message that named the ticket.
+    private func outcomes(_ stack: LocalSystem, _ ticket: Int) -> [[String]] {
+        stack.journal.observations().entries.filter { $0.ticket == ticket }.map { $0.outcomes.map(\.outcome) }
+    }
+
     @Test("an event that is signed with another secret is refused, and nothing is published")
     func forged() async throws {
         try await LocalSystem.run(

@@ -41,8 +41,8 @@ package struct LocalSystem: Sendable {
         package var delay = Duration.zero
         /// The interval between sweeps of recently updated tickets; nil for no sweeps.
         package var sweepInterval: Duration?
-        /// Signs the webhooks for new tickets, and so decides which of them the receiver takes; nil for
-        /// no webhooks. The default is no cryptographic signature.
+        /// Signs the webhooks for new tickets; nil for no webhooks. The receiver checks signatures with
+        /// the same function. The default uses no cryptography, and protects nothing.
         package var sign: WebhookSender.Sign? = { secret, text in Data((Data(secret.utf8) + text).reversed()) }
         /// Google's emulators, instead of the parts in memory.
         package var google: Google?
@@ -177,9 +177,10 @@ extension LocalSystem {
         _ journal: Journal,
         _ zendesk: SimulatorServer
     ) -> WebhookReceiver {
-        WebhookReceiver { signature, text in
-            signature == sign(webhookSecret, text)
-        } publish: { attributes, _ throws(GoogleAPI.Failure) in
+        // Whether it gets changes of fields is the subscriptions' matter.
+        WebhookReceiver(isAuthentic: { $0 == sign(webhookSecret, $1) }, bookingIDField: LocalAccount.bookingIDField) {
+            attributes,
+            _ throws(GoogleAPI.Failure) in
             do {
                 let id = try await broker.publish(Data(), attributes: attributes)
                 let ticket = attributes["ticket"].flatMap { Int($0) }
