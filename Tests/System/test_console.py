@@ -195,6 +195,28 @@ class ConsoleTests(unittest.TestCase):
         self.switch("outage")
         self.wait(lambda: self.shown(4) == "InStay" or self.browser.find_elements(By.CSS_SELECTOR, "#dead-letters li"), "it ends")
 
+    def test_a_new_ticket_shows_its_status_at_once_and_is_seen_on_its_way_from_zendesk(self):
+        self.browser.execute_script(
+            "window.starts = []; const start = (dot) => dot.getAnimations()[0].effect.getKeyframes()[0].transform; "
+            "new MutationObserver((changes) => changes.forEach(({ addedNodes }) => starts.push(...[...addedNodes].map(start))))"
+            ".observe(document.getElementById('road'), { childList: true })"
+        )
+        form = self.browser.find_element(By.ID, "new-ticket")
+        form.find_element(By.NAME, "booking").send_keys(IN_HOUSE, Keys.ENTER)
+        self.wait(lambda: 6 in (self.order() or []) and self.shown(6) == "Booked", "the ticket shows its booking's status")
+
+        def outcomes():
+            return [event["outcome"] for event in self.dev.state()["events"] if event["ticket"] == 6]
+
+        wait_until(lambda: outcomes() == ["added"], 10, "its own message did it, and no sweep")
+        self.wait(lambda: "new ticket #6" in self.browser.find_element(By.ID, "events").text, "the list names it")
+        zendesk = self.browser.execute_script(
+            "const [box, road] = [document.querySelector('#way li:last-child'), document.getElementById('road')]"
+            ".map((one) => one.getBoundingClientRect()); return box.left + box.width / 2 - road.left"
+        )
+        starts = [float(start.removeprefix("translate(").split("px")[0]) for start in self.browser.execute_script("return starts")]
+        self.assertTrue(starts and abs(starts[0] - zendesk) < 1, (starts, zendesk))
+
     def test_keyboard_phone_and_darkness(self):
         button = self.browser.find_element(By.CSS_SELECTOR, f"#bookings tr[data-key='{SOON}'] [data-action='Booked']")
         self.browser.execute_script("arguments[0].focus()", button)
