@@ -9,9 +9,8 @@ package import Zendesk
 /// function.
 ///
 /// A message carries a data change record, requests a sweep (attribute `task=sweep`) or names a new
-/// ticket (`task=ticket`). Each status
-/// change in a record is applied to every ticket of its booking. Each ticket gets an ``Outcome``
-/// and one log line. The event succeeds if every outcome is final. It is retried while one of them
+/// ticket (`task=ticket`). Each status change in a record is applied to every ticket of its booking.
+/// Each ticket gets an ``Outcome`` and one log line. The event succeeds if every outcome is final. It is retried while one of them
 /// may still change. Otherwise, if one of them is hopeless, it can never be processed.
 ///
 /// ``run()`` processes the changes. The host calls it beside `handle(_:context:)`.

@@ -2,7 +2,7 @@ import Foundation
 import FunctionRuntime
 import HTTPTypes
 
-/// Thanks whoever posts a name.
+/// Answers a posted name with thanks.
 struct Guestbook: HTTPFunction {
     func respond(to request: HTTPRequest, body: Data, context: FunctionContext) async throws -> FunctionResponse {
         guard request.method == .post else { return FunctionResponse(status: .methodNotAllowed, headerFields: [.allow: "POST"]) }

@@ -24,11 +24,11 @@ extension AccountFacts {
         let state: WebhookState
         switch webhook {
         case .success(let known?)?: state = known
-        case .success(nil)?: return [.problem("there is no webhook with that URL: new tickets wait for the next sweep", advice)]
-        case .failure(let error)?: return [.warning("the webhooks cannot be looked at: \(error)", "an administrator can")]
+        case .success(nil)?: return [.problem("no webhook calls that URL, so new tickets wait for the next sweep", advice)]
+        case .failure(let error)?: return [.warning("the webhooks cannot be read: \(error)", "run it as an administrator")]
         case nil: return []
         }
-        guard state.webhook.status == "active", state.webhook.subscriptions?.contains("zen:event-type:ticket.created") == true else {
+        guard state.webhook.status == "active", state.webhook.subscriptions?.contains(WantedWebhook.ticketCreated) == true else {
             return [.problem("the webhook (\(state.webhook.id)) is inactive, or not subscribed to new tickets", advice)]
         }
         guard let invocations = state.invocations else {

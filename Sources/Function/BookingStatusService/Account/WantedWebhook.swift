@@ -7,8 +7,10 @@ struct WantedWebhook: Equatable, Sendable {
     var fieldChanges = false
 
     /// Source: Zendesk API reference, "Ticket events".
+    static let ticketCreated = "zen:event-type:ticket.created"
+
     var subscriptions: [String] {
-        ["zen:event-type:ticket.created"] + (fieldChanges ? ["zen:event-type:ticket.custom_field_changed"] : [])
+        [Self.ticketCreated] + (fieldChanges ? ["zen:event-type:ticket.custom_field_changed"] : [])
     }
 
     enum Step: Equatable, Sendable {

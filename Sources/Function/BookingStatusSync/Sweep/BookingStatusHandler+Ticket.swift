@@ -22,7 +22,7 @@ extension BookingStatusHandler {
             guard isFresh(message, context, committedAt: -.infinity) else {
                 return try end(TicketResult(ticket: ticket, outcome: .gone), context)
             }
-            let reason = "there is no such ticket, or not yet"
+            let reason = "the ticket cannot be found yet"
             return try end(TicketResult(ticket: ticket, outcome: .deferred, reason: reason, retryAfter: .seconds(1)), context)
         }
         guard let bookingID = reading.ticket.text(of: settings.bookingIDField) else {

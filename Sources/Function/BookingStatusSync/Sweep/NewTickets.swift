@@ -7,7 +7,7 @@ struct NewTickets: Sendable {
 
     /// A new ticket.
     struct Arrival: Sendable {
-        /// Nil if there is no such ticket, or not yet.
+        /// Nil if the ticket cannot be found: it was deleted, or is too new to be read.
         var reading: TicketReading?
         /// The booking that it names, among others.
         let bookings: Result<BookingReading, SweepFailure>

@@ -1,6 +1,6 @@
 import Zendesk
 
-/// Decides whether jobs can be trusted, and which tickets they may take. It does no I/O.
+/// Decides, without I/O, whether jobs can be trusted and which tickets they may take.
 ///
 /// Jobs are trusted once this instance has seen that they honor stamps. A proof job has two items
 /// that change nothing: the one with a stale stamp must fail, and the other must succeed. A second
